@@ -1,0 +1,1 @@
+"""The pipeline's core: models, client, validation, limiter and store. Knows neither Airflow nor Celery."""

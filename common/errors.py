@@ -1,0 +1,164 @@
+"""The one tree of errors. The branch says what to do next, the leaf says what happened.
+
+::
+
+    PipelineError
+    ├── TryAgainLater            it can heal: try the same symbol again
+    │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
+    │   ├── DeadlineExceeded     the reply did not arrive whole in time
+    │   ├── ProviderUnavailable  a 5xx, or a page in place of data
+    │   ├── RateLimited          the provider says: too fast
+    │   ├── DailyQuotaUsedUp     the provider says: no more today
+    │   ├── PayloadRejected      the reply is not what was asked for; it is in quarantine
+    │   ├── QuotaWait            our own limiter says: not yet
+    │   ├── LimiterUnavailable   our own limiter cannot answer, so no call is made
+    │   └── StoreUnavailable     PostgreSQL cannot be reached, or aborted the transaction
+    ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
+    │   ├── UnknownSymbol        the provider has no data for it
+    │   └── PremiumRequired      the plan does not cover it
+    └── RunFailed                nothing can work until a person acts: the run ends here
+        ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
+        ├── UnknownFunction      the provider does not know the function: a defect of ours
+        └── ConfigurationError   a setting is missing, malformed or contradicts another
+
+Every message is one sentence or two for a person: what happened and what to do. None holds the API key.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """The root. ``reason`` is the stable machine-readable code that the ledger and the metrics use."""
+
+    reason: ClassVar[str] = "error"
+
+
+class TryAgainLater(PipelineError):
+    """It can heal. ``retry_after_s``: seconds until another try makes sense, or None if unknown."""
+
+    reason = "try_again_later"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NetworkFailed(TryAgainLater):
+    """No reply arrived: name resolution, connect, TLS, or a connection that was cut."""
+
+    reason = "network"
+
+
+class DeadlineExceeded(TryAgainLater):
+    """The whole reply did not arrive within the call's total time."""
+
+    reason = "deadline"
+
+
+class ProviderUnavailable(TryAgainLater):
+    """The provider answered with a server error. ``status`` is the HTTP status."""
+
+    reason = "provider_unavailable"
+
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.status = status
+
+
+class RateLimited(TryAgainLater):
+    """The provider refused the call because calls came too fast. The call still counted."""
+
+    reason = "rate_limited"
+
+
+class DailyQuotaUsedUp(TryAgainLater):
+    """The provider says that the key's calls for the day are used up."""
+
+    reason = "daily_quota"
+
+
+class PayloadRejected(TryAgainLater):
+    """The reply is not the data that was asked for. ``code`` is the rejection's reason code.
+
+    ``payload`` is the redacted reply as received, cut to a length that can be stored.
+    """
+
+    reason = "payload_rejected"
+
+    def __init__(self, message: str, *, code: str, payload: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.payload = payload
+
+
+class QuotaWait(TryAgainLater):
+    """No permit now. ``retry_at``: the moment (aware, Redis's clock) at which asking again makes sense.
+
+    ``window`` names the window that is full, as in ``25/day``.
+    """
+
+    reason = "quota"
+
+    def __init__(self, message: str, *, retry_at: datetime, retry_after_s: float, window: str) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.retry_at = retry_at
+        self.window = window
+
+
+class LimiterUnavailable(TryAgainLater):
+    """The limiter cannot say whether a call is allowed, so none is made."""
+
+    reason = "limiter_unavailable"
+
+
+class StoreUnavailable(TryAgainLater):
+    """PostgreSQL cannot be reached, or it aborted the transaction; nothing of it was stored."""
+
+    reason = "store_unavailable"
+
+
+class SymbolFailed(PipelineError):
+    """It cannot heal: the symbol ends here, without a retry."""
+
+    reason = "symbol_failed"
+
+
+class UnknownSymbol(SymbolFailed):
+    """The provider has no data for the symbol."""
+
+    reason = "unknown_symbol"
+
+
+class PremiumRequired(SymbolFailed):
+    """The key's plan does not cover the request."""
+
+    reason = "premium_required"
+
+
+class RunFailed(PipelineError):
+    """Nothing can work until a person acts: no further call is made."""
+
+    reason = "run_failed"
+
+
+class ApiKeyRejected(RunFailed):
+    """The provider does not accept the API key."""
+
+    reason = "api_key"
+
+
+class UnknownFunction(RunFailed):
+    """The provider does not know the API function that was asked for."""
+
+    reason = "unknown_function"
+
+
+class ConfigurationError(RunFailed):
+    """A setting is missing, malformed, or contradicts another. ``variable`` names it."""
+
+    reason = "configuration"
+
+    def __init__(self, message: str, *, variable: str | None = None) -> None:
+        super().__init__(message)
+        self.variable = variable

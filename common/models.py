@@ -1,0 +1,221 @@
+"""The pipeline's values: frozen, checked when they are built, free of any framework."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self
+
+from common.errors import ConfigurationError
+
+MAX_SYMBOL_LENGTH = 32
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]*", re.ASCII)
+
+
+class Symbol(str):
+    """A ticker in the provider's spelling, such as ``IBM``, ``BRK-B`` or ``TSCO.LON``: upper case, 1 to 32 long.
+
+    It is a string to everything else. Raises ConfigurationError for text that can be no ticker.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Normalise and check ``text``."""
+        symbol = text.strip().upper()
+        if len(symbol) > MAX_SYMBOL_LENGTH or not _SYMBOL.fullmatch(symbol):
+            raise ConfigurationError(
+                f"{text[:64]!r} is not a stock symbol: use 1 to {MAX_SYMBOL_LENGTH} of A-Z 0-9 . - ^ =, such as "
+                "IBM, BRK-B or TSCO.LON.",
+                variable="STOCK_SYMBOLS",
+            )
+        return super().__new__(cls, symbol)
+
+
+def parse_symbols(texts: Iterable[str]) -> tuple[Symbol, ...]:
+    """Return the symbols in the order given, each once. Raises ConfigurationError for one that is malformed."""
+    return tuple(dict.fromkeys(Symbol(text) for text in texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The latest quote of a symbol: one row of ``stock_quotes``, under the table's own names.
+
+    Prices are in the exchange's own unit (London's in pence). ``change_percent`` is in percent: -0.4761 is
+    -0.4761 %. ``data_timestamp`` is when the reply arrived.
+    """
+
+    symbol: Symbol
+    open_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    price: Decimal
+    volume: int
+    latest_trading_day: date
+    previous_close: Decimal
+    change_amount: Decimal
+    change_percent: Decimal
+    data_timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DailyBar:
+    """One session of a symbol, prices as traded (not adjusted for splits or dividends)."""
+
+    symbol: Symbol
+    session: date
+    open_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    close_price: Decimal
+    volume: int
+    adjusted_close: Decimal | None = None
+    dividend_amount: Decimal | None = None
+    split_coefficient: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful HTTP reply: the decoded JSON object, and the redacted text it came from.
+
+    ``received_at`` is aware (UTC). ``latency_s`` runs from the first byte sent to the last byte read.
+    """
+
+    document: dict[str, object]
+    text: str
+    received_at: datetime
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertCounts:
+    """How many rows an upsert inserted, changed, and found already as they should be."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows that were handed in (duplicates of a key count once)."""
+        return self.inserted + self.updated + self.unchanged
+
+
+class OutcomeStatus(StrEnum):
+    """What became of a symbol in a run."""
+
+    PLANNED = "planned"  # in the plan, nothing happened yet
+    STORED = "stored"  # fetched, valid, in the table (inserted, updated or already equal)
+    SKIPPED = "skipped"  # not fetched: its latest completed session is stored already
+    POSTPONED = "postponed"  # not fetched: today's quota does not reach it
+    QUARANTINED = "quarantined"  # the reply was refused and is kept with the reason
+    FAILED = "failed"  # an error ended it
+
+
+#: A symbol with one of these is done: a retry of the same run leaves it alone.
+SETTLED = frozenset({OutcomeStatus.STORED, OutcomeStatus.SKIPPED, OutcomeStatus.POSTPONED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One line of the ledger ``fetch_outcomes``: what became of ``symbol`` in the run ``run_id``.
+
+    ``reason`` is a stable code (an error's ``reason``, a rejection's ``code``, or ``inserted``, ``updated``,
+    ``unchanged``), ``detail`` a sentence for a person. ``worker`` names the process that did the work.
+    ``retry_at`` says when a postponed symbol can go.
+    """
+
+    run_id: str
+    symbol: Symbol
+    status: OutcomeStatus
+    reason: str = ""
+    detail: str = ""
+    worker: str = ""
+    api_calls: int = 0
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a reply or a row was refused. ``code`` is stable; ``message`` names the field and the value."""
+
+    code: str
+    message: str
+    field_name: str = ""
+
+
+_PERIODS = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "day": 86_400,
+    "d": 86_400,
+}
+_WINDOW = re.compile(r"(?P<limit>[1-9][0-9]{0,8})\s*/\s*(?P<count>[1-9][0-9]{0,8})?\s*(?P<unit>[a-z]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most ``limit`` calls in any ``period_s`` seconds (a sliding window, not a calendar one)."""
+
+    limit: int
+    period_s: int
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.period_s < 1:
+            raise ConfigurationError(f"a quota window needs a limit and a period of at least 1, not {self}.")
+
+    def __str__(self) -> str:
+        names = {1: "s", 60: "min", 3600: "hour", 86_400: "day"}
+        return f"{self.limit}/{names.get(self.period_s, f'{self.period_s}s')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The windows that hold at once, shortest period first, as in ``1/s,25/day``."""
+
+    windows: tuple[Window, ...] = field()
+
+    def __post_init__(self) -> None:
+        periods = [window.period_s for window in self.windows]
+        if not periods or sorted(set(periods)) != periods:
+            raise ConfigurationError(f"a quota needs one window for each period, shortest first, not {self}.")
+
+    def __str__(self) -> str:
+        return ",".join(str(window) for window in self.windows)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``1/s,25/day`` (units: s, min, hour, day; ``75/15s`` for other periods).
+
+        Raises ConfigurationError that names the part which cannot be read.
+        """
+        windows = []
+        for part in text.lower().split(","):
+            match = _WINDOW.fullmatch(part.strip())
+            if not match or match["unit"] not in _PERIODS:
+                raise ConfigurationError(
+                    f"{part.strip()[:64]!r} is not a quota window: write limit/period, such as 1/s, 75/min, 25/day "
+                    "or 75/15s, several of them with commas.",
+                    variable="ALPHA_VANTAGE_QUOTA",
+                )
+            windows.append(Window(int(match["limit"]), int(match["count"] or 1) * _PERIODS[match["unit"]]))
+        return cls(tuple(sorted(windows, key=lambda window: window.period_s)))
+
+
+#: Alpha Vantage's plans. Premium plans have no daily cap, but a ceiling a second: 30/s on 1200/min, and the
+#: same ratio (a fortieth of the minute, at least one) on the smaller ones.
+PLANS: dict[str, Quota] = {
+    "free": Quota.parse("1/s,25/day"),
+    "premium75": Quota.parse("2/s,75/min"),
+    "premium150": Quota.parse("4/s,150/min"),
+    "premium300": Quota.parse("8/s,300/min"),
+    "premium600": Quota.parse("15/s,600/min"),
+    "premium1200": Quota.parse("30/s,1200/min"),
+}

@@ -1,0 +1,214 @@
+"""The one Settings, and the only reader of the environment.
+
+Each variable may come from a file instead: ``NAME_FILE`` names it (Docker and Kubernetes secrets). An empty
+variable counts as not set. A malformed value raises ConfigurationError that names the variable, the value (unless
+it is a secret) and what to write instead.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from common.errors import ConfigurationError
+from common.models import PLANS, Quota, Symbol, parse_symbols
+
+ALPHA_VANTAGE_URL: Final = "https://www.alphavantage.co"
+DEFAULT_SYMBOLS: Final = "IBM,AAPL,GOOGL,MSFT"
+#: What the sandbox is asked with where there is no key: it is no secret and opens nothing.
+SANDBOX_API_KEY: Final = "sandbox"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _split_symbols(value: object) -> tuple[Symbol, ...]:
+    """Read ``IBM, AAPL`` (commas or white space), or the file named by ``@path`` (one a line, # comments)."""
+    text = str(value)
+    if text.startswith("@"):
+        try:
+            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"the symbol file {text[1:]!r} cannot be read: {error}.") from None
+        text = " ".join(line.partition("#")[0] for line in lines)
+    return parse_symbols(text.replace(",", " ").split())
+
+
+Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_symbols)]
+
+
+class Settings(BaseModel):
+    """All settings of the pipeline, frozen. Build it with ``Settings.from_environment()``.
+
+    A field's name in upper case is its variable's name. Times are in seconds unless the name says otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    # The provider
+    alpha_vantage_api_key: SecretStr = SecretStr("")
+    alpha_vantage_base_url: str = ""
+    alpha_vantage_plan: str = "free"
+    alpha_vantage_quota: str = ""
+    sandbox_url: str = "http://127.0.0.1:8765"
+    api_timeout: float = Field(default=30, gt=0, le=600)
+    api_attempts: int = Field(default=3, ge=1, le=10)
+
+    # The symbols and the run
+    stock_symbols: Symbols = Field(default_factory=lambda: _split_symbols(DEFAULT_SYMBOLS), min_length=1)
+    max_failure_ratio: float = Field(default=0, ge=0, le=1)
+    max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
+    data_retention_days: int = Field(default=90, ge=1, le=36_500)
+    quota_wait_in_place: float = Field(default=10, ge=0, le=60)
+    on_daily_quota: Literal["postpone", "wait"] = "postpone"
+
+    # The market database; without a name in the URL: market, or market_sandbox where there is no key
+    market_database_url: str = "postgresql://market_app@127.0.0.1:5432"
+    market_db_password: SecretStr = SecretStr("")
+    market_db_timeout: float = Field(default=10, gt=0, le=600)
+
+    # The limiter's Redis
+    limiter_redis_url: str = "redis://127.0.0.1:6379/1"
+    redis_password: SecretStr = SecretStr("")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
+        source = os.environ if environment is None else environment
+        values = {name: text for name in cls.model_fields if (text := read_variable(source, name.upper()))}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(error, values) from None
+
+    @model_validator(mode="after")
+    def _check_urls_and_quota(self) -> Self:
+        _require_safe_url("ALPHA_VANTAGE_BASE_URL", self.alpha_vantage_base_url or ALPHA_VANTAGE_URL)
+        _require_scheme("MARKET_DATABASE_URL", self.market_database_url, {"postgresql", "postgres"})
+        _require_scheme("LIMITER_REDIS_URL", self.limiter_redis_url, {"redis", "rediss", "unix"})
+        if not self.alpha_vantage_quota and self.alpha_vantage_plan not in PLANS:
+            raise ConfigurationError(
+                f"ALPHA_VANTAGE_PLAN={self.alpha_vantage_plan[:64]!r} is not a plan: use one of {', '.join(PLANS)}, "
+                "or spell the windows out in ALPHA_VANTAGE_QUOTA.",
+                variable="ALPHA_VANTAGE_PLAN",
+            )
+        self.quota  # noqa: B018  a malformed quota is refused here and not in the middle of a run
+        return self
+
+    @cached_property
+    def quota(self) -> Quota:
+        """The windows that hold: spelled out, or the plan's."""
+        return Quota.parse(self.alpha_vantage_quota) if self.alpha_vantage_quota else PLANS[self.alpha_vantage_plan]
+
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether prices are invented: there is no API key, so the sandbox serves."""
+        return not self.alpha_vantage_api_key.get_secret_value()
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is: the one that was set, else the sandbox without a key, else Alpha Vantage."""
+        default = self.sandbox_url if self.uses_sandbox else ALPHA_VANTAGE_URL
+        return (self.alpha_vantage_base_url or default).rstrip("/")
+
+    @property
+    def api_key(self) -> SecretStr:
+        """The key that calls are made with."""
+        return SecretStr(SANDBOX_API_KEY) if self.uses_sandbox else self.alpha_vantage_api_key
+
+    @property
+    def market_database(self) -> str:
+        """The market database's name; invented prices have one of their own."""
+        name = urlsplit(self.market_database_url).path.strip("/")
+        return name or ("market_sandbox" if self.uses_sandbox else "market")
+
+    @property
+    def market_dsn(self) -> SecretStr:
+        """The libpq connection URL, with name and password filled in."""
+        parts = urlsplit(self.market_database_url)
+        netloc = _with_password(parts.netloc, self.market_db_password)
+        return SecretStr(urlunsplit(parts._replace(netloc=netloc, path=f"/{self.market_database}")))
+
+    @property
+    def redis_dsn(self) -> SecretStr:
+        """The limiter's Redis URL, with the password filled in."""
+        parts = urlsplit(self.limiter_redis_url)
+        return SecretStr(urlunsplit(parts._replace(netloc=_with_password(parts.netloc, self.redis_password))))
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret text that must appear nowhere, for redaction; the sandbox's key is not one."""
+        fields = (self.alpha_vantage_api_key, self.market_db_password, self.redis_password)
+        return tuple(text for field in fields if (text := field.get_secret_value()))
+
+
+def read_variable(source: Mapping[str, str], name: str) -> str:
+    """Return the variable, or the content of the file that ``NAME_FILE`` names; '' if neither is set."""
+    if value := source.get(name, "").strip():
+        return value
+    path = source.get(f"{name}_FILE", "").strip()
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(
+            f"{name}_FILE={path!r} cannot be read: {problem}. Mount the secret there, or unset the variable.",
+            variable=f"{name}_FILE",
+        ) from None
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any]) -> ConfigurationError:
+    """Turn the first of pydantic's errors into one sentence that names the variable and the value."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    annotation = Settings.model_fields[name].annotation if name else None
+    shown = "" if annotation is SecretStr else f"={str(values.get(name, ''))[:64]!r}"
+    return ConfigurationError(
+        f"{name.upper()}{shown} cannot be used: {first['msg']}. See .env.example.", variable=name.upper()
+    )
+
+
+def _require_scheme(variable: str, url: str, schemes: set[str]) -> None:
+    if _split(variable, url).scheme not in schemes:
+        raise ConfigurationError(f"{variable} must start with {' or '.join(sorted(schemes))}://.", variable=variable)
+
+
+def _require_safe_url(variable: str, url: str) -> None:
+    """Refuse an API address that would send the key in the clear over a network."""
+    parts = _split(variable, url)
+    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+        raise ConfigurationError(f"{variable} must be https://host[:port][/path] and nothing more.", variable=variable)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ConfigurationError(
+            f"{variable}={url[:128]!r} would send the API key in the clear: use https, or a loopback address.",
+            variable=variable,
+        )
+
+
+def _split(variable: str, url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number raises here
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} is not a URL: {error}.", variable=variable) from None
+    return parts
+
+
+def _with_password(netloc: str, password: SecretStr) -> str:
+    """Put the password into ``user@host:port``, unless one stands there already."""
+    secret = password.get_secret_value()
+    user, at, host = netloc.rpartition("@")
+    if not secret or ":" in user:
+        return netloc
+    return f"{user if at else ''}:{quote(secret, safe='')}@{host}"
