@@ -15,7 +15,8 @@
     │   └── StoreUnavailable     PostgreSQL cannot be reached, or aborted the transaction
     ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
     │   ├── UnknownSymbol        the provider has no data for it
-    │   └── PremiumRequired      the plan does not cover it
+    │   ├── PremiumRequired      the plan does not cover it
+    │   └── RunHalted            the run was ended by another symbol's error
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
         ├── UnknownFunction      the provider does not know the function: a defect of ours
@@ -95,15 +96,19 @@ class PayloadRejected(TryAgainLater):
 class QuotaWait(TryAgainLater):
     """No permit now. ``retry_at``: the moment (aware, Redis's clock) at which asking again makes sense.
 
-    ``window`` names the window that is full, as in ``25/day``.
+    ``window`` names the window that is full, as in ``25/day``. ``permit_id`` is the permit that waits: who asks
+    again with it keeps its place in the queue.
     """
 
     reason = "quota"
 
-    def __init__(self, message: str, *, retry_at: datetime, retry_after_s: float, window: str) -> None:
+    def __init__(
+        self, message: str, *, retry_at: datetime, retry_after_s: float, window: str, permit_id: str = ""
+    ) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.retry_at = retry_at
         self.window = window
+        self.permit_id = permit_id
 
 
 class LimiterUnavailable(TryAgainLater):
@@ -134,6 +139,12 @@ class PremiumRequired(SymbolFailed):
     """The key's plan does not cover the request."""
 
     reason = "premium_required"
+
+
+class RunHalted(SymbolFailed):
+    """Another symbol of the run met an error that ends the run, so this one was not tried."""
+
+    reason = "run_halted"
 
 
 class RunFailed(PipelineError):

@@ -6,13 +6,18 @@ it is a secret) and what to write instead.
 """
 
 import os
-from collections.abc import Mapping
+import re
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -69,6 +74,7 @@ class Settings(BaseModel):
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
     data_retention_days: int = Field(default=90, ge=1, le=36_500)
+    worker_name: str = Field(default_factory=socket.gethostname)
     quota_wait_in_place: float = Field(default=10, ge=0, le=60)
     on_daily_quota: Literal["postpone", "wait"] = "postpone"
 
@@ -84,12 +90,7 @@ class Settings(BaseModel):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
-        source = os.environ if environment is None else environment
-        values = {name: text for name in cls.model_fields if (text := read_variable(source, name.upper()))}
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise _explain(error, values) from None
+        return _read(cls, os.environ if environment is None else environment, read_variable)
 
     @model_validator(mode="after")
     def _check_urls_and_quota(self) -> Self:
@@ -151,6 +152,57 @@ class Settings(BaseModel):
         return tuple(text for field in fields if (text := field.get_secret_value()))
 
 
+_INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
+_INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+
+
+def _read_schedule(value: object) -> str | timedelta | None:
+    """Read a cron line or preset as it is, ``6h`` as an interval, ``none`` as: only when triggered."""
+    text = str(value).strip()
+    if text.lower() == "none":
+        return None
+    if match := _INTERVAL.fullmatch(text.lower()):
+        return timedelta(**{_INTERVAL_UNITS[match["unit"]]: int(match["count"])})
+    if text.startswith("@") or len(text.split()) in {5, 6}:
+        return text
+    raise ConfigurationError(
+        f"STOCK_SCHEDULE={text[:64]!r} is no schedule: use a cron line (0 0 * * *), a preset (@daily), an interval "
+        "(30min, 6h, 1d), or none.",
+        variable="STOCK_SCHEDULE",
+    )
+
+
+def _known_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigurationError(
+            f"STOCK_TIMEZONE={name[:64]!r} is no time zone: use a name such as UTC or America/New_York.",
+            variable="STOCK_TIMEZONE",
+        ) from None
+
+
+class DagSettings(BaseModel):
+    """What the DAG files declare with; reads no file, so that parsing a DAG stays free of input and output.
+
+    Every process must see the same values, or the scheduler and the workers disagree about the DAG.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    stock_schedule: Annotated[str | timedelta | None, BeforeValidator(_read_schedule)] = "0 0 * * *"
+    stock_timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    task_retries: int = Field(default=3, ge=0, le=20)
+    task_retry_delay: float = Field(default=300, ge=0, le=86_400)
+    task_retry_max_delay: float = Field(default=3600, ge=0, le=86_400)
+    task_timeout: float = Field(default=600, gt=0, le=86_400)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
+        return _read(cls, os.environ if environment is None else environment, lambda source, name: source.get(name, ""))
+
+
 def read_variable(source: Mapping[str, str], name: str) -> str:
     """Return the variable, or the content of the file that ``NAME_FILE`` names; '' if neither is set."""
     if value := source.get(name, "").strip():
@@ -168,12 +220,24 @@ def read_variable(source: Mapping[str, str], name: str) -> str:
         ) from None
 
 
-def _explain(error: ValidationError, values: Mapping[str, Any]) -> ConfigurationError:
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _read(model: type[_Model], source: Mapping[str, str], read: Callable[[Mapping[str, str], str], str]) -> _Model:
+    """Build ``model`` from the variables named like its fields; an empty one takes the default."""
+    values = {name: text for name in model.model_fields if (text := read(source, name.upper()).strip())}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, model, values) from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], values: Mapping[str, str]) -> ConfigurationError:
     """Turn the first of pydantic's errors into one sentence that names the variable and the value."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    annotation = Settings.model_fields[name].annotation if name else None
-    shown = "" if annotation is SecretStr else f"={str(values.get(name, ''))[:64]!r}"
+    annotation = model.model_fields[name].annotation if name else None
+    shown = "" if annotation is SecretStr else f"={values.get(name, '')[:64]!r}"
     return ConfigurationError(
         f"{name.upper()}{shown} cannot be used: {first['msg']}. See .env.example.", variable=name.upper()
     )
