@@ -20,6 +20,7 @@
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
         ├── UnknownFunction      the provider does not know the function: a defect of ours
+        ├── StoreNotReady        the database's schema or rights are not what this version needs
         └── ConfigurationError   a setting is missing, malformed or contradicts another
 
 Every message is one sentence or two for a person: what happened and what to do. None holds the API key.
@@ -147,6 +148,19 @@ class RunHalted(SymbolFailed):
     reason = "run_halted"
 
 
+class RowRefused(SymbolFailed):
+    """A constraint or a type of the table refused the row: nothing of its transaction was stored.
+
+    ``constraint`` names the constraint, or is empty where the value did not fit its column's type.
+    """
+
+    reason = "row_refused"
+
+    def __init__(self, message: str, *, constraint: str = "") -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
 class RunFailed(PipelineError):
     """Nothing can work until a person acts: no further call is made."""
 
@@ -163,6 +177,12 @@ class UnknownFunction(RunFailed):
     """The provider does not know the API function that was asked for."""
 
     reason = "unknown_function"
+
+
+class StoreNotReady(RunFailed):
+    """A table, a column or a right is missing in the database, or this version's SQL does not fit it."""
+
+    reason = "store_not_ready"
 
 
 class ConfigurationError(RunFailed):
