@@ -47,15 +47,26 @@ class TryAgainLater(PipelineError):
 
 
 class NetworkFailed(TryAgainLater):
-    """No reply arrived: name resolution, connect, TLS, or a connection that was cut."""
+    """No reply arrived: name resolution, connect, TLS, or a connection that was cut.
+
+    ``request_sent`` is False only if nothing left this machine, so the provider cannot have counted a call.
+    """
 
     reason = "network"
 
+    def __init__(self, message: str, *, retry_after_s: float | None = None, request_sent: bool = True) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.request_sent = request_sent
+
 
 class DeadlineExceeded(TryAgainLater):
-    """The whole reply did not arrive within the call's total time."""
+    """The whole reply did not arrive within the call's total time. ``request_sent`` as in NetworkFailed."""
 
     reason = "deadline"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, request_sent: bool = True) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.request_sent = request_sent
 
 
 class ProviderUnavailable(TryAgainLater):
