@@ -1,0 +1,45 @@
+"""The ASGI application: ``/query`` is the API, ``/sandbox/…`` controls the sandbox, ``/`` says what this is."""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.control import control_app
+from sandbox.state import Sandbox
+from sandbox.vendor import Call, Reply
+
+_QUERY: Final = "/query"
+_DISPOSITION: Final = (b"content-disposition", b"attachment; filename=data.csv")
+
+
+def application(sandbox: Sandbox) -> ASGIApp:
+    """Return the whole application. ``/query`` passes the router by: it is the hot path."""
+    control = control_app(sandbox)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == _QUERY:
+            await _query(sandbox, scope, send)
+        else:
+            await control(scope, receive, send)
+
+    return app
+
+
+async def _query(sandbox: Sandbox, scope: Scope, send: Send) -> None:
+    reply = sandbox.receive(read_call(scope["query_string"]))
+    await send_reply(reply, send)
+
+
+def read_call(query_string: bytes) -> Call:
+    """Read the parameters; of a repeated one the last counts."""
+    return Call.of(dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)))
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send a reply as it is."""
+    headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
+    if reply.document is None:
+        headers.append(_DISPOSITION)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

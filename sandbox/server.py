@@ -1,0 +1,71 @@
+"""The HTTP server: uvicorn on a socket of ours, so that port 0 and a busy port are handled here."""
+
+import asyncio
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from sandbox.app import application
+from sandbox.options import Options
+from sandbox.state import Sandbox
+
+_GRACE_S = 3
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises OSError with a remedy where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another --port, or 0 for a free one."
+        ) from None
+
+
+def address(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        application(sandbox),
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    flushing = asyncio.create_task(sandbox.journal.keep_flushing())
+    try:
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        flushing.cancel()
+        sandbox.journal.close()
+
+
+def run(options: Options) -> int:
+    """Run the sandbox; return the exit status."""
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 1
+    # uvicorn ends in order and then raises the signal again: what it meets is a plain exit with status 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    sandbox = Sandbox(options)
+    plan = sandbox.vendor.plan
+    sys.stdout.write(f"sandbox: listening on {address(listener)} (plan {plan.name}: {plan.quota})\n")
+    sys.stdout.flush()
+    with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+        runner.run(serve(sandbox, listener))
+    return 0

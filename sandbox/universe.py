@@ -1,0 +1,113 @@
+"""The listed companies: what LISTING_STATUS and SYMBOL_SEARCH know. Prices exist for any other symbol too."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from itertools import islice, product
+from typing import Final
+
+ACTIVE: Final = 8000
+DELISTED: Final = 500
+_MATCHES: Final = 10
+_WELL_KNOWN: Final = (
+    ("A", "Agilent Technologies Inc"), ("AAPL", "Apple Inc"), ("AMZN", "Amazon.com Inc"),
+    ("BA", "Boeing Company"), ("BRK-B", "Berkshire Hathaway Inc - Class B"), ("GOOGL", "Alphabet Inc - Class A"),
+    ("IBM", "International Business Machines Corp"), ("INF", "Infinity Sandbox Corp"), ("JPM", "JPMorgan Chase & Co"),
+    ("META", "Meta Platforms Inc - Class A"), ("MSFT", "Microsoft Corporation"), ("NA", "Nano Sandbox Corp"),
+    ("NAN", "Nuveen Sandbox Fund"), ("NULL", "Null Sandbox Corp"), ("NVDA", "NVIDIA Corp"),
+    ("SAIC", "Science Applications International Corp"), ("TRUE", "TrueCar Inc"), ("TSLA", "Tesla Inc"),
+    ("V", "Visa Inc - Class A"), ("XOM", "Exxon Mobil Corp"),
+)  # fmt: skip
+_ABROAD: Final = (
+    ("TSCO.LON", "Tesco PLC", "United Kingdom", "08:00", "16:30", "UTC+01", "GBX"),
+    ("SHOP.TRT", "Shopify Inc", "Toronto", "09:30", "16:00", "UTC-05", "CAD"),
+    ("MBG.DEX", "Mercedes-Benz Group AG", "XETRA", "08:00", "20:00", "UTC+02", "EUR"),
+    ("RELIANCE.BSE", "Reliance Industries Limited", "India/Bombay", "09:15", "15:30", "UTC+5.5", "INR"),
+    ("600104.SHH", "SAIC Motor Corporation", "Shanghai", "09:30", "15:00", "UTC+08", "CNY"),
+)
+_HOME: Final = ("United States", "09:30", "16:00", "UTC-04", "USD")
+_CONSONANTS: Final = "BCDFGHKLMNPRSTVWXZ"
+_VOWELS: Final = "AEIOU"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One line of LISTING_STATUS."""
+
+    symbol: str
+    name: str
+    exchange: str
+    asset: str
+    ipo: date
+    delisted: date | None = None
+
+    def row(self, state: str) -> tuple[str, ...]:
+        """Return the line's cells; a missing date is the literal ``null``."""
+        gone = self.delisted.isoformat() if self.delisted and state == "Delisted" else "null"
+        return self.symbol, self.name, self.exchange, self.asset, self.ipo.isoformat(), gone, state
+
+
+LISTING_HEADER: Final = ("symbol", "name", "exchange", "assetType", "ipoDate", "delistingDate", "status")
+MATCH_FIELDS: Final = (
+    "symbol", "name", "type", "region", "marketOpen", "marketClose", "timezone", "currency", "matchScore",
+)  # fmt: skip
+
+
+def _invented() -> Iterator[tuple[str, str]]:
+    known = {symbol for symbol, _ in _WELL_KNOWN}
+    for letters in product(_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS):
+        if (symbol := "".join(letters)) not in known:
+            yield symbol, f"{symbol.capitalize()} Sandbox Corp"
+
+
+def _listing(number: int, symbol: str, name: str) -> Listing:
+    ipo = date(1999, 11, 18) + timedelta(days=number * 37 % 7300)
+    exchange = ("NYSE", "NASDAQ", "NYSE ARCA", "NYSE MKT")[number % 4 if number >= len(_WELL_KNOWN) else number % 2]
+    asset = "ETF" if exchange == "NYSE ARCA" else "Stock"
+    gone = max(ipo, date(2010, 1, 4)) + timedelta(days=number * 53 % 5000) if number >= ACTIVE else None
+    return Listing(symbol, name, exchange, asset, ipo, gone)
+
+
+@lru_cache(maxsize=1)
+def listings() -> tuple[Listing, ...]:
+    """Return all companies, the delisted ones last."""
+    names = islice((*_WELL_KNOWN, *_invented()), ACTIVE + DELISTED)
+    return tuple(_listing(number, symbol, name) for number, (symbol, name) in enumerate(names))
+
+
+@lru_cache(maxsize=64)
+def listing_rows(on: date, state: str) -> tuple[tuple[str, ...], ...]:
+    """Return LISTING_STATUS as it was ``on`` that day: header and rows. ``state`` is active or delisted."""
+    rows = [
+        listing.row(state.capitalize())
+        for listing in listings()
+        if listing.ipo <= on and (listing.delisted is not None and listing.delisted <= on) == (state == "delisted")
+    ]
+    return LISTING_HEADER, *sorted(rows)
+
+
+def _score(keywords: str, symbol: str, name: str) -> float:
+    """Return how well a company matches, 0 to 1; the vendor does not document its own measure."""
+    wanted = keywords.upper()
+    best = 0.0
+    for text in (symbol, name.upper()):
+        if text == wanted:
+            return 1.0
+        if wanted in text:
+            best = max(best, len(wanted) / len(text) * (1 if text.startswith(wanted) else 0.8))
+    return best
+
+
+def search(keywords: str) -> list[tuple[str, ...]]:
+    """Return the rows of SYMBOL_SEARCH, best first, at most ten, under MATCH_FIELDS."""
+    found = []
+    for symbol, name, *abroad in _ABROAD:
+        if score := _score(keywords, symbol, name):
+            found.append((score, (symbol, name, "Equity", *abroad)))
+    for listing in listings()[:ACTIVE]:
+        if score := _score(keywords, listing.symbol, listing.name):
+            kind = "ETF" if listing.asset == "ETF" else "Equity"
+            found.append((score, (listing.symbol, listing.name, kind, *_HOME)))
+    best = sorted(found, key=lambda match: (-match[0], match[1][0]))[:_MATCHES]
+    return [(*row, f"{score:.4f}") for score, row in best]
