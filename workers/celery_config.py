@@ -38,7 +38,7 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
 PATCHED_AIRFLOW: Final = "3.3.2"
 
 
-@before_task_publish.connect
+@before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def redact_arguments(headers: dict[str, Any], body: object, **_: object) -> None:
     """Name a workload readably and keep its token out of what monitors see.
 
@@ -62,7 +62,7 @@ def _readable_name(body: object) -> str:
         return "workload"
 
 
-@worker_init.connect
+@worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def prepare_worker(**_: object) -> None:
     """Before the pool forks: import what every task needs, and take the idle wait out of its end."""
     for module in PRELOADED:
@@ -70,7 +70,7 @@ def prepare_worker(**_: object) -> None:
     patch_supervisor_wait()
 
 
-@worker_process_init.connect
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def reset_child_signals(**_: object) -> None:
     """Let a pool process reap its task's process: with an inherited handler an exit can be missed.
 
@@ -93,7 +93,7 @@ def patch_supervisor_wait() -> bool:
     import psutil  # noqa: PLC0415  only workers need it
     from airflow.sdk.execution_time.supervisor import ActivitySubprocess  # noqa: PLC0415  slow; only workers need it
 
-    shipped = ActivitySubprocess._service_subprocess  # noqa: SLF001  what is patched is private
+    shipped = ActivitySubprocess._service_subprocess  # what is patched is private
     if getattr(shipped, "waits_on_process", False):
         return True
 
@@ -107,5 +107,5 @@ def patch_supervisor_wait() -> bool:
         return shipped(self, max_wait_time, *args, **kwargs)
 
     service.waits_on_process = True  # type: ignore[attr-defined]  # a mark, so that a second call patches nothing
-    ActivitySubprocess._service_subprocess = service  # type: ignore[method-assign]  # noqa: SLF001  see above
+    ActivitySubprocess._service_subprocess = service  # type: ignore[method-assign]
     return True

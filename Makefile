@@ -1,0 +1,57 @@
+# `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status trigger logs clean test check lint types format lock venv
+
+PYTHON ?= python3
+WORKERS ?= 2
+SYMBOLS ?=
+PROCESS ?= *
+PY := .venv/bin/python
+export PYTHONPATH := $(CURDIR)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: ## Make or update .venv from the lock
+	@$(PYTHON) local/install.py
+
+demo: venv ## Start the cluster, run the pipeline once, show the quotes, stop (no Docker, no key)
+	@$(PY) -m local demo --workers $(WORKERS)
+
+up: venv ## Start the cluster and leave it running: make up WORKERS=4
+	@$(PY) -m local up --workers $(WORKERS)
+
+down: venv ## Stop the cluster; what it stored stays
+	@$(PY) -m local down
+
+status: venv ## Show each process, its health, and where the pages are
+	@$(PY) -m local status
+
+trigger: venv ## Trigger the pipeline and watch it: make trigger SYMBOLS=IBM,AAPL
+	@$(PY) -m local trigger --symbols "$(SYMBOLS)"
+
+logs: venv ## Follow the logs: make logs PROCESS=worker-1
+	@$(PY) -m local logs "$(PROCESS)"
+
+clean: venv ## Stop the cluster and delete everything that it stored
+	@$(PY) -m local clean
+
+test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about five minutes)
+	@$(PY) -m pytest
+
+check: lint types ## Lint and check the types
+
+lint: venv
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+types: venv
+	@$(PY) -m mypy
+
+format: venv ## Format the code
+	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
+
+# The lock holds no index addresses, so that it works behind any mirror.
+LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(LOCK) $(UPGRADE) pyproject.toml -o requirements.lock
+	$(LOCK) $(UPGRADE) --extra local --extra test -c requirements.lock pyproject.toml -o requirements-local.lock

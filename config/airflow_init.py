@@ -1,0 +1,42 @@
+"""Migrate Airflow's metadata and make the admin user, once, in one process: ``python config/airflow_init.py``.
+
+Airflow's own commands do the same in two, and each spends seconds on starting. Safe to run again, and by several at
+once (Airflow's migration takes a lock). AIRFLOW_ADMIN_USER (default ``admin``) and AIRFLOW_ADMIN_PASSWORD (or its
+``_FILE``) name the user; the password of an existing one is set anew.
+"""
+
+import os
+import sys
+
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from airflow.utils.db import upgradedb
+
+from common.errors import ConfigurationError
+from common.settings import read_variable
+
+
+def main() -> None:
+    """Migrate, then make or update the user."""
+    user = read_variable(os.environ, "AIRFLOW_ADMIN_USER") or "admin"
+    password = read_variable(os.environ, "AIRFLOW_ADMIN_PASSWORD")
+    if not password:
+        raise ConfigurationError("AIRFLOW_ADMIN_PASSWORD is not set.", variable="AIRFLOW_ADMIN_PASSWORD")
+    upgradedb()
+    print("Airflow's metadata database is migrated")
+    with get_application_builder() as builder:
+        manager = builder.sm
+        if existing := manager.find_user(username=user):
+            manager.reset_password(existing.id, password)
+            print(f"the password of {user} is set")
+            return
+        role = manager.find_role("Admin")
+        if not manager.add_user(user, "Admin", "User", f"{user}@localhost.invalid", role, password):
+            raise RuntimeError(f"the user {user} could not be made")
+        print(f"the user {user} is made")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigurationError as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,59 @@
+"""The DAG ``stock_data_pipeline``: check, plan, one task for each symbol, report, clean up."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Param
+
+from common.settings import DagSettings
+from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment
+
+settings = DagSettings.from_environment()
+
+with DAG(
+    dag_id="stock_data_pipeline",
+    description="Fetch, validate and store a quote for each symbol, within one quota over all workers",
+    doc_md="""
+    ### Stock data pipeline
+    One task for each symbol: **quota → fetch → validate → store**. A symbol that fails stops no other; the report
+    says what became of each, and is red if one failed. Trigger it with symbols of your own, or leave them empty for
+    those of `STOCK_SYMBOLS`.
+    """,
+    schedule=settings.stock_schedule,
+    start_date=datetime(2024, 1, 1, tzinfo=ZoneInfo(settings.stock_timezone)),
+    catchup=False,
+    max_active_runs=1,  # two runs at once would spend the same quota twice
+    tags=["stocks", "alpha-vantage"],
+    params={
+        "symbols": Param(
+            default=None,
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Symbols",
+            description="The symbols of this run, one a line. Empty: those of STOCK_SYMBOLS.",
+        ),
+        "force": Param(
+            default=False,
+            type="boolean",
+            title="Fetch all the same",
+            description="Fetch symbols too whose latest completed session is stored already.",
+        ),
+    },
+    default_args={
+        "retries": settings.task_retries,
+        "retry_delay": timedelta(seconds=settings.task_retry_delay),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(seconds=settings.task_retry_max_delay),
+        "execution_timeout": timedelta(seconds=settings.task_timeout),
+    },
+):
+    validated = ValidateEnvironment(task_id="validate_environment")
+    planned = PlanSymbols(task_id="plan")
+    fetched = FetchAndStore.partial(
+        task_id="fetch_and_store", map_index_template="{{ task.symbol }}", do_xcom_push=False
+    ).expand(symbol=planned.output)
+    reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
+    # A teardown runs whatever came before it, and the run's colour stays the report's.
+    cleaned = CleanUp(task_id="clean_up").as_teardown()
+
+    validated >> planned >> fetched >> reported >> cleaned

@@ -1,0 +1,235 @@
+"""Start and stop the whole cluster on this machine, and say how it is."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import psycopg2
+import redis
+import requests
+from celery import Celery
+
+from common.settings import Settings
+from local.airflow_api import AirflowApi
+from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
+from local.processes import Supervisor, end_leftovers, leftovers, pipeline_programs, servers, storage_programs
+from local.state import ROOT, State
+
+ADMIN: Final = "admin"
+#: What makes another migration necessary: our migrations, Airflow's version, the init step itself.
+_INIT_INPUTS: Final = (
+    "requirements.lock",
+    "config/airflow_init.py",
+    "common/migrate.py",
+    "common/migrations/versions/*.py",
+)
+
+Say = Callable[[str], None]
+
+
+class ClusterFailed(Exception):
+    """The cluster could not be started; the message says which part and where its log is."""
+
+
+@dataclass
+class Cluster:
+    """One local cluster. ``workers`` counts for the next start only."""
+
+    state: State
+    workers: int = 2
+    say: Say = print
+
+    @cached_property
+    def ports(self) -> dict[str, int]:
+        """The ports of the running cluster, or of the last one."""
+        return self.state.ports()
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment that every process gets."""
+        return cluster_environment(self.state, self.ports, person_settings())
+
+    @property
+    def settings(self) -> Settings:
+        """The pipeline's settings as the processes see them."""
+        return settings_of(self.environment)
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The process manager."""
+        return Supervisor(self.state, self.ports["supervisor"], self.state.secrets()["supervisor"])
+
+    @property
+    def api(self) -> AirflowApi:
+        """Airflow's REST API, as the admin."""
+        url = f"http://127.0.0.1:{self.ports['airflow']}"
+        return AirflowApi(url, ADMIN, self.state.secrets()["airflow_admin"])
+
+    @property
+    def flower_url(self) -> str:
+        """Flower's address."""
+        return f"http://127.0.0.1:{self.ports['flower']}"
+
+    @property
+    def running(self) -> bool:
+        """Whether a process manager of this cluster answers."""
+        return bool(self.ports) and self.supervisor.running
+
+    def up(self, *, ends_with_us: bool = False) -> None:
+        """Start everything and wait until it is healthy, or stop what was started.
+
+        Raises ClusterFailed or ConfigurationError.
+        """
+        self._clear_the_way()
+        self.settings  # noqa: B018  a setting that cannot be used is refused before anything starts
+        try:
+            self._start(ends_with_us=ends_with_us)
+        except BaseException:
+            self.down()
+            raise
+
+    def _start(self, *, ends_with_us: bool) -> None:
+        postgres, broker = servers(self.state, self.ports, self.state.secrets())
+        with _step(self.say, "PostgreSQL and Redis"):
+            postgres.initialise()
+            broker.initialise()
+            plan = str(self.settings.quota) if self.settings.uses_sandbox else None
+            pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan)
+            storage = storage_programs(postgres, broker)
+            self.supervisor.write([*storage, *pipeline])
+            self.supervisor.launch(self.environment, ends_with_us=ends_with_us)
+            self.supervisor.start([program.name for program in storage])
+            self._wait("PostgreSQL", lambda: _answers(postgres.url()), 30)
+            self._wait("Redis", lambda: bool(redis.Redis.from_url(broker.url()).ping()), 30)
+        self._initialise()
+        with _step(self.say, f"Airflow, {self.workers} Celery workers and Flower"):
+            self.supervisor.start([program.name for program in pipeline])
+            self.wait_healthy()
+
+    def _clear_the_way(self) -> None:
+        """Choose ports; what a hard kill left behind is ended first, so that its ports are free again."""
+        self.state.prepare()
+        if self.running:
+            raise ClusterFailed("the cluster runs already: `make status` shows it, `make down` stops it.")
+        if ended := end_leftovers(self.state):
+            self.say(f"ended {ended} processes that an earlier start left behind")
+        ports, notes = self.state.choose_ports()
+        for note in notes:
+            self.say(note)
+        self.__dict__.pop("environment", None)  # it holds the old ports
+        self.ports = ports
+
+    def _initialise(self) -> None:
+        """Make databases, roles and the admin user, unless this very version did already."""
+        fingerprint = _fingerprint()
+        if self.state.initialised.exists() and self.state.initialised.read_text("utf-8") == fingerprint:
+            return
+        with _step(self.say, "migrations and the admin user"):
+            environment = self.environment | provisioning_environment(self.state, self.ports)
+            for command in (["-m", "common.migrate"], ["config/airflow_init.py"]):
+                self._run_init(command, environment)
+        self.state.initialised.write_text(fingerprint, encoding="utf-8")
+
+    def _run_init(self, command: list[str], environment: Mapping[str, str]) -> None:
+        log = self.state.logs / "init.log"
+        with log.open("ab") as output:
+            done = subprocess.run(  # noqa: S603  our own command
+                [sys.executable, *command], env=dict(environment), cwd=ROOT, stdout=output, stderr=output, check=False
+            )
+        if done.returncode:
+            raise ClusterFailed(f"{' '.join(command)} failed: see {log}")
+
+    def wait_healthy(self, timeout_s: float = 180) -> None:
+        """Wait until every part is healthy, the DAG is known and every worker consumes."""
+        deadline = time.monotonic() + timeout_s
+        for part, check in self.checks().items():
+            self._wait(part, check, max(1.0, deadline - time.monotonic()))
+
+    def checks(self) -> dict[str, Callable[[], bool]]:
+        """Return a check for each part, cheapest first."""
+        checks: dict[str, Callable[[], bool]] = {
+            "Airflow": lambda: set(self.api.health().values()) == {"healthy"},
+            "Flower": lambda: requests.get(f"{self.flower_url}/healthcheck", timeout=5).ok,
+            "the workers": lambda: len(self.consuming_workers()) >= self._worker_count(),
+            "the DAG": self.api.dag_known,
+        }
+        if self.settings.uses_sandbox:
+            url = f"{self.settings.sandbox_url}/sandbox/health"
+            checks = {"the sandbox": lambda: requests.get(url, timeout=5).ok, **checks}
+        return checks
+
+    def consuming_workers(self) -> list[str]:
+        """Return the names of the workers that take messages from a queue (a ping would not tell)."""
+        with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
+            queues = app.control.inspect(timeout=1).active_queues() or {}
+        return sorted(name.removeprefix("celery@") for name, taken in queues.items() if taken)
+
+    def _worker_count(self) -> int:
+        return sum(1 for name in self.supervisor.states() if name.startswith("worker-"))
+
+    def _wait(self, part: str, ready: Callable[[], bool], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        problem = "it does not answer"
+        while time.monotonic() < deadline:
+            try:
+                if ready():
+                    return
+            except (OSError, psycopg2.Error, redis.RedisError, requests.RequestException, RuntimeError) as error:
+                problem = type(error).__name__
+            self._refuse_fatal()
+            time.sleep(0.2)
+        raise ClusterFailed(f"{part} is not healthy after {timeout_s:.0f} s ({problem}): see {self.state.logs}")
+
+    def _refuse_fatal(self) -> None:
+        """Name a process that gave up, rather than wait for it until the time is over."""
+        for name, (state, _) in self.supervisor.states().items():
+            if state == "FATAL":
+                raise ClusterFailed(f"{name} does not stay up: see {self.state.logs / (name + '.log')}")
+
+    def down(self) -> None:
+        """Stop everything, workers first; what is left over afterwards is ended too."""
+        if self.running:
+            names = list(self.supervisor.states())
+            storage = ["postgres", "redis"]
+            workers = [name for name in names if name.startswith("worker-")]
+            rest = [name for name in names if name not in {*storage, *workers}]
+            self.supervisor.stop([[*workers, *rest], storage])
+        end_leftovers(self.state)
+
+    def clean(self) -> None:
+        """Stop everything and delete all that the cluster stored."""
+        self.down()
+        if left := leftovers(self.state):
+            raise ClusterFailed(f"still running, so nothing was deleted: {', '.join(str(p.pid) for p in left)}")
+        for path in sorted(self.state.folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        if self.state.folder.exists():
+            self.state.folder.rmdir()
+
+
+@contextmanager
+def _step(say: Say, what: str) -> Iterator[None]:
+    """Say what is being started, and how long it took."""
+    say(f"starting {what} …")
+    begun = time.monotonic()
+    yield
+    say(f"  ready after {time.monotonic() - begun:.1f} s")
+
+
+def _answers(url: str) -> bool:
+    psycopg2.connect(url, connect_timeout=5).close()
+    return True
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for pattern in _INIT_INPUTS:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

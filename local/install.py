@@ -1,0 +1,73 @@
+"""Make ``.venv`` from the locked, hashed requirements: ``python3 local/install.py``. Only the standard library.
+
+uv installs in seconds what takes pip minutes, so pip fetches uv (locked too) and uv does the rest. Where uv cannot
+(a platform without its wheel, a mirror that only pip knows), pip does it all.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOCKS = ("requirements.lock", "requirements-local.lock")
+OLDEST, NEWEST = (3, 11), (3, 13)
+
+
+def main() -> int:
+    """Install unless the environment is up to date; return the exit code."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        print(
+            f"Python {sys.version.split()[0]} cannot run Airflow 3.3: use 3.11, 3.12 or 3.13, "
+            "such as `make demo PYTHON=python3.12`.",
+            file=sys.stderr,
+        )
+        return 1
+    stamp = VENV / "installed"
+    wanted = _fingerprint()
+    if stamp.exists() and stamp.read_text("utf-8") == wanted:
+        return 0
+    print("installing into .venv (the first time takes a minute or two) …", flush=True)
+    venv.create(VENV, with_pip=True, clear=(VENV / "pyvenv.cfg").exists() and not stamp.exists())
+    if not (_with_uv() or _with_pip()):
+        print("the installation failed: what is above says why.", file=sys.stderr)
+        return 1
+    stamp.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    for lock in LOCKS:
+        digest.update((ROOT / lock).read_bytes())
+    return digest.hexdigest()
+
+
+def _with_uv() -> bool:
+    pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if not _run([*pip, "--require-hashes", "--only-binary=:all:", "-r", ROOT / "requirements-uv.lock"]):
+        return False
+    # Compiled now, or the first start of each process compiles: that is half of its time.
+    options = ["--quiet", "--require-hashes", "--compile-bytecode", "--python", VENV / "bin" / "python"]
+    return _run([VENV / "bin" / "uv", "pip", "install", *options, *_requirements()])
+
+
+def _with_pip() -> bool:
+    print("uv could not install; trying with pip, which takes minutes …", flush=True)
+    return _run([VENV / "bin" / "python", "-m", "pip", "install", "--require-hashes", *_requirements()])
+
+
+def _requirements() -> list[str]:
+    return [part for lock in LOCKS for part in ("-r", str(ROOT / lock))]
+
+
+def _run(command: list[str | Path]) -> bool:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    return subprocess.run([str(part) for part in command], check=False, env=environment).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The cluster's processes under supervisord: what runs, with which command, and how to start and stop it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from local.services import Postgres, Redis, server_user
+from local.state import ROOT, STATE_VARIABLE, State
+
+_BIN: Final = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process: its command, its own environment, and how it is asked to end."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 20
+    user: str | None = None
+
+    def section(self, logs: Path) -> str:
+        """Return the program's section of supervisord's configuration."""
+        guard = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}"]
+        lines = {
+            "command": " ".join(_quote(part) for part in (*guard, *self.command)),
+            "directory": str(ROOT),
+            "environment": ",".join(f"{name}={_quote(value)}" for name, value in self.environment.items()),
+            "autostart": "false",
+            "autorestart": "true",
+            "startsecs": "1",
+            "startretries": "10",
+            "stopsignal": self.stop_signal,
+            "stopwaitsecs": str(self.stop_wait_s),
+            "stopasgroup": "false",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": str(logs / f"{self.name}.log"),
+            "stdout_logfile_maxbytes": "20MB",
+            "stdout_logfile_backups": "2",
+        }
+        if self.user:
+            lines["user"] = self.user
+        return f"[program:{self.name}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items() if value)
+
+
+def _quote(text: str) -> str:
+    """Quote for supervisord, which splits like a shell and expands ``%(name)s``."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
+
+
+def servers(state: State, ports: Mapping[str, int], secrets: Mapping[str, str]) -> tuple[Postgres, Redis]:
+    """Return the cluster's PostgreSQL and Redis."""
+    return (
+        Postgres(state.folder / "postgres", ports["postgres"], secrets["postgres"]),
+        Redis(state.folder / "redis", ports["redis"], secrets["redis"]),
+    )
+
+
+def storage_programs(postgres: Postgres, redis: Redis) -> list[Program]:
+    """Return what must run before anything can be migrated."""
+    return [
+        Program("postgres", postgres.command(), stop_signal="INT", user=server_user()),
+        Program("redis", redis.command()),
+    ]
+
+
+def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: str | None) -> list[Program]:
+    """Return Airflow's processes, Flower, and the sandbox where a plan for it is given."""
+    airflow = str(_BIN / "airflow")
+    programs = [
+        Program("api-server", [airflow, "api-server"]),
+        Program("scheduler", [airflow, "scheduler", "--skip-serve-logs"]),
+        Program("dag-processor", [airflow, "dag-processor"]),
+        Program("triggerer", [airflow, "triggerer", "--skip-serve-logs"]),
+        *(_worker(number) for number in range(1, workers + 1)),
+        Program("flower", [airflow, "celery", "flower"], stop_wait_s=5),
+    ]
+    if sandbox_plan is not None:
+        command = [sys.executable, "-m", "sandbox", "--port", str(ports["sandbox"]), "--quota", sandbox_plan]
+        programs.insert(0, Program("sandbox", command, stop_wait_s=5))
+    return programs
+
+
+def _worker(number: int) -> Program:
+    """A worker with a name of its own; its warm shutdown lets running tasks end."""
+    name = f"worker-{number}"
+    command = [str(_BIN / "airflow"), "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+    return Program(name, command, {"WORKER_NAME": name}, stop_wait_s=90)
+
+
+class Supervisor:
+    """supervisord for one cluster: writes its configuration, runs it, talks to it."""
+
+    def __init__(self, state: State, port: int, password: str) -> None:
+        self._state = state
+        self._port = port
+        self._password = password
+
+    def __repr__(self) -> str:
+        return f"Supervisor({self._state.folder}, port={self._port})"
+
+    @property
+    def _configuration(self) -> Path:
+        return self._state.folder / "supervisord.conf"
+
+    def write(self, programs: Sequence[Program]) -> None:
+        """Write the configuration; it holds a password, so only its owner may read it."""
+        header = (
+            "[supervisord]\n"
+            f"logfile={self._state.logs / 'supervisord.log'}\n"
+            f"pidfile={self._state.folder / 'supervisord.pid'}\n"
+            f"directory={ROOT}\n"
+            + ("user=root\n" if os.geteuid() == 0 else "")  # said explicitly, or supervisord warns
+            + f"[inet_http_server]\nport=127.0.0.1:{self._port}\nusername=local\npassword={self._password}\n"
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        )
+        self._configuration.touch(mode=0o600)
+        self._configuration.write_text(
+            header + "".join(program.section(self._state.logs) for program in programs), encoding="utf-8"
+        )
+
+    def launch(self, environment: Mapping[str, str], *, ends_with_us: bool) -> None:
+        """Run supervisord in a session of its own; ``ends_with_us``: it stops when this process does."""
+        command = [str(_BIN / "supervisord"), "--nodaemon", "--configuration", str(self._configuration)]
+        if ends_with_us:
+            command = [sys.executable, "-S", str(ROOT / "local" / "child.py"), "SIGTERM", *command]
+        with (self._state.logs / "supervisord.out").open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603  our own command
+                command, env=dict(environment), stdout=output, stderr=output, start_new_session=True, cwd=ROOT
+            )
+        deadline = time.monotonic() + 20
+        while not self.running:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the process manager did not start: see {self._state.logs / 'supervisord.out'}")
+            time.sleep(0.05)
+
+    @property
+    def _rpc(self) -> xmlrpc.client.ServerProxy:
+        return xmlrpc.client.ServerProxy(f"http://local:{self._password}@127.0.0.1:{self._port}/RPC2")
+
+    @property
+    def running(self) -> bool:
+        """Whether our supervisord answers."""
+        try:
+            self._rpc.supervisor.getState()
+        except (OSError, xmlrpc.client.Error):
+            return False
+        return True
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start the programs without waiting for them."""
+        for name in names:
+            self._rpc.supervisor.startProcess(name, False)
+
+    def states(self) -> dict[str, tuple[str, int]]:
+        """Return each program's state (RUNNING, BACKOFF, FATAL …) and pid."""
+        rows = self._rpc.supervisor.getAllProcessInfo()
+        return {str(row["name"]): (str(row["statename"]), int(row["pid"])) for row in rows}  # type: ignore[index,union-attr,arg-type]  # XML-RPC is untyped
+
+    def stop(self, order: Sequence[Sequence[str]], timeout_s: float = 120) -> None:
+        """Stop the programs group by group, then supervisord itself, and wait until it is gone."""
+        for group in order:
+            for name in group:
+                self._ignore_not_running(name)
+            self._wait_stopped(group, timeout_s)
+        pid = int(self._rpc.supervisor.getPID())  # type: ignore[arg-type]  # XML-RPC is untyped
+        self._rpc.supervisor.shutdown()
+        psutil.wait_procs(_existing([pid]), timeout=timeout_s)
+
+    def _ignore_not_running(self, name: str) -> None:
+        try:
+            self._rpc.supervisor.stopProcess(name, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in {10, 70}:  # 10: no such program, 70: not running; both are what we want
+                raise
+
+    def _wait_stopped(self, names: Sequence[str], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        ended = {"STOPPED", "EXITED", "FATAL"}
+        while any(state not in ended for name, (state, _) in self.states().items() if name in names):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{', '.join(names)} did not stop within {timeout_s:.0f} s")
+            time.sleep(0.1)
+
+
+def leftovers(state: State) -> list[psutil.Process]:
+    """Return the processes of this cluster that still run, whoever started them; never ourselves."""
+    ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in _of_cluster(state) if process.pid not in ours]
+
+
+def _of_cluster(state: State) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(STATE_VARIABLE) == str(state.folder):
+                yield process
+        except psutil.Error:
+            continue  # gone meanwhile, or another user's
+
+
+def end_leftovers(state: State) -> int:
+    """End what a hard kill left behind; return how many processes that were."""
+    found = leftovers(state)
+    for process in found:
+        _signal(process, signal.SIGINT if process.name().startswith("postgres") else signal.SIGTERM)
+    _, alive = psutil.wait_procs(found, timeout=15)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
+    return len(found)
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    with suppress(psutil.NoSuchProcess):  # it ended by itself, which is what was wanted
+        process.send_signal(number)
+
+
+def _existing(pids: Sequence[int]) -> list[psutil.Process]:
+    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]

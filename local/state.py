@@ -1,0 +1,128 @@
+"""What a local cluster keeps between starts: one folder with its secrets, ports, data and logs."""
+
+import base64
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Where a cluster's folder is, if not in the checkout; tests run clusters of their own with it.
+STATE_VARIABLE: Final = "PIPELINE_STATE"
+
+#: The ports that we would like; a busy one is replaced by the next free one.
+PREFERRED_PORTS: Final[Mapping[str, int]] = {
+    "airflow": 8080,
+    "flower": 5555,
+    "sandbox": 8765,
+    "postgres": 55432,
+    "redis": 56379,
+    "scheduler_health": 8974,
+    "supervisor": 9901,
+}
+_PASSWORDS: Final = (
+    "postgres",
+    "airflow_db",
+    "market_owner",
+    "market_app",
+    "market_reader",
+    "redis",
+    "airflow_admin",
+    "flower",
+    "supervisor",
+)
+_KEYS: Final = ("jwt_secret", "api_secret_key")
+
+
+@dataclass(frozen=True)
+class State:
+    """The folder of one local cluster, and what is in it."""
+
+    folder: Path
+
+    @classmethod
+    def of_this_checkout(cls) -> "State":
+        """Return the state in ``.local`` of the checkout, or where PIPELINE_STATE says."""
+        return cls(Path(os.environ.get(STATE_VARIABLE) or ROOT / ".local").resolve())
+
+    @property
+    def logs(self) -> Path:
+        """Where each process writes its log."""
+        return self.folder / "logs"
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's own folder; task logs are below it."""
+        return self.folder / "airflow"
+
+    @property
+    def initialised(self) -> Path:
+        """The mark that migrations and users are done, with what they were done for."""
+        return self.folder / "initialised"
+
+    def prepare(self) -> None:
+        """Make the folders; PostgreSQL's unprivileged user must be able to pass through."""
+        for folder in (self.folder, self.logs, self.airflow_home):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets, generated once at random; the file is readable by its owner only."""
+        path = self.folder / "secrets.json"
+        known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        missing = {name: value for name, value in _new_secrets() if name not in known}
+        if missing:
+            self._write_private(path, json.dumps(known | missing, indent=2))
+        return known | missing
+
+    def ports(self) -> dict[str, int]:
+        """Return the ports that the cluster was last started with."""
+        path = self.folder / "ports.json"
+        return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+
+    def choose_ports(self) -> tuple[dict[str, int], list[str]]:
+        """Choose a free port for each server and remember it; return the ports and what a person should know."""
+        chosen: dict[str, int] = {}
+        notes = []
+        for name, preferred in (PREFERRED_PORTS | self.ports()).items():
+            chosen[name] = _free_port(preferred, taken=set(chosen.values()))
+            if chosen[name] != preferred:
+                notes.append(f"port {preferred} is busy, so {name} listens on {chosen[name]}")
+        (self.folder / "ports.json").write_text(json.dumps(chosen, indent=2), encoding="utf-8")
+        return chosen, notes
+
+    @staticmethod
+    def _write_private(path: Path, text: str) -> None:
+        temporary = path.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)  # whole or not at all: half a file of secrets would lock people out
+
+
+def _new_secrets() -> Iterator[tuple[str, str]]:
+    for name in _PASSWORDS:
+        yield name, secrets.token_urlsafe(24)
+    for name in _KEYS:
+        yield name, secrets.token_urlsafe(64)
+    yield "fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _free_port(preferred: int, taken: set[int]) -> int:
+    for port in range(preferred, preferred + 200):
+        if port not in taken and _is_free(port):
+            return port
+    raise RuntimeError(f"no free port between {preferred} and {preferred + 200} on 127.0.0.1: free one and start again")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT can be listened on
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

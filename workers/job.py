@@ -1,0 +1,183 @@
+"""One symbol: permit, fetch, validate, store. Knows the order of these steps and nothing of how each works.
+
+The collaborators are arguments. Whatever happens to the symbol is written to the ledger before an error leaves
+here, so that a run can be read from the ledger alone.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import uuid4
+
+from common.validation import quote_from_reply
+
+from common.client import Gate
+from common.errors import (
+    DailyQuotaUsedUp,
+    PayloadRejected,
+    PipelineError,
+    QuotaWait,
+    RateLimited,
+    RunFailed,
+    RunHalted,
+    StoreUnavailable,
+)
+from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
+
+log = logging.getLogger(__name__)
+
+QUOTE_FUNCTION: Final = "GLOBAL_QUOTE"
+#: How often the provider may say "too fast" to one symbol before it counts as a failure: somebody else uses the key.
+MAX_REFUSALS: Final = 3
+#: How long to hold back (s) when the provider says "too fast" without saying for how long.
+DEFAULT_HOLD_S: Final = 2.0
+
+
+class Quotes(Protocol):
+    """Where quotes come from."""
+
+    def global_quote(self, symbol: Symbol, *, gate: Gate) -> Reply: ...  # noqa: D102  the client's
+
+
+class Permits(Protocol):
+    """The quota over all workers."""
+
+    def permit(self, permit_id: str, *, max_wait_s: float) -> AbstractContextManager[object]: ...  # noqa: D102  the limiter's
+
+    def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
+
+
+class Ledger(Protocol):
+    """Where rows and outcomes go."""
+
+    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...  # noqa: D102  the store's
+
+    def halted_by(self, run_id: str) -> Outcome | None: ...  # noqa: D102  the store's
+
+    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome]) -> UpsertCounts: ...  # noqa: D102  the store's
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...  # noqa: D102  the store's
+
+    def quarantine(  # noqa: D102  the store's
+        self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
+    ) -> int: ...
+
+
+@dataclass
+class _Attempt:
+    """What one try at a symbol used. ``permit_id`` is the permit that waits, or the next one to ask for."""
+
+    run_id: str
+    symbol: Symbol
+    permit_id: str = field(default_factory=lambda: uuid4().hex)
+    api_calls: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work on one symbol. Thread-safe if its collaborators are.
+
+    ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
+    """
+
+    quotes: Quotes
+    permits: Permits
+    ledger: Ledger
+    worker: str
+    max_wait_s: float
+
+    def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
+        """Fetch, validate and store the symbol's quote; return what became of it.
+
+        A symbol that is done in this run already is left alone, and a run that was halted makes no further call.
+        ``permit_id`` continues the wait that a QuotaWait ended.
+
+        Raises the PipelineError that ended the try: QuotaWait (come back at ``retry_at`` with its
+        ``permit_id``), another TryAgainLater, a SymbolFailed or a RunFailed.
+        """
+        if done := self.ledger.start(run_id, symbol, self.worker):
+            return done
+        attempt = _Attempt(run_id, symbol, permit_id) if permit_id else _Attempt(run_id, symbol)
+        try:
+            self._stop_if_halted(run_id)
+            reply = self._fetch(attempt)
+            quote = quote_from_reply(symbol, reply)
+            return self._store(attempt, quote)
+        except QuotaWait as wait:
+            wait.permit_id = attempt.permit_id
+            raise
+        except PipelineError as error:
+            self._record(attempt, error)
+            raise
+
+    def _stop_if_halted(self, run_id: str) -> None:
+        if halted := self.ledger.halted_by(run_id):
+            raise RunHalted(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
+
+    def _fetch(self, attempt: _Attempt) -> Reply:
+        """Fetch within the quota; when the provider says "too fast", the limiter learns it and we queue again."""
+        for refusals_left in reversed(range(MAX_REFUSALS)):
+            try:
+                return self.quotes.global_quote(attempt.symbol, gate=lambda: self._gate(attempt))
+            except RateLimited as refusal:
+                self.permits.hold_back(refusal.retry_after_s or DEFAULT_HOLD_S, str(refusal))
+                if not refusals_left:
+                    raise
+            except DailyQuotaUsedUp as refusal:
+                self.permits.hold_back(refusal.retry_after_s or DEFAULT_HOLD_S, str(refusal))
+                raise
+        raise AssertionError("unreachable: the last refusal is raised")
+
+    @contextmanager
+    def _gate(self, attempt: _Attempt) -> Iterator[None]:
+        """Hold a permit while one request is out. Each request has a permit of its own."""
+        with self.permits.permit(attempt.permit_id, max_wait_s=self.max_wait_s):
+            attempt.permit_id = uuid4().hex
+            attempt.api_calls += 1
+            yield
+
+    def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
+        outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
+        counts = self.ledger.save_quotes([quote], [outcome])
+        log.info("%s: %s, %s", quote.symbol, outcome.detail, counts)
+        return outcome
+
+    def _record(self, attempt: _Attempt, error: PipelineError) -> None:
+        """Write the error to the ledger. If the ledger is what failed, the error itself is all there is to tell."""
+        try:
+            if isinstance(error, PayloadRejected):
+                self._quarantine(attempt, error)
+            else:
+                outcome = self._outcome(attempt, OutcomeStatus.FAILED, error.reason, str(error))
+                self.ledger.record_outcomes([outcome])
+        except StoreUnavailable as lost:
+            log.warning("the ledger could not be told what became of %s: %s", attempt.symbol, lost)
+
+    def _quarantine(self, attempt: _Attempt, error: PayloadRejected) -> None:
+        outcome = self._outcome(attempt, OutcomeStatus.QUARANTINED, error.code, str(error))
+        self.ledger.quarantine(
+            outcome,
+            function=QUOTE_FUNCTION,
+            rejection=Rejection(error.code, str(error)),
+            payload=error.payload,
+            received_at=error.received_at,
+        )
+
+    def _outcome(self, attempt: _Attempt, status: OutcomeStatus, reason: str, detail: str) -> Outcome:
+        return Outcome(
+            run_id=attempt.run_id,
+            symbol=attempt.symbol,
+            status=status,
+            reason=reason,
+            detail=detail,
+            worker=self.worker,
+            api_calls=attempt.api_calls,
+        )
+
+
+def halts_run(error: PipelineError) -> bool:
+    """Whether no symbol of the run can work after this error."""
+    return isinstance(error, RunFailed)

@@ -1,0 +1,102 @@
+"""A run around its symbols: check the environment, plan, report. Free of Airflow."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import ConfigurationError
+from common.models import Outcome, OutcomeStatus, Symbol, parse_symbols
+from workers.wiring import Wiring
+
+log = logging.getLogger(__name__)
+
+#: Outcomes that count against MAX_FAILURE_RATIO. "Planned" at the end means that its task never came to work.
+FAILURES = frozenset({OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeStatus.PLANNED})
+
+
+def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
+    """Return the symbols of the trigger form, or those of STOCK_SYMBOLS where none were given.
+
+    Raises ConfigurationError for a malformed symbol, and for more than MAX_MAPPED_TASKS.
+    """
+    symbols = parse_symbols(text for text in asked if text.strip()) if asked else ()
+    symbols = symbols or wiring.settings.stock_symbols
+    limit = wiring.settings.max_mapped_tasks
+    if len(symbols) > limit:
+        raise ConfigurationError(
+            f"{len(symbols)} symbols are more than MAX_MAPPED_TASKS={limit} allows in a run: name fewer, or raise it.",
+            variable="MAX_MAPPED_TASKS",
+        )
+    return symbols
+
+
+def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
+    """Check settings, symbols, database, schema, Redis and limiter before a call is spent.
+
+    Raises the error of what is wrong: ConfigurationError, StoreUnavailable or LimiterUnavailable.
+    """
+    symbols = requested_symbols(wiring, asked)
+    if wiring.settings.uses_sandbox:
+        log.warning("ALPHA_VANTAGE_API_KEY is empty: prices are INVENTED by the sandbox and kept in a database apart")
+    store = wiring.store.check()
+    wiring.prepare_limiter()
+    log.info("%d symbols, quota %s, PostgreSQL %s", len(symbols), wiring.settings.quota, store)
+
+
+def plan_run(wiring: Wiring, run_id: str, asked: Iterable[str] | None, *, force: bool) -> tuple[Symbol, ...]:
+    """Write the plan to the ledger; return the symbols to fetch."""
+    del force  # every symbol is fetched: an equal quote changes no row
+    symbols = requested_symbols(wiring, asked)
+    wiring.store.plan_run(run_id, symbols)
+    log.info("planned %d symbols: %s", len(symbols), ", ".join(symbols[:20]) + (" …" if len(symbols) > 20 else ""))  # noqa: PLR2004  what fits a line
+    return symbols
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of each symbol of a run. ``max_failure_ratio``: 0 to 1."""
+
+    outcomes: Sequence[Outcome]
+    max_failure_ratio: float
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The outcomes that count as failed."""
+        return [outcome for outcome in self.outcomes if outcome.status in FAILURES]
+
+    @property
+    def failed_too_many(self) -> bool:
+        """Whether the run is red."""
+        return len(self.failures) > self.max_failure_ratio * len(self.outcomes)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many symbols ended in each status."""
+        return dict(Counter(str(outcome.status) for outcome in self.outcomes))
+
+    @property
+    def summary(self) -> str:
+        """One sentence: the counts, and the symbols that failed with their reasons."""
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
+        failed = "; ".join(f"{outcome.symbol} ({outcome.reason}): {outcome.detail}" for outcome in self.failures[:20])
+        more = f"; and {len(self.failures) - 20} more" if len(self.failures) > 20 else ""  # noqa: PLR2004  a readable sentence
+        return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}{more}" if failed else "")
+
+    def lines(self) -> Iterator[str]:
+        """Yield a table of the outcomes, failures first, and the summary."""
+        width = max((len(outcome.symbol) for outcome in self.outcomes), default=0)
+        for outcome in sorted(self.outcomes, key=lambda outcome: (outcome.status not in FAILURES, outcome.symbol)):
+            text = f"{outcome.symbol:<{width}}  {outcome.status:<11}  {outcome.reason:<17}  {outcome.detail}"
+            yield f"{text}  [{outcome.worker}]" if outcome.worker else text
+        yield self.summary
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the UI and other DAGs read: the counts and the symbols that failed."""
+        return {"counts": self.counts, "failed": [str(outcome.symbol) for outcome in self.failures]}
+
+
+def report_run(wiring: Wiring, run_id: str) -> Report:
+    """Read the run's ledger."""
+    return Report(wiring.store.outcomes(run_id), wiring.settings.max_failure_ratio)

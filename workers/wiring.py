@@ -1,0 +1,74 @@
+"""The only place where the concrete classes meet."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Final, Self
+
+from common.limiter import Limiter
+
+from common.client import AlphaVantageClient
+from common.settings import Settings
+from common.store import Store
+from workers.job import Job
+
+#: How much longer than the client's own deadline the limiter thinks that a request can live (s).
+CAP_MARGIN_S: Final = 5.0
+
+
+@dataclass
+class Wiring:
+    """The collaborators of one process, each made when it is first needed. A context manager that closes them."""
+
+    settings: Settings
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Wire what the environment says. Raises ConfigurationError."""
+        return cls(Settings.from_environment())
+
+    @cached_property
+    def client(self) -> AlphaVantageClient:
+        """The API client."""
+        return AlphaVantageClient(
+            self.settings.base_url,
+            self.settings.api_key,
+            timeout_s=self.settings.api_timeout,
+            attempts=self.settings.api_attempts,
+        )
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """The quota over all workers."""
+        return Limiter(
+            self.settings.redis_dsn,
+            self.settings.quota,
+            key=self.settings.api_key,
+            cap_s=self.settings.api_timeout + CAP_MARGIN_S,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        """The market database."""
+        return Store(self.settings.market_dsn, timeout_s=self.settings.market_db_timeout)
+
+    @cached_property
+    def job(self) -> Job:
+        """The work on one symbol."""
+        return Job(
+            quotes=self.client,
+            permits=self.limiter,
+            ledger=self.store,
+            worker=self.settings.worker_name,
+            max_wait_s=self.settings.quota_wait_in_place,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in ("client", "limiter", "store"):
+            if name in self.__dict__:  # made, not merely defined
+                getattr(self, name).close()
