@@ -276,3 +276,60 @@ def _with_password(netloc: str, password: SecretStr) -> str:
     if not secret or ":" in user:
         return netloc
     return f"{user if at else ''}:{quote(secret, safe='')}@{host}"
+
+
+class DatabaseSettings(BaseModel):
+    """What the init step needs to make databases and roles, frozen. Build it with ``from_environment()``.
+
+    Without ``ADMIN_DATABASE_URL`` (someone else made the roles) only the tables are made. Without
+    ``AIRFLOW_DB_PASSWORD`` Airflow's own database is left alone. ``MARKET_DB_PASSWORD`` is the one that the
+    workers use, for the role ``market_app``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    admin_database_url: str = ""
+    postgres_password: SecretStr = SecretStr("")
+    market_database_url: str = "postgresql://market_app@127.0.0.1:5432"
+    market_owner_password: SecretStr = SecretStr("")
+    market_db_password: SecretStr = SecretStr("")
+    market_reader_password: SecretStr = SecretStr("")
+    airflow_db_password: SecretStr = SecretStr("")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
+        source = os.environ if environment is None else environment
+        values = {name: text for name in cls.model_fields if (text := read_variable(source, name.upper()))}
+        settings = cls.model_validate(values)
+        _require_scheme("MARKET_DATABASE_URL", settings.market_database_url, {"postgresql", "postgres"})
+        needed = ["market_owner_password"]
+        if settings.admin_database_url:
+            _require_scheme("ADMIN_DATABASE_URL", settings.admin_database_url, {"postgresql", "postgres"})
+            needed += ["market_db_password", "market_reader_password"]
+        for name in needed:
+            if name not in values:
+                raise ConfigurationError(
+                    f"{name.upper()} is empty: set it, or name a file that holds it in {name.upper()}_FILE.",
+                    variable=name.upper(),
+                )
+        return settings
+
+    @property
+    def admin_dsn(self) -> SecretStr:
+        """The superuser's connection URL, with the password filled in."""
+        parts = urlsplit(self.admin_database_url)
+        return SecretStr(urlunsplit(parts._replace(netloc=_with_password(parts.netloc, self.postgres_password))))
+
+    @property
+    def market_databases(self) -> tuple[str, ...]:
+        """The market's databases: the one that the URL names, else the real one and the sandbox's."""
+        name = urlsplit(self.market_database_url).path.strip("/")
+        return (name,) if name else ("market", "market_sandbox")
+
+    def owner_dsn(self, database: str, owner: str) -> SecretStr:
+        """Return the URL at which ``owner`` migrates ``database``."""
+        parts = urlsplit(self.market_database_url)
+        address = parts.netloc.rpartition("@")[2]
+        netloc = _with_password(f"{owner}@{address}", self.market_owner_password)
+        return SecretStr(urlunsplit(parts._replace(netloc=netloc, path=f"/{database}")))

@@ -1,0 +1,24 @@
+-- upsert_outcomes: write what became of symbols in a run.
+-- Takes   rows: a JSON array of objects, each (run_id, symbol) once; api_calls counts the calls of this attempt.
+-- A line that says 'stored' is final, so a repeated save changes nothing. The calls of earlier attempts stand in a
+-- column of their own, so that writing the same outcome twice does not count its calls twice.
+INSERT INTO fetch_outcomes AS line (
+    run_id, symbol, status, reason, detail, worker, api_calls, retry_at, finished_at
+)
+SELECT
+    run_id, symbol, status, reason, detail, worker, api_calls, retry_at,
+    CASE WHEN status <> 'planned' THEN now() END
+FROM json_to_recordset(%(rows)s) AS incoming (
+    run_id text, symbol varchar(32) COLLATE "C", status text, reason text, detail text, worker text,
+    api_calls integer, retry_at timestamptz
+)
+ORDER BY run_id, symbol
+ON CONFLICT (run_id, symbol) DO UPDATE SET
+    status = excluded.status,
+    reason = excluded.reason,
+    detail = excluded.detail,
+    worker = coalesce(nullif(excluded.worker, ''), line.worker),
+    api_calls = line.earlier_calls + excluded.api_calls,
+    retry_at = excluded.retry_at,
+    finished_at = excluded.finished_at
+WHERE line.status <> 'stored';

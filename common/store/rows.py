@@ -1,0 +1,98 @@
+"""Between our values and rows: what is sent as JSON, what comes back as tuples."""
+
+import json
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Symbol
+from common.store.values import LastAttempt
+
+V = TypeVar("V")
+
+#: Longest texts, in characters, as the columns have them.
+MAX_REASON: Final = 64
+MAX_SENTENCE: Final = 2000
+MAX_WORKER: Final = 255
+#: The longest stored reply, in bytes: as much as the client takes in, so that it can be replayed whole.
+MAX_PAYLOAD: Final = 2 * 1024 * 1024
+
+
+def as_json(rows: Iterable[object]) -> str:
+    """Return a JSON array. Decimals and times go as text, which PostgreSQL reads into the column's own type."""
+    return json.dumps(list(rows), default=_as_text)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return aware(value).isoformat()
+    if isinstance(value, Decimal | date):
+        return str(value)
+    raise TypeError(f"{value!r} has no column type.")
+
+
+def aware(moment: datetime) -> datetime:
+    """Return ``moment`` if it says its time zone. Raises TypeError for one that PostgreSQL would have to guess."""
+    if moment.tzinfo is None:
+        raise TypeError(f"{moment!r} has no time zone.")
+    return moment
+
+
+def as_row(value: Quote | DailyBar) -> dict[str, Any]:
+    """Return the value's fields under their columns' names, which are the same."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """Return a ledger line as its columns, texts cut to what they hold."""
+    return {
+        "run_id": outcome.run_id,
+        "symbol": outcome.symbol,
+        "status": outcome.status,
+        "reason": storable(outcome.reason, MAX_REASON),
+        "detail": storable(outcome.detail, MAX_SENTENCE),
+        "worker": storable(outcome.worker, MAX_WORKER),
+        "api_calls": outcome.api_calls,
+        "retry_at": outcome.retry_at,
+    }
+
+
+def storable(text: str, max_chars: int) -> str:
+    """Return ``text`` as PostgreSQL can hold it: no NUL and no half of a surrogate pair (each becomes U+FFFD), cut."""
+    clean = text[:max_chars].replace("\x00", "\ufffd")
+    return clean.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def storable_payload(text: str) -> str:
+    """Return a reply as it can be stored: like ``storable``, cut to MAX_PAYLOAD bytes of UTF-8."""
+    return storable(text, MAX_PAYLOAD).encode()[:MAX_PAYLOAD].decode(errors="ignore")
+
+
+def newest_of_each(quotes: Iterable[Quote]) -> dict[tuple[Symbol, date], Quote]:
+    """Return one quote for each key: the one whose reply came last, of equals the last one given."""
+    newest: dict[tuple[Symbol, date], Quote] = {}
+    for quote in quotes:
+        key = (quote.symbol, quote.latest_trading_day)
+        if key not in newest or quote.data_timestamp >= newest[key].data_timestamp:
+            newest[key] = quote
+    return newest
+
+
+def last_of_each(values: Iterable[V], key: Callable[[V], Hashable]) -> list[V]:
+    """Return one value for each key, the last one given."""
+    return list({key(value): value for value in values}.values())
+
+
+def read_outcome(row: tuple[Any, ...]) -> Outcome:
+    """Build a ledger line from a row of ``outcomes``."""
+    run_id, symbol, status, *rest = row
+    return Outcome(run_id, Symbol(symbol), OutcomeStatus(status), *rest)
+
+
+def read_attempt(row: tuple[Any, ...]) -> LastAttempt:
+    """Build a symbol's last attempt from a row of ``last_attempts``."""
+    symbol, attempted_at, status, reason, postponed_at = row
+    known = OutcomeStatus(status) if status else None
+    return LastAttempt(Symbol(symbol), attempted_at, known, reason or "", postponed_at)

@@ -1,0 +1,280 @@
+"""The store: values in, counts out. Each method is one transaction."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, Final, Self
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from pydantic import SecretStr
+
+from common.errors import PipelineError, RunFailed
+from common.migrations import HEAD
+from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
+from common.store.address import Address
+from common.store.connections import Connections
+from common.store.rows import (
+    MAX_REASON,
+    MAX_SENTENCE,
+    as_json,
+    as_row,
+    aware,
+    last_of_each,
+    newest_of_each,
+    outcome_row,
+    read_attempt,
+    read_outcome,
+    storable,
+    storable_payload,
+)
+from common.store.statements import fetch_one, read_version, statement
+from common.store.values import LastAttempt, QuarantinedReply, RecordedCall, StoreHealth
+
+_BATCH: Final = 5_000
+#: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
+_CALL_DAYS: Final = 2
+_RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
+
+
+class Store:
+    """The market database. Thread-safe; connects when it is first used, and again after the server restarted.
+
+    ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
+    At most ``pool_size`` connections; who finds them all busy waits up to ``timeout_s``.
+
+    Every method raises StoreUnavailable (try again: nothing was stored, or it was stored and its acknowledgement
+    got lost, and storing it again changes nothing), StoreNotReady (migrate first) or RowRefused.
+    """
+
+    def __init__(
+        self,
+        dsn: SecretStr,
+        *,
+        timeout_s: float = 10,
+        pool_size: int = 4,
+        application_name: str = "stock-pipeline",
+    ) -> None:
+        self._address = Address(dsn, timeout_s=timeout_s, application_name=application_name)
+        self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
+
+    def __repr__(self) -> str:
+        return f"Store({self._address})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._connections.close()
+
+    # Quotes and bars
+
+    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
+        """Store quotes and their ledger lines together. Of the same symbol and day, the latest reply counts.
+
+        The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``.
+        """
+        newest = newest_of_each(quotes)
+
+        def save(cursor: Cursor) -> UpsertCounts:
+            changes = _upsert(cursor, "upsert_quotes", [as_row(quote) for quote in newest.values()])
+            by_symbol = {symbol: changes.get((symbol, day), "unchanged") for symbol, day in sorted(newest)}
+            _write_outcomes(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes])
+            return _count(changes, len(newest))
+
+        return self._connections.run(save)
+
+    def save_bars(self, bars: Sequence[DailyBar]) -> UpsertCounts:
+        """Store daily bars. Of the same symbol and session, the last one given counts."""
+        rows = [as_row(bar) for bar in last_of_each(bars, attrgetter("symbol", "session"))]
+        return self._connections.run(lambda cursor: _count(_upsert(cursor, "upsert_bars", rows), len(rows)))
+
+    def quotes(self, symbols: Iterable[Symbol] | None = None, limit: int = 1000) -> list[Quote]:
+        """Return the newest quote of each of the symbols (of all, if None), by symbol, at most ``limit``."""
+        asked = None if symbols is None else [str(symbol) for symbol in symbols]
+        rows = self._query("newest_quotes", {"symbols": asked, "row_limit": limit})
+        return [Quote(Symbol(symbol), *values) for symbol, *values in rows]
+
+    def latest_sessions(self, symbols: Iterable[Symbol]) -> dict[Symbol, date]:
+        """Return the newest stored trading day of each symbol that has one."""
+        rows = self._query("latest_sessions", {"symbols": as_json(dict.fromkeys(symbols))})
+        return {Symbol(symbol): day for symbol, day in rows}
+
+    # The ledger
+
+    def plan_run(self, run_id: str, symbols: Iterable[Symbol]) -> None:
+        """Open a ledger line for each symbol. One that is settled, or in work, stays as it is.
+
+        ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
+        """
+        self._execute("plan_run", {"run_id": run_id, "symbols": as_json(dict.fromkeys(symbols))})
+
+    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
+        """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""
+
+        def mark(cursor: Cursor) -> Outcome | None:
+            cursor.execute(statement("start"), {"run_id": run_id, "symbol": symbol, "worker": worker})
+            if cursor.fetchone():
+                return None
+            cursor.execute(statement("outcomes"), {"run_id": run_id, "symbol": symbol})
+            return read_outcome(fetch_one(cursor))
+
+        return self._connections.run(mark)
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's."""
+        self._connections.run(lambda cursor: _write_outcomes(cursor, outcomes))
+
+    def outcomes(self, run_id: str) -> list[Outcome]:
+        """Return the run's ledger lines by symbol."""
+        return [read_outcome(row) for row in self._query("outcomes", {"run_id": run_id, "symbol": None})]
+
+    def halted_by(self, run_id: str) -> Outcome | None:
+        """Return the run's first outcome that no other symbol can escape (a rejected key, say), or None."""
+        rows = self._query("halted_by", {"run_id": run_id, "reasons": sorted(_reasons(RunFailed))})
+        return read_outcome(rows[0]) if rows else None
+
+    def last_attempts(self, symbols: Iterable[Symbol]) -> dict[Symbol, LastAttempt]:
+        """Return when each symbol was last worked on, and since when it waits; without those never seen."""
+        rows = self._query("last_attempts", {"symbols": as_json(dict.fromkeys(symbols))})
+        return {attempt.symbol: attempt for attempt in map(read_attempt, rows)}
+
+    # Quarantine
+
+    def quarantine(
+        self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
+    ) -> int:
+        """Keep a refused reply, its secrets blotted out by the caller, with its ledger line; return its id.
+
+        NUL and lone surrogates become U+FFFD, and the text ends at MAX_PAYLOAD bytes. The same reply again is
+        the same row.
+        """
+        row = {
+            "run_id": outcome.run_id,
+            "symbol": outcome.symbol,
+            "function": function,
+            "reason": storable(rejection.code, MAX_REASON),
+            "message": storable(rejection.message, MAX_SENTENCE),
+            "payload": storable_payload(payload),
+            "received_at": aware(received_at),
+        }
+
+        def keep(cursor: Cursor) -> int:
+            cursor.execute(statement("insert_quarantine"), row)
+            number = int(fetch_one(cursor)[0])
+            _write_outcomes(cursor, [outcome])
+            return number
+
+        return self._connections.run(keep)
+
+    def quarantined(self, limit: int = 100) -> list[QuarantinedReply]:
+        """Return the refused replies that were not replayed yet, oldest first."""
+        rows = self._query("waiting_quarantine", {"row_limit": limit})
+        return [QuarantinedReply(number, run_id, Symbol(symbol), *rest) for number, run_id, symbol, *rest in rows]
+
+    def mark_replayed(self, quarantine_id: int) -> None:
+        """Note that a refused reply was taken up again."""
+        self._execute("mark_replayed", {"id": quarantine_id})
+
+    # The durable ledger of calls: the limiter's day is rebuilt from it
+
+    def record_call(self, permit_id: str, key_digest: str, cost: int = 1, symbol: Symbol | None = None) -> None:
+        """Note that a call is about to be sent. The same permit again changes nothing."""
+        row = {"permit_id": permit_id, "key_digest": key_digest, "cost": cost, "symbol": symbol}
+        self._execute("record_call", row)
+
+    def settle_call(self, permit_id: str) -> None:
+        """Note that the call's reply, or its failure, was seen."""
+        self._execute("settle_call", {"permit_id": permit_id})
+
+    def forget_call(self, permit_id: str) -> None:
+        """Take back the note of a call that was never sent. One that was settled stays."""
+        self._execute("forget_call", {"permit_id": permit_id})
+
+    def calls_since(self, key_digest: str, seconds: float) -> list[RecordedCall]:
+        """Return the key's calls that were settled, or sent and never settled, in the last ``seconds``."""
+        rows = self._query("calls_since", {"key_digest": key_digest, "seconds": seconds})
+        return [RecordedCall(*row) for row in rows]
+
+    # Upkeep
+
+    def delete_older_than(self, days: int) -> dict[str, int]:
+        """Delete what is older than ``days``; return the number of rows for each table. Daily bars are kept.
+
+        Each batch is a transaction of its own, so no lock lasts long and an interrupted cleaning goes on next time.
+        """
+        if days < 1:
+            raise ValueError(f"a retention of {days} days would delete today's rows: keep at least 1.")
+        ages = {table: min(days, _CALL_DAYS) if table == "api_calls" else days for table in _RETAINED}
+        return {table: self._delete_old(table, age) for table, age in ages.items()}
+
+    def check(self) -> StoreHealth:
+        """Return the server's version, the schema's revision and the time of a round trip."""
+
+        def look(cursor: Cursor) -> StoreHealth:
+            version, revision = read_version(cursor)
+            started = time.perf_counter()
+            cursor.execute("SELECT 1")
+            return StoreHealth(version, revision, HEAD, time.perf_counter() - started)
+
+        return self._connections.run(look)
+
+    def _delete_old(self, table: str, days: int) -> int:
+        deleted = 0
+        while batch := self._execute(f"delete_old_{table}", {"days": days, "row_limit": _BATCH}):
+            deleted += batch
+        return deleted
+
+    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
+        """Run a statement; return the number of rows that it touched."""
+
+        def execute(cursor: Cursor) -> int:
+            cursor.execute(statement(name), values)
+            return cursor.rowcount
+
+        return self._connections.run(execute)
+
+    def _query(self, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        def query(cursor: Cursor) -> list[tuple[Any, ...]]:
+            cursor.execute(statement(name), values)
+            return cursor.fetchall()
+
+        return self._connections.run(query)
+
+
+def _upsert(cursor: Cursor, name: str, rows: Sequence[object]) -> dict[tuple[str, date], str]:
+    """Run an upsert; return what became of each row that changed, by its key."""
+    if not rows:
+        return {}
+    cursor.execute(statement(name), {"rows": as_json(rows)})
+    return {(symbol, day): "inserted" if inserted else "updated" for symbol, day, inserted in cursor.fetchall()}
+
+
+def _write_outcomes(cursor: Cursor, outcomes: Sequence[Outcome]) -> None:
+    if outcomes:
+        rows = [outcome_row(outcome) for outcome in last_of_each(outcomes, attrgetter("run_id", "symbol"))]
+        cursor.execute(statement("upsert_outcomes"), {"rows": as_json(rows)})
+
+
+def _with_change(outcome: Outcome, changes: Mapping[Symbol, str]) -> Outcome:
+    if outcome.status is not OutcomeStatus.STORED or outcome.symbol not in changes:
+        return outcome
+    return replace(outcome, reason=changes[outcome.symbol])
+
+
+def _count(changes: Mapping[tuple[str, date], str], total: int) -> UpsertCounts:
+    inserted = sum(change == "inserted" for change in changes.values())
+    return UpsertCounts(inserted, len(changes) - inserted, total - len(changes))
+
+
+def _reasons(branch: type[PipelineError]) -> set[str]:
+    """Return the reason codes of a branch of the error tree."""
+    return {branch.reason}.union(*(_reasons(leaf) for leaf in branch.__subclasses__()))
