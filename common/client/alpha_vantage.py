@@ -1,0 +1,231 @@
+"""The calls, their retries, and what each answer means."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from common.client.refusals import carries_data, notices, refusal
+from common.client.strict_json import Unreadable, read_object
+from common.client.transport import Answer, Transport
+from common.errors import (
+    ApiKeyRejected,
+    ConfigurationError,
+    DeadlineExceeded,
+    NetworkFailed,
+    PayloadRejected,
+    PipelineError,
+    ProviderUnavailable,
+    RateLimited,
+)
+from common.models import Reply, Symbol
+from common.redaction import STARS, one_line, storable
+
+#: Entered around each attempt: acquires a permit, and settles it when the attempt is over.
+Gate = Callable[[], AbstractContextManager[None]]
+
+MAX_BYTES: Final = 2_000_000
+#: Twenty-five years of adjusted bars, indented, are about 2.5 MB.
+MAX_BYTES_FULL: Final = 16_000_000
+#: The most that a PayloadRejected carries: any quote, bulk reply or compact series whole, so it can be replayed.
+MAX_PAYLOAD: Final = 262_144
+MAX_BULK_SYMBOLS: Final = 100
+MAX_RETRY_AFTER_S: Final = 30.0
+_MAX_PAUSE_S: Final = 10.0
+_DAY_S: Final = 86_400.0
+_TEMPORARY_REDIRECTS: Final = frozenset({HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT})
+_PERMANENT_REDIRECTS: Final = frozenset({HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT})
+
+#: A sentence for each flaw of a body that the transport notices.
+_FLAWS: Final = {
+    "too_large": "it is larger than such a reply can be",
+    "not_decodable": "its body is not what its Content-Encoding says",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One thing to ask for: ``subject`` names it in messages, ``params`` are the query without the key."""
+
+    subject: str
+    params: dict[str, str]
+    max_bytes: int = MAX_BYTES
+    bulk: bool = False
+
+
+class AlphaVantageClient:
+    """A client for one API key. Thread-safe: many threads share its pool of connections. Close it, or use ``with``.
+
+    ``timeout_s`` bounds an attempt as a whole, ``attempts`` how many there are; ``sleep`` waits between them.
+
+    Each call raises a leaf of TryAgainLater, SymbolFailed or RunFailed, or what its gate raises.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: SecretStr,
+        *,
+        timeout_s: float = 30,
+        attempts: int = 3,
+        pool_size: int = 10,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(base_url, api_key, timeout_s=timeout_s, pool_size=pool_size)
+        self._attempts = attempts
+        self._sleep = sleep
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport.base_url!r}, timeout_s={self._transport.timeout_s:g})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
+    def global_quote(self, symbol: Symbol, *, gate: Gate = nullcontext) -> Reply:
+        """Ask for the latest quote: ``{"Global Quote": {"01. symbol": …}}``, every value a string."""
+        return self._ask(_Call(symbol, {"function": "GLOBAL_QUOTE", "symbol": symbol}), gate)
+
+    def daily_series(
+        self, symbol: Symbol, *, full: bool = False, adjusted: bool = False, gate: Gate = nullcontext
+    ) -> Reply:
+        """Ask for the daily bars: the latest 100, or with ``full`` all of them; both options need a premium plan."""
+        params = {
+            "function": "TIME_SERIES_DAILY_ADJUSTED" if adjusted else "TIME_SERIES_DAILY",
+            "symbol": symbol,
+            "outputsize": "full" if full else "compact",
+        }
+        return self._ask(_Call(symbol, params, MAX_BYTES_FULL if full else MAX_BYTES), gate)
+
+    def bulk_quotes(self, symbols: Sequence[Symbol], *, gate: Gate = nullcontext) -> Reply:
+        """Ask for the quotes of up to 100 symbols in one call (premium). Raises ValueError for none, or for more."""
+        if not 1 <= len(symbols) <= MAX_BULK_SYMBOLS:
+            raise ValueError(f"a bulk call takes 1 to {MAX_BULK_SYMBOLS} symbols, not {len(symbols)}")
+        joined = ",".join(symbols)
+        call = _Call(one_line(joined, 80), {"function": "REALTIME_BULK_QUOTES", "symbol": joined}, bulk=True)
+        return self._ask(call, gate)
+
+    def reachable(self) -> float:
+        """Connect to the API (with TLS on https), ask nothing, and return how many seconds that took.
+
+        Spends no quota. Raises NetworkFailed or DeadlineExceeded.
+        """
+        return self._transport.reach()
+
+    def _ask(self, call: _Call, gate: Gate) -> Reply:
+        """Try until there is an answer or no attempt is left."""
+        retrying = Retrying(
+            retry=retry_if_exception_type((NetworkFailed, DeadlineExceeded, ProviderUnavailable)),
+            stop=stop_after_attempt(self._attempts),
+            wait=_pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._attempt, call, gate)
+
+    def _attempt(self, call: _Call, gate: Gate) -> Reply:
+        """Ask once. The permit is settled when the answer is here, before it is read."""
+        with gate():
+            started = time.monotonic()
+            answer = self._transport.get(call.subject, call.params, call.max_bytes)
+            received_at, latency_s = datetime.now(UTC), time.monotonic() - started
+        text = self._transport.redactor.text(answer.body.decode("utf-8", "backslashreplace"))
+        # Judged apart and raised here: what the provider said may repeat the key, so no frame of the error holds it.
+        verdict = self._judge(call, answer, text)
+        if isinstance(verdict, PipelineError):
+            raise verdict
+        return Reply(verdict, text, received_at, latency_s)
+
+    def _judge(self, call: _Call, answer: Answer, text: str) -> dict[str, object] | PipelineError:
+        """Return the document, without the key, or what the status, the body or the notice stands for."""
+        if error := self._status_error(call.subject, answer, text):
+            return error
+        if answer.flaw:
+            return self._rejected(call.subject, answer.flaw, _FLAWS[answer.flaw], text)
+        try:
+            document = read_object(answer.body)
+            clean = read_object(text.encode()) if STARS in text else document
+        except Unreadable as problem:
+            return self._rejected(call.subject, problem.code, str(problem), text)
+        refused = refusal(document, call.subject, bulk=call.bulk)
+        return refused or self._unexpected_notice(call.subject, document, text) or clean
+
+    def _unexpected_notice(self, subject: str, document: dict[str, object], text: str) -> PipelineError | None:
+        """Return the error for a notice that is not known, unless there are data besides it."""
+        for notice in notices(document):
+            said = self._transport.clean(notice)
+            if not carries_data(document):
+                return self._rejected(subject, "unexpected_notice", f"it says {said!r}", text)
+            log.warning("%s: with the data Alpha Vantage says %r", subject, said)
+        return None
+
+    def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError | None:
+        """Return the error that an HTTP status stands for; None for 200."""
+        status, pause = answer.status, _retry_after(answer.headers)
+        said = f"{subject}: {self._transport.host} answered with HTTP {status}"
+        if status == HTTPStatus.OK:
+            return None
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TEMPORARY_REDIRECTS:
+            sentence = f"{said}. It will be tried again; if this lasts, the provider has an outage."
+            return ProviderUnavailable(sentence, status=status, retry_after_s=pause)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return RateLimited(f"{said}: calls come too fast. It will be tried again.", retry_after_s=pause)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return ApiKeyRejected(f"{said}: the API key is not accepted. Check ALPHA_VANTAGE_API_KEY.")
+        if status in _PERMANENT_REDIRECTS:
+            target = self._transport.clean(_origin(answer.headers.get("Location", "")))
+            sentence = f"{said}, a redirect to {target or 'nowhere'}. Set ALPHA_VANTAGE_BASE_URL to the API itself."
+            return ConfigurationError(sentence, variable="ALPHA_VANTAGE_BASE_URL")
+        return self._rejected(subject, "http_status", f"its status is HTTP {status}", text)
+
+    def _rejected(self, subject: str, code: str, why: str, text: str) -> PayloadRejected:
+        sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept in quarantine."
+        return PayloadRejected(sentence, code=code, payload=storable(text, MAX_PAYLOAD))
+
+
+def _pause(state: RetryCallState) -> float:
+    """Full jitter up to 1, 2, 4 … 10 s; what the provider asks for instead, up to 30 s."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after_s", None)
+    if asked is not None:
+        return min(float(asked), MAX_RETRY_AFTER_S)
+    return float(wait_random_exponential(multiplier=1, max=_MAX_PAUSE_S)(state))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After, seconds or an HTTP date (RFC 9110, 10.2.3), at most a day; None if absent or malformed."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _DAY_S)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    left = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return min(max(left.total_seconds(), 0.0), _DAY_S)
+
+
+def _origin(url: str) -> str:
+    """Return ``scheme://host`` of a redirect's target: its query may repeat the key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""

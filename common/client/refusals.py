@@ -1,0 +1,143 @@
+"""What Alpha Vantage says in place of data, turned into the error that says what to do.
+
+Every soft refusal comes as HTTP 200 with a sentence under ``Information``, ``Note``, ``Error Message`` or, for bulk
+quotes, ``message``. The key under which a sentence comes has changed over the years, so the sentence decides. The
+order matters: the burst sentence also mentions the day, and several mention premium plans.
+
+Source: recorded replies and https://www.alphavantage.co/documentation/. A sentence that is not known here is not
+guessed at: the caller refuses the reply and shows it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from common.errors import (
+    ApiKeyRejected,
+    DailyQuotaUsedUp,
+    PipelineError,
+    PremiumRequired,
+    RateLimited,
+    UnknownFunction,
+    UnknownSymbol,
+)
+
+#: Seconds to wait: a burst is over within one or two, a minute's quota within a minute.
+BURST_PAUSE_S: Final = 1.5
+MINUTE_PAUSE_S: Final = 60.0
+
+_NOTICE_KEYS: Final = ("Information", "Note", "Error Message", "message")
+_QUOTE_ROOT: Final = "Global Quote"
+_DATA_KEYS: Final = (_QUOTE_ROOT, "Time Series", "data")
+_SUCCESS: Final = "success"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A sentence's mark, and the error it stands for, made from the symbol that was asked for."""
+
+    mark: re.Pattern[str]
+    error: Callable[[str], PipelineError]
+
+
+def _rule(mark: str, error: Callable[[str], PipelineError]) -> _Rule:
+    return _Rule(re.compile(mark, re.IGNORECASE | re.DOTALL), error)
+
+
+def _too_fast(symbol: str) -> PipelineError:
+    return RateLimited(
+        f"{symbol}: Alpha Vantage refused the call because calls came too fast. It will be tried again; if this "
+        "comes often, another program uses the same key, or ALPHA_VANTAGE_PLAN promises too much.",
+        retry_after_s=BURST_PAUSE_S,
+    )
+
+
+def _minute_used_up(symbol: str) -> PipelineError:
+    return RateLimited(
+        f"{symbol}: Alpha Vantage says that this minute's calls are used up. It will be tried again in a minute; "
+        "check ALPHA_VANTAGE_PLAN.",
+        retry_after_s=MINUTE_PAUSE_S,
+    )
+
+
+def _day_used_up(symbol: str) -> PipelineError:
+    return DailyQuotaUsedUp(
+        f"{symbol}: Alpha Vantage says that the key's calls for the day are used up. Wait for the day's window to "
+        "reopen, or take a larger plan (ALPHA_VANTAGE_PLAN)."
+    )
+
+
+def _premium(symbol: str) -> PipelineError:
+    return PremiumRequired(
+        f"{symbol}: the key's plan does not cover this request. Ask for what the plan covers, or take a premium plan."
+    )
+
+
+def _demo_key(symbol: str) -> PipelineError:
+    return ApiKeyRejected(
+        f"{symbol}: the demo key serves the documentation's examples only. Claim a free key at "
+        "https://www.alphavantage.co/support/#api-key and set ALPHA_VANTAGE_API_KEY."
+    )
+
+
+def _bad_key(symbol: str) -> PipelineError:
+    return ApiKeyRejected(
+        f"{symbol}: Alpha Vantage does not accept the API key. Check ALPHA_VANTAGE_API_KEY; a free key can be claimed "
+        "at https://www.alphavantage.co/support/#api-key."
+    )
+
+
+def unknown_symbol(symbol: str) -> PipelineError:
+    """Return the error for a symbol without data."""
+    return UnknownSymbol(
+        f"{symbol}: Alpha Vantage has no data for this symbol. Check its spelling (BRK-B, TSCO.LON) in STOCK_SYMBOLS."
+    )
+
+
+def _unknown_function(symbol: str) -> PipelineError:
+    return UnknownFunction(
+        f"{symbol}: Alpha Vantage does not know the function that was asked for. This is a defect of the pipeline, or "
+        "the function was withdrawn: please report it."
+    )
+
+
+#: In the order of the provider's own precedence; the first mark that is found decides.
+_RULES: Final = (
+    _rule(r"spreading out your (free )?API requests|burst pattern detected", _too_fast),
+    _rule(r"rate limit is \d+ requests per day", _day_used_up),
+    _rule(r"(calls|requests) per minute", _minute_used_up),
+    _rule(r"premium endpoint|is a premium feature|premium (membership|plan|entitlement)", _premium),
+    _rule(r"\bdemo\W+API key|for demo purposes only", _demo_key),
+    _rule(r"apikey is invalid or missing", _bad_key),
+    _rule(r"invalid API call", unknown_symbol),
+    _rule(r"API function .*does not exist", _unknown_function),
+)
+
+
+def refusal(document: Mapping[str, object], symbol: str, *, bulk: bool = False) -> PipelineError | None:
+    """Return the error that a known refusal stands for; None for data and for what is not known.
+
+    An empty reply is an answer about one symbol; to a ``bulk`` call it says nothing.
+    """
+    for text in notices(document):
+        for rule in _RULES:
+            if rule.mark.search(text):
+                return rule.error(symbol)
+    return unknown_symbol(symbol) if not bulk and _is_empty(document) else None
+
+
+def notices(document: Mapping[str, object]) -> list[str]:
+    """Return the provider's sentences in ``document``, in the order of the keys; ``success`` is none."""
+    values = (document[key] for key in _NOTICE_KEYS if key in document)
+    return [text for value in values if (text := value if isinstance(value, str) else repr(type(value))) != _SUCCESS]
+
+
+def carries_data(document: Mapping[str, object]) -> bool:
+    """Whether a reply with an unknown notice has data besides it (bulk data under a notice are mere samples)."""
+    return "message" not in document and any(key.startswith(_DATA_KEYS) for key in document)
+
+
+def _is_empty(document: Mapping[str, object]) -> bool:
+    """``{}`` and ``{"Global Quote": {}}`` are how a symbol without data looks."""
+    return not document or any(value == {} for key, value in document.items() if key.startswith(_QUOTE_ROOT))

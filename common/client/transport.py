@@ -1,0 +1,184 @@
+"""One GET with the key in its query, in bounded time and space: the only user of ``requests``.
+
+Nothing that knows the URL leaves here: not an exception of requests, not a log record of urllib3.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from common.client.deadline import Deadline, bound, reach
+from common.errors import DeadlineExceeded, NetworkFailed
+from common.redaction import RedactingFilter, Redactor, one_line
+
+_CHUNK: Final = 65_536
+_USER_AGENT: Final = "stock-data-pipeline"
+#: Every logger of urllib3 that may print a URL or a server's bytes.
+_LOGGERS: Final = tuple(
+    logging.getLogger(f"urllib3.{name}") for name in ("connectionpool", "connection", "response", "poolmanager")
+)
+#: What requests lets through when the network, the proxy or the server misbehaves.
+_FAULTS: Final = (requests.RequestException, HTTPError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, as bytes. ``flaw`` is the code of what is wrong with the body, "" for nothing.
+
+    The body may repeat the key, so no repr shows it.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    flaw: str = ""
+
+
+class Transport:
+    """The pooled connections to one API. Thread-safe. ``host`` is its host and port, for messages."""
+
+    def __init__(self, base_url: str, api_key: SecretStr, *, timeout_s: float, pool_size: int) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        self.timeout_s = timeout_s
+        self.redactor = Redactor([api_key.get_secret_value()])
+        self._filter = RedactingFilter(self.redactor, escape=True)
+        for logger in _LOGGERS:
+            logger.addFilter(self._filter)
+        self._session = _session(self.base_url, api_key, pool_size)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+        for logger in _LOGGERS:
+            logger.removeFilter(self._filter)
+
+    def get(self, subject: str, params: dict[str, str], max_bytes: int) -> Answer:
+        """Ask ``/query`` and receive the whole answer; ``subject`` names what was asked for in messages.
+
+        Raises NetworkFailed or DeadlineExceeded.
+        """
+        with Deadline(self.timeout_s) as deadline:
+            outcome = self._get(params, max_bytes)
+        if isinstance(outcome, Answer):
+            return outcome
+        # Raised here and not where it was caught: nothing with the URL may hang on it, not even as its context.
+        raise self._fault(subject, outcome, deadline)
+
+    def _get(self, params: dict[str, str], max_bytes: int) -> "Answer | Exception":
+        url, timeout = f"{self.base_url}/query", self.timeout_s
+        try:
+            with self._session.get(url, params=params, stream=True, allow_redirects=False, timeout=timeout) as response:
+                return Answer(response.status_code, response.headers, *_body(response, max_bytes))
+        except _FAULTS as error:
+            return error
+
+    def reach(self) -> float:
+        """Connect, with TLS on https, ask nothing, and return how many seconds that took.
+
+        Raises NetworkFailed or DeadlineExceeded.
+        """
+        started = time.monotonic()
+        with Deadline(self.timeout_s) as deadline:
+            problem = self._reach()
+        if problem:
+            raise self._fault("the API", problem, deadline)
+        return time.monotonic() - started
+
+    def _reach(self) -> Exception | None:
+        request = requests.Request("HEAD", self.base_url, auth=_without_key)
+        prepared = self._session.prepare_request(request)
+        settings = self._session.merge_environment_settings(self.base_url, {}, None, None, None)
+        adapter = self._session.get_adapter(self.base_url)
+        assert isinstance(adapter, HTTPAdapter)  # noqa: S101  mounted below
+        try:
+            reach(adapter.get_connection_with_tls_context(prepared, settings["verify"], settings["proxies"]))
+        except _FAULTS as error:
+            return error
+        return None
+
+    def _fault(self, subject: str, problem: Exception, deadline: Deadline) -> NetworkFailed | DeadlineExceeded:
+        if deadline.passed:
+            return DeadlineExceeded(
+                f"{subject}: {self.host} did not answer within {self.timeout_s:g} s. It will be tried again; raise "
+                "API_TIMEOUT if the network is that slow.",
+                request_sent=deadline.request_sent,
+            )
+        return NetworkFailed(
+            f"{subject}: no reply from {self.host} ({self.clean(_root_cause(problem))}). It will be tried again; "
+            "check the network, the proxy and ALPHA_VANTAGE_BASE_URL.",
+            request_sent=deadline.request_sent,
+        )
+
+    def clean(self, text: str) -> str:
+        """Return foreign text as one redacted, harmless line, cut."""
+        return one_line(self.redactor.text(text))
+
+
+class _KeyInQuery(AuthBase):
+    """Puts the key into the URL when the request is prepared; being an auth, it also keeps ``.netrc`` out."""
+
+    def __init__(self, key: SecretStr) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.prepare_url(request.url, {"apikey": self._key.get_secret_value()})
+        return request
+
+
+def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Connections, direct or through a proxy, that obey the deadline in force."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the base's, handed through
+        super().init_poolmanager(*args, **kwargs)
+        bound(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the base's, handed through
+        return bound(super().proxy_manager_for(*args, **kwargs))
+
+
+def _session(base_url: str, api_key: SecretStr, pool_size: int) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = base_url.startswith("https:")
+    session.auth = _KeyInQuery(api_key)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"})
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _BoundedAdapter(pool_connections=2, pool_maxsize=pool_size))
+    return session
+
+
+def _body(response: requests.Response, limit: int) -> tuple[bytes, str]:
+    """Return the decoded body and its flaw; what exceeds ``limit`` is never unpacked, so a bomb does not go off."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > limit:
+                return bytes(body), "too_large"
+    except requests.exceptions.ContentDecodingError:
+        return bytes(body), "not_decodable"
+    return bytes(body), ""
+
+
+def _root_cause(problem: BaseException) -> str:
+    """Name what lies at the bottom: ``ConnectionRefusedError: …`` says more than the wrappers, which hold the URL."""
+    seen = {id(problem)}
+    while (cause := problem.__cause__ or problem.__context__) and id(cause) not in seen:
+        seen.add(id(cause))
+        problem = cause
+    return f"{type(problem).__name__}: {problem}"

@@ -1,0 +1,126 @@
+"""Secrets out of every text, and control characters out of every text that a stranger wrote.
+
+``Redactor`` knows the secrets, ``RedactingFilter`` applies it to log records, ``one_line`` makes foreign text safe to
+put into a message. A secret shorter than four characters is refused as a pattern (it would turn every other word into
+stars); what is named as a key (``apikey=…``) or stands as a password in a URL is hidden whatever it is.
+"""
+
+import html
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+STARS: Final = "***"
+#: Below this a secret is no secret, but a syllable.
+MIN_SECRET_LENGTH: Final = 4
+#: Up to this a secret may well be a part of a word, so it is hidden only where it stands alone.
+_MAX_WORD_LENGTH: Final = 8
+_WORD: Final = "[A-Za-z0-9]"
+
+_NAMED_KEY = re.compile(r"(?P<name>\bapi_?key(?:=|%3D))[^\s&\"'<>\\]+", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?P<user>\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE)
+
+#: C0 and C1 controls (NUL, CR, LF, ESC …), DEL, line and paragraph separators, bidirectional overrides, surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_CUT: Final = "…"
+
+
+def escape_controls(text: str) -> str:
+    r"""Return ``text`` with each control character as ``\xNN`` or ``\uNNNN``: one line, harmless to a terminal."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def one_line(text: str, limit: int = 160) -> str:
+    """Return ``text`` cut to ``limit`` characters and escaped, for an error's or a log's message."""
+    cut = text if len(text) <= limit else text[: limit - 1] + _CUT
+    return escape_controls(cut)
+
+
+def storable(text: str, limit: int) -> str:
+    """Return ``text`` cut to ``limit`` and without what a PostgreSQL ``text`` refuses (NUL, lone surrogates)."""
+    return re.sub("[\x00\ud800-\udfff]", _escape, text[:limit])
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  the width of \xNN
+
+
+class Redactor:
+    """Replaces the given secrets, however they are spelled, by ``***``. Thread-safe; its repr shows no secret."""
+
+    __slots__ = ("_pattern",)
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if len(secret) >= MIN_SECRET_LENGTH for form in _forms(secret)}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(longest_first), re.IGNORECASE) if forms else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({STARS})"
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without the secrets, in any case, plain, URL-, JSON-, HTML- or repr-encoded."""
+        if self._pattern:
+            text = self._pattern.sub(STARS, text)
+        text = _NAMED_KEY.sub(rf"\g<name>{STARS}", text)
+        return _URL_PASSWORD.sub(rf"\g<user>{STARS}", text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a regular expression for each spelling of ``secret``."""
+    alone = len(secret) <= _MAX_WORD_LENGTH
+    plain = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], html.escape(secret)}
+    for spelling in plain | {quote(secret, safe=""), quote(secret), quote_plus(secret)}:
+        form = re.escape(spelling)
+        yield rf"(?<!{_WORD}){form}(?!{_WORD})" if alone else form
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts a record before any handler sees it: message, arguments, traceback, stack and extra texts.
+
+    ``escape`` also escapes control characters in the message: for loggers that print what a server sent. A record
+    without a secret stays as it is, with its arguments and its exception. It never drops a record.
+    """
+
+    def __init__(self, redactor: Redactor, *, escape: bool = False) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._escape = escape
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact ``record`` in place."""
+        self._redact_message(record)
+        self._redact_exception(record)
+        for name, value in vars(record).items():
+            if isinstance(value, str):
+                setattr(record, name, self._redactor.text(value))
+        return True
+
+    def _redact_message(self, record: logging.LogRecord) -> None:
+        message = _message(record)
+        clean = self._redactor.text(message)
+        if self._escape:
+            clean = escape_controls(clean)
+        if clean != message:
+            record.msg, record.args = clean, ()
+
+    def _redact_exception(self, record: logging.LogRecord) -> None:
+        """Keep the exception only if no secret is in it: a handler of its own might format it anew."""
+        if not record.exc_info or record.exc_info[0] is None:
+            return
+        text = logging.Formatter().formatException(record.exc_info)
+        clean = self._redactor.text(text)
+        if clean != text:
+            record.exc_text, record.exc_info = clean, None
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message; one whose arguments do not fit its format must be redacted all the same."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args!r}"

@@ -1,0 +1,43 @@
+"""Replies into rows, or into reasons why not: pure, and the only room that knows whether a price is plausible.
+
+A reply without its structure is refused whole (PayloadRejected). Of a series or a bulk reply each row is judged on its
+own (Rejection). The codes are stable, for the ledger, the quarantine and the metrics:
+
+==================== ===============================================================================
+``missing_root``     the object that holds the data is not there
+``wrong_structure``  a list or a text where an object must be, or the reverse
+``missing_field``    a field is not there
+``not_text``         a value is no string; the provider sends strings only
+``no_value``         an empty string, or a word for nothing: ``None``, ``null``, ``-``, ``N/A``
+``not_a_number``     not plain decimal digits: an exponent, a comma, a blank, NaN, Infinity
+``not_an_integer``   a volume that is not plain digits
+``not_a_percent``    a percentage without its sign
+``out_of_range``     NUMERIC(20,6) or BIGINT cannot hold it
+``too_precise``      a price with more than six decimals, which storing would change
+``negative``         a price or a volume below zero
+``not_positive``     a price of zero, or a zero in the range of a session in which shares changed hands
+``high_below_low``   the session's high is below its low
+``outside_range``    open or last price outside of low and high
+``change_mismatch``  the change is not the price less the previous close
+``percent_mismatch`` the percentage is not the change over the previous close
+``not_a_date``       not YYYY-MM-DD, or no day of the calendar
+``future_date``      more than a day after the reply arrived (a day, because of time zones)
+``ancient_date``     before 1900
+``symbol_mismatch``  the reply is about another symbol
+``duplicate_symbol`` a bulk reply has two rows for the symbol
+``absent``           a bulk reply has no row for the symbol
+``no_rows``          a series without a row
+``unfinished``       the session was still open; no fault: the bar comes whole another time
+==================== ===============================================================================
+
+Decisions: open and last price must lie within low and high, give or take one unit of the provider's fourth decimal,
+only if shares changed hands: without a trade (volume 0) the provider carries the last price over from an earlier day,
+and zeros stand for the range. A symbol in another spelling (``BRK-B`` for ``BRK.B``) is another symbol: which spellings
+are the same security, only the provider knows. Prices are exact or refused; what the provider computes (percentages,
+adjusted closes, dividends, split coefficients) is rounded to six decimals.
+"""
+
+from common.validation.bars import bars_from_reply
+from common.validation.quotes import quote_from_reply, quotes_from_bulk_reply
+
+__all__ = ["bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]

@@ -1,0 +1,80 @@
+"""Daily bars from TIME_SERIES_DAILY and TIME_SERIES_DAILY_ADJUSTED."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from common.models import DailyBar, Rejection, Reply, Symbol
+from common.validation.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
+from common.validation.fields import Day, DayOfStamp
+from common.validation.rows import AdjustedRow, BarRow
+
+_META: Final = "Meta Data"
+_SYMBOL: Final = "2. Symbol"
+_REFRESHED: Final = "3. Last Refreshed"
+_SERIES: Final = "Time Series (Daily)"
+_ADJUSTED_CLOSE: Final = "5. adjusted close"
+_DAY: Final = TypeAdapter[date](Day)
+_DAY_OF_STAMP: Final = TypeAdapter[date](DayOfStamp)
+
+
+def bars_from_reply(symbol: Symbol, reply: Reply) -> tuple[list[DailyBar], list[Rejection]]:
+    """Return the sound bars of a daily series, in the reply's order (newest first), and why each other is refused.
+
+    The latest bar of a session that is still open is refused as ``unfinished``. Raises PayloadRejected, with a code
+    of the package's table, where the structure is wrong or the series is another symbol's.
+    """
+    meta = section(symbol, reply, _META)
+    if mismatch := check_symbol(_SYMBOL, meta.get(_SYMBOL), symbol):
+        raise refuse(symbol, reply, mismatch)
+    series = section(symbol, reply, _SERIES)
+    if not series:
+        raise refuse(symbol, reply, Rejection("no_rows", f"{_SERIES!r} is empty", _SERIES))
+    unfinished = _open_session(meta)
+    bars: list[DailyBar] = []
+    rejections: list[Rejection] = []
+    for name, values in series.items():
+        verdict = _bar(symbol, name, values, reply, unfinished)
+        if isinstance(verdict, Rejection):
+            rejections.append(replace(verdict, message=f"{shown(name)}: {verdict.message}"))
+        else:
+            bars.append(verdict)
+    return bars, rejections
+
+
+def _open_session(meta: Mapping[str, object]) -> date | None:
+    """Return the session that was still open: the provider then says a time of day, else the day alone."""
+    try:
+        return _DAY_OF_STAMP.validate_python(meta.get(_REFRESHED))
+    except ValidationError:
+        return None
+
+
+def _bar(symbol: Symbol, name: str, values: object, reply: Reply, unfinished: date | None) -> DailyBar | Rejection:
+    try:
+        session = _DAY.validate_python(name)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return Rejection(first["type"], f"the session {first['msg']}")
+    if session == unfinished:
+        return Rejection("unfinished", "the session was still open")
+    adjusted = isinstance(values, Mapping) and _ADJUSTED_CLOSE in values
+    row = read_row(AdjustedRow if adjusted else BarRow, values)
+    if isinstance(row, Rejection):
+        return row
+    return check_day("the session", session, reply.received_at) or check_range(row) or _bar_of(symbol, session, row)
+
+
+def _bar_of(symbol: Symbol, session: date, row: BarRow) -> DailyBar:
+    bar = DailyBar(symbol, session, row.open_price, row.high_price, row.low_price, row.price, row.volume)
+    if not isinstance(row, AdjustedRow):
+        return bar
+    return replace(
+        bar,
+        adjusted_close=row.adjusted_close,
+        dividend_amount=row.dividend_amount,
+        split_coefficient=row.split_coefficient,
+    )
