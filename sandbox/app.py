@@ -1,12 +1,16 @@
 """The ASGI application: ``/query`` is the API, ``/sandbox/…`` controls the sandbox, ``/`` says what this is."""
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.control import control_app
+from sandbox.faults import HEADER
 from sandbox.state import Sandbox
+from sandbox.transport import Wire
 from sandbox.vendor import Call, Reply
 
 _QUERY: Final = "/query"
@@ -19,16 +23,36 @@ def application(sandbox: Sandbox) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == _QUERY:
-            await _query(sandbox, scope, send)
+            await _query(sandbox, scope, receive, send)
         else:
             await control(scope, receive, send)
 
     return app
 
 
-async def _query(sandbox: Sandbox, scope: Scope, send: Send) -> None:
-    reply = sandbox.receive(read_call(scope["query_string"]))
-    await send_reply(reply, send)
+async def _query(sandbox: Sandbox, scope: Scope, receive: Receive, send: Send) -> None:
+    call = read_call(scope["query_string"])
+    latency = sandbox.latency
+    if latency:
+        await asyncio.sleep(latency.sample())
+    try:
+        reply, play = sandbox.receive(call, _fault_header(scope))
+    except ValueError as error:
+        await PlainTextResponse(str(error), status_code=400)(scope, receive, send)
+        return
+    if latency:
+        await asyncio.sleep(latency.sample())
+    if play:
+        await play(Wire(scope, receive, send, sandbox.closing), reply, sandbox.stall_s)
+    else:
+        await send_reply(reply, send)
+
+
+def _fault_header(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER:
+            return str(value.decode("latin-1")).strip().lower()
+    return ""
 
 
 def read_call(query_string: bytes) -> Call:

@@ -6,10 +6,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sandbox.faults import GROUPS, parse_mix
 from sandbox.judge import judge
+from sandbox.latency import parse_latency
 from sandbox.plans import plan_named
 from sandbox.state import Sandbox
 from sandbox.trading_days import sessions
@@ -62,6 +64,15 @@ def control_app(sandbox: Sandbox) -> Starlette:
         sandbox.vendor.change_plan(new)
         return JSONResponse(_plan_of(sandbox))
 
+    async def faults(request: Request) -> Response:
+        if request.method == "POST":
+            body = await _object(request, {"faults", "latency", "stall"})
+            change_faults(sandbox, body)
+        return JSONResponse(_faults_of(sandbox))
+
+    async def redirected(_: Request) -> Response:
+        return PlainTextResponse("A client followed a redirect; it must not: the key would travel with it.", 410)
+
     async def reset(_: Request) -> Response:
         sandbox.reset()
         return JSONResponse({"status": "ok"})
@@ -72,11 +83,28 @@ def control_app(sandbox: Sandbox) -> Starlette:
             Route("/sandbox/health", health),
             Route("/sandbox/log", log),
             Route("/sandbox/usage", usage),
+            Route("/sandbox/faults", faults, methods=["GET", "POST"]),
+            Route("/sandbox/redirected", redirected),
             Route("/sandbox/plan", plan, methods=["POST"]),
             Route("/sandbox/reset", reset, methods=["POST"]),
         ],
         exception_handlers={ValueError: _refuse},
     )
+
+
+def change_faults(sandbox: Sandbox, body: dict[str, Any]) -> None:
+    """Change what ``body`` names and leave the rest. Raises ValueError, having changed nothing."""
+    mix = parse_mix(str(body.get("faults", sandbox.faults.mix.text)))
+    latency = sandbox.latency
+    if "latency" in body:
+        latency = parse_latency(str(body["latency"]), sandbox.options.seed)
+    stall_s = float(body.get("stall", sandbox.stall_s))
+    sandbox.faults.mix, sandbox.latency, sandbox.stall_s = mix, latency, stall_s
+
+
+def _faults_of(sandbox: Sandbox) -> dict[str, object]:
+    now = {"faults": sandbox.faults.mix.text, "latency": str(sandbox.latency or ""), "stall": sandbox.stall_s}
+    return now | {"groups": GROUPS}
 
 
 async def _refuse(_: Request, problem: Exception) -> Response:

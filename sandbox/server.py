@@ -10,6 +10,7 @@ import uvicorn
 from sandbox.app import application
 from sandbox.options import Options
 from sandbox.state import Sandbox
+from sandbox.transport import SandboxProtocol
 
 _GRACE_S = 3
 _BACKLOG = 2048
@@ -32,11 +33,24 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class Server(uvicorn.Server):
+    """uvicorn, ending every simulated silence first when it shuts down."""
+
+    def __init__(self, config: uvicorn.Config, sandbox: Sandbox) -> None:
+        super().__init__(config)
+        self._sandbox = sandbox
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down in order."""
+        self._sandbox.closing.set()
+        await super().shutdown(sockets)
+
+
 async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         application(sandbox),
-        http="httptools",
+        http=SandboxProtocol,
         lifespan="off",
         access_log=False,
         log_level="warning",
@@ -46,7 +60,7 @@ async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
     )
     flushing = asyncio.create_task(sandbox.journal.keep_flushing())
     try:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await Server(config, sandbox).serve(sockets=[listener])
     finally:
         flushing.cancel()
         sandbox.journal.close()
@@ -55,14 +69,14 @@ async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
 def run(options: Options) -> int:
     """Run the sandbox; return the exit status."""
     try:
+        sandbox = Sandbox(options)
         listener = listen(options.host, options.port)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1
     # uvicorn ends in order and then raises the signal again: what it meets is a plain exit with status 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    sandbox = Sandbox(options)
     plan = sandbox.vendor.plan
     sys.stdout.write(f"sandbox: listening on {address(listener)} (plan {plan.name}: {plan.quota})\n")
     sys.stdout.flush()

@@ -1,14 +1,24 @@
 """One running sandbox: the vendor, the log, and what tests change while it runs."""
 
+import asyncio
 import time
+from dataclasses import replace
 
+from sandbox.faults import FaultPicker, parse_mix
 from sandbox.journal import Journal
+from sandbox.latency import parse_latency
 from sandbox.options import Options
+from sandbox.payload_faults import PAYLOAD_FAULTS
+from sandbox.refusals import REFUSALS, refusal
 from sandbox.vendor import Call, Reply, Vendor
+from sandbox.wire_faults import WIRE_FAULTS, Play
 
 
 class Sandbox:
-    """The pieces that the query and the control endpoints share. All of it lives in one event loop."""
+    """The pieces that the query and the control endpoints share. All of it lives in one event loop.
+
+    Raises ValueError for options that make no sense.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -18,16 +28,38 @@ class Sandbox:
             count_refused=options.refused == "counted",
             today=options.today,
         )
+        self.faults = FaultPicker(options.seed, parse_mix(options.faults))
+        self.latency = parse_latency(options.latency, options.seed)
+        self.stall_s = options.stall
+        self.closing = asyncio.Event()
         self.journal = Journal(options.log)
 
-    def receive(self, call: Call) -> Reply:
-        """Answer and log a call. Its arrival is this moment: read whole, and past the simulated way here."""
+    def receive(self, call: Call, fault_header: str = "") -> tuple[Reply, Play | None]:
+        """Answer and log a call; with the reply comes the fault that plays on its way, if any.
+
+        Its arrival is this moment: read whole, and past the simulated way here. A call that is refused is refused
+        undisturbed, so that every refusal which the log holds was also sent. Raises ValueError for an unknown fault.
+        """
         now = time.monotonic()
         reply = self.vendor.answer(call, now)
+        play = None
+        if reply.counted and not reply.verdict.startswith("refused:"):
+            reply, play = self._disturb(call, reply, fault_header)
         self.journal.add(now, call.key, call.function, call.symbol, reply.verdict, counted=reply.counted)
-        return reply
+        return reply, play
 
     def reset(self) -> None:
-        """Forget all calls: the windows and the log in memory."""
+        """Forget all calls: the windows, the counts behind the faults, and the log in memory."""
         self.vendor.forget()
+        self.faults.forget()
         self.journal.forget()
+
+    def _disturb(self, call: Call, reply: Reply, header: str) -> tuple[Reply, Play | None]:
+        if not (name := self.faults.pick(call, header)):
+            return reply, None
+        if name in REFUSALS:
+            return refusal(name, call), None
+        verdict = f"fault:{name}"
+        if name in WIRE_FAULTS:
+            return replace(reply, verdict=verdict), WIRE_FAULTS[name]
+        return replace(reply, verdict=verdict, body=PAYLOAD_FAULTS[name](reply.document)), None

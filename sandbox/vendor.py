@@ -4,6 +4,7 @@ The order of the checks: the key, the demo key's own rules, the quota, the funct
 call with a key that is accepted counts when it arrives, whatever becomes of it.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ UNKNOWN_PREFIX: Final = "NOSUCH"
 EMPTY_SYMBOL: Final = "NOSUCH-EMPTY"
 BULK_SYMBOLS: Final = 100
 
+_SYMBOL: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,31}", re.ASCII)
 _KEYS_REMEMBERED: Final = 10_000
 _CACHED_BODIES: Final = 20_000
 _JSON: Final = "application/json"
@@ -76,6 +78,11 @@ class Reply:
     content_type: str = _JSON
     counted: bool = True
     document: object = None
+
+
+def is_known(symbol: str) -> bool:
+    """Whether there are prices for ``symbol``: for any that looks like one and is not reserved."""
+    return not symbol.startswith(UNKNOWN_PREFIX) and _SYMBOL.fullmatch(symbol) is not None
 
 
 def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Reply:
@@ -172,7 +179,7 @@ class Vendor:
     def _global_quote(self, call: Call) -> Reply:
         if not call.symbol:
             return refuse("parameters", texts.invalid_call(call.function))
-        if call.symbol.startswith(UNKNOWN_PREFIX):
+        if not is_known(call.symbol):
             return self._unknown(call, {"Global Quote": {}})
         delayed = call.parameters.get("entitlement") == "delayed"
         return self._cached(("quote", call.symbol, call.csv, delayed), lambda: self._quote(call, delayed=delayed))
@@ -197,7 +204,7 @@ class Vendor:
         return self._series(call, adjusted=True)
 
     def _series(self, call: Call, *, adjusted: bool) -> Reply:
-        if not call.symbol or call.symbol.startswith(UNKNOWN_PREFIX):
+        if not is_known(call.symbol):
             return self._unknown(call, texts.invalid_call(call.function))
         full = call.parameters.get("outputsize") == "full"
         rows = self._series_rows(call.symbol, full=full, adjusted=adjusted)
@@ -218,7 +225,7 @@ class Vendor:
         symbols = [symbol.strip() for symbol in call.symbol.split(",") if symbol.strip()][:BULK_SYMBOLS]
         if not symbols:
             return refuse("parameters", texts.invalid_call(call.function))
-        known = [symbol for symbol in symbols if not symbol.startswith(UNKNOWN_PREFIX)]
+        known = [symbol for symbol in symbols if is_known(symbol)]
         rows = [payloads.bulk_row(symbol, *self._last_two(symbol)) for symbol in known]
         return _csv(rows) if call.csv and rows else _json(payloads.bulk_quotes(rows))
 

@@ -1,0 +1,33 @@
+"""Every refusal of the API on demand, whatever the quota says."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sandbox import texts
+from sandbox.payloads import as_json
+from sandbox.vendor import Call, Reply
+
+_PER_SECOND: Final = 30
+_FREE_DAY: Final = 25
+
+REFUSALS: Final[dict[str, Callable[[Call], Mapping[str, object]]]] = {
+    "burst": lambda _: texts.information(texts.BURST),
+    "burst-premium": lambda _: texts.burst_premium(_PER_SECOND),
+    "minute": lambda _: texts.minute(5, 500),
+    "day": lambda call: texts.day(_FREE_DAY, call.key),
+    "day-variant": lambda _: texts.day_variant(_FREE_DAY),
+    "premium": lambda _: texts.information(texts.PREMIUM_ENDPOINT),
+    "premium-outputsize": lambda _: texts.information(texts.PREMIUM_OUTPUT_SIZE),
+    "demo": lambda _: texts.information(texts.DEMO_KEY),
+    "key": lambda _: texts.error(texts.BAD_KEY),
+    "function": lambda call: texts.unknown_function(call.parameters.get("function", "")),
+    "invalid-call": lambda call: texts.invalid_call(call.function),
+    "unknown-symbol": lambda _: {"Global Quote": {}},
+    "empty-object": lambda _: {},
+}
+
+
+def refusal(name: str, call: Call) -> Reply:
+    """Return the refusal ``name`` as the API would word it for ``call``."""
+    document = REFUSALS[name](call)
+    return Reply(f"fault:{name}", as_json(document), document=document)
