@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.calls import Call, Reply
 from sandbox.control import control_app
 from sandbox.faults import HEADER
 from sandbox.state import Sandbox
 from sandbox.transport import Wire
-from sandbox.vendor import Call, Reply
 
 _QUERY: Final = "/query"
 _DISPOSITION: Final = (b"content-disposition", b"attachment; filename=data.csv")

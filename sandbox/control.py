@@ -1,5 +1,6 @@
 """The control endpoints under ``/sandbox/``, for tests and for people, and the page at ``/``."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -53,14 +54,13 @@ def control_app(sandbox: Sandbox) -> Starlette:
         return JSONResponse(found)
 
     async def usage(_: Request) -> Response:
-        rulings = judge(sandbox.journal.since(), sandbox.vendor.plan.windows)
+        rulings = await asyncio.to_thread(judge, sandbox.journal.since(), sandbox.vendor.plan.windows)
         keys = {key: asdict(ruling) | {"within_quota": ruling.within_quota} for key, ruling in rulings.items()}
         return JSONResponse(_plan_of(sandbox) | {"dropped": sandbox.journal.dropped, "keys": keys})
 
     async def plan(request: Request) -> Response:
         body = await _object(request, {"plan", "quota"})
-        options = sandbox.options
-        new = plan_named(str(body.get("plan", options.plan)), str(body.get("quota", "")), options.day_length)
+        new = plan_named(str(body.get("plan", "")), str(body.get("quota", "")), sandbox.options.day_length)
         sandbox.vendor.change_plan(new)
         return JSONResponse(_plan_of(sandbox))
 
@@ -72,6 +72,11 @@ def control_app(sandbox: Sandbox) -> Starlette:
 
     async def redirected(_: Request) -> Response:
         return PlainTextResponse("A client followed a redirect; it must not: the key would travel with it.", 410)
+
+    async def revoke(request: Request) -> Response:
+        body = await _object(request, {"keys"})
+        sandbox.vendor.revoked = frozenset(map(str, body.get("keys", ())))
+        return JSONResponse({"revoked": len(sandbox.vendor.revoked)})
 
     async def reset(_: Request) -> Response:
         sandbox.reset()
@@ -86,6 +91,7 @@ def control_app(sandbox: Sandbox) -> Starlette:
             Route("/sandbox/faults", faults, methods=["GET", "POST"]),
             Route("/sandbox/redirected", redirected),
             Route("/sandbox/plan", plan, methods=["POST"]),
+            Route("/sandbox/revoke", revoke, methods=["POST"]),
             Route("/sandbox/reset", reset, methods=["POST"]),
         ],
         exception_handlers={ValueError: _refuse},
@@ -113,7 +119,7 @@ async def _refuse(_: Request, problem: Exception) -> Response:
 
 def health_of(sandbox: Sandbox) -> dict[str, object]:
     """Return what the health endpoint says."""
-    session = sessions()[sandbox.vendor.latest()].isoformat()
+    session = sessions()[sandbox.vendor.functions.latest()].isoformat()
     return {"status": "ok", "latest_session": session, "seed": sandbox.options.seed} | _plan_of(sandbox)
 
 

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sandbox.calls import Call
 from sandbox.payload_faults import PAYLOAD_FAULTS
 from sandbox.refusals import REFUSALS
-from sandbox.vendor import Call
 from sandbox.wire_faults import HTTP_FAULTS, NETWORK_FAULTS, SLOW_FAULTS
 
 HEADER: Final = b"x-sandbox-fault"

@@ -7,9 +7,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from sandbox.calls import QUOTA_VERDICTS
 from sandbox.journal import Entry
 from sandbox.plans import Window
+
+_INSTANT_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class Ruling:
     @property
     def within_quota(self) -> bool:
         """Whether no window was ever exceeded and nothing was refused for the quota."""
-        return not any(use.exceeded for use in self.windows) and not self.refused.keys() & {"burst", "minute", "day"}
+        return not any(use.exceeded for use in self.windows) and not any(
+            f"refused:{why}" in QUOTA_VERDICTS for why in self.refused
+        )
 
 
 def most_in_window(times: Sequence[float], period_s: float) -> int:
@@ -87,8 +93,9 @@ def judge(entries: Iterable[Entry], windows: Sequence[Window], span_s: float | N
 
 def _rule(key: str, calls: Sequence[Entry], windows: Sequence[Window], span_s: float | None) -> Ruling:
     times = sorted(call.at for call in calls if call.counted)
+    admitted = sorted(call.at for call in calls if call.counted and call.verdict not in QUOTA_VERDICTS)
     kinds = Counter(tuple(call.verdict.partition(":")[::2]) for call in calls)
-    span = span_s or (times[-1] - times[0] + 1e-9 if times else 1e-9)
+    span = span_s or (admitted[-1] - admitted[0] if admitted else 0) + _INSTANT_S
     return Ruling(
         key=key,
         calls=len(calls),
@@ -96,5 +103,5 @@ def _rule(key: str, calls: Sequence[Entry], windows: Sequence[Window], span_s: f
         refused={why: count for (kind, why), count in kinds.items() if kind == "refused"},
         faults={which: count for (kind, which), count in kinds.items() if kind == "fault"},
         windows=tuple(WindowUse(str(w), w.limit, w.period_s, most_in_window(times, w.period_s)) for w in windows),
-        share_used=share_used(times, windows, span) if windows else None,
+        share_used=share_used(admitted, windows, span) if windows else None,
     )

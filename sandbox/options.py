@@ -24,7 +24,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 8765
-    plan: str = "free"
+    plan: str = ""
     quota: str = ""
     refused: str = "counted"
     day_length: float = SECONDS_A_DAY
@@ -66,8 +66,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     option("host", "the address to listen on", "127.0.0.1")
     option("port", "the port to listen on; 0 takes a free one", 8765, int)
-    option("plan", f"the plan of every key: {', '.join(PLAN_NAMES)}", "free", metavar="NAME")
-    option("quota", "windows in place of the plan's, such as 1/s,25/day or 75/15s; or unlimited", "", metavar="WINDOWS")
+    option("plan", f"the plan of every key: {', '.join(PLAN_NAMES)} (default: free)", "", metavar="NAME")
+    option("quota", "windows in place of the plan's, such as 1/s,25/day or 75/15s", "", metavar="WINDOWS")
     option("refused", "whether calls refused for the quota count too: counted or uncounted", "counted", metavar="HOW")
     option("day-length", "how many seconds a day of the quota lasts, for tests", SECONDS_A_DAY, float, metavar="S")
     option("seed", "the seed of prices, faults and latency", 1, int)

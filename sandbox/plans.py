@@ -82,11 +82,17 @@ def parse_quota(text: str, day_s: float = SECONDS_A_DAY) -> tuple[Window, ...]:
     return tuple(sorted(windows, key=lambda window: window.period_s))
 
 
-def plan_named(name: str, quota: str = "", day_s: float = SECONDS_A_DAY) -> Plan:
-    """Return a plan; ``quota`` replaces its windows. Raises ValueError."""
-    if name not in _QUOTAS:
+def plan_named(name: str = "", quota: str = "", day_s: float = SECONDS_A_DAY) -> Plan:
+    """Return a plan, ``free`` by default; ``quota`` replaces its windows. Raises ValueError.
+
+    A quota without a name makes a plan ``custom``: premium if it has no daily window, as the vendor's plans are.
+    """
+    windows = parse_quota(quota or _QUOTAS.get(name or "free", ""), day_s)
+    if quota and not name:
+        return Plan("custom", windows, premium=all(window.kind != "day" for window in windows))
+    if name and name not in _QUOTAS:
         raise ValueError(f"{name[:64]!r} is not a plan: use one of {', '.join(PLAN_NAMES)}.")
-    return Plan(name, parse_quota(quota or _QUOTAS[name], day_s), premium=name not in {"free", "legacy"})
+    return Plan(name or "free", windows, premium=name not in {"", "free", "legacy"})
 
 
 class Meter:

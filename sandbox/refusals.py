@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sandbox import texts
+from sandbox.calls import Call, Reply
 from sandbox.payloads import as_json
-from sandbox.vendor import Call, Reply
 
 _PER_SECOND: Final = 30
 _FREE_DAY: Final = 25

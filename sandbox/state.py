@@ -4,13 +4,15 @@ import asyncio
 import time
 from dataclasses import replace
 
+from sandbox.calls import Call, Reply
 from sandbox.faults import FaultPicker, parse_mix
+from sandbox.functions import Functions
 from sandbox.journal import Journal
 from sandbox.latency import parse_latency
 from sandbox.options import Options
 from sandbox.payload_faults import PAYLOAD_FAULTS
 from sandbox.refusals import REFUSALS, refusal
-from sandbox.vendor import Call, Reply, Vendor
+from sandbox.vendor import Vendor
 from sandbox.wire_faults import WIRE_FAULTS, Play
 
 
@@ -22,12 +24,8 @@ class Sandbox:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.vendor = Vendor(
-            seed=options.seed,
-            plan=options.build_plan(),
-            count_refused=options.refused == "counted",
-            today=options.today,
-        )
+        functions = Functions(options.seed, options.today)
+        self.vendor = Vendor(functions, options.build_plan(), count_refused=options.refused == "counted")
         self.faults = FaultPicker(options.seed, parse_mix(options.faults))
         self.latency = parse_latency(options.latency, options.seed)
         self.stall_s = options.stall

@@ -1,35 +1,23 @@
-"""What the API answers: one call in, one reply out. No HTTP, no waiting; the clock is handed in.
+"""Who may call, and how often: the keys, the demo key's own rules, and the quota. No HTTP; the clock is handed in.
 
-The order of the checks: the key, the demo key's own rules, the quota, the function, the plan, the parameters. Every
-call with a key that is accepted counts when it arrives, whatever becomes of it.
+The order of the checks: the key, the demo key, the quota, the function, the plan, the parameters. Every call with a
+key that is accepted counts when it arrives, whatever becomes of it.
 """
 
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import replace
 from typing import Final
 
-from sandbox import payloads, texts, universe
-from sandbox.market import Bar, Market
-from sandbox.payloads import Document, Row
+from sandbox import texts
+from sandbox.calls import Call, Reply, refuse
+from sandbox.functions import Functions
 from sandbox.plans import Meter, Plan
-from sandbox.trading_days import latest_session, session_on_or_before, sessions
 
 #: Keys with a meaning; any other text that is not empty is a key of its own.
 DEMO_KEY: Final = "demo"
 REJECTED_KEYS: Final = frozenset({"invalid", "revoked"})
-#: Symbols that no company has. The second one gets ``{}`` from every function.
-UNKNOWN_PREFIX: Final = "NOSUCH"
-EMPTY_SYMBOL: Final = "NOSUCH-EMPTY"
-BULK_SYMBOLS: Final = 100
 
-_SYMBOL: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,31}", re.ASCII)
 _KEYS_REMEMBERED: Final = 10_000
-_CACHED_BODIES: Final = 20_000
-_JSON: Final = "application/json"
-_CSV: Final = "application/x-download"
 _DEMO_CALLS: Final = frozenset(
     {
         ("GLOBAL_QUOTE", "IBM"),
@@ -42,104 +30,41 @@ _DEMO_CALLS: Final = frozenset(
 )
 _DEMO_KEYWORDS: Final = frozenset({"tesco", "tencent", "BA", "SAIC"})
 
-SERVED: Final = "served"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request's parameters, and the two that everything looks at."""
-
-    parameters: dict[str, str]
-    key: str = field(repr=False)
-    function: str
-    symbol: str
-
-    @classmethod
-    def of(cls, parameters: dict[str, str]) -> "Call":
-        """Build it from the query string's parameters."""
-        function = parameters.get("function", "").upper()
-        return cls(parameters, parameters.get("apikey", ""), function, parameters.get("symbol", "").strip().upper())
-
-    @property
-    def csv(self) -> bool:
-        """Whether the reply is wanted as CSV."""
-        return self.parameters.get("datatype", "").lower() == "csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The API's answer. ``verdict``: ``served`` or ``refused:<why>``. ``counted``: it used one of the quota.
-
-    ``document`` is the JSON document behind the body, None for CSV.
-    """
-
-    verdict: str
-    body: bytes
-    content_type: str = _JSON
-    counted: bool = True
-    document: object = None
-
-
-def is_known(symbol: str) -> bool:
-    """Whether there are prices for ``symbol``: for any that looks like one and is not reserved."""
-    return not symbol.startswith(UNKNOWN_PREFIX) and _SYMBOL.fullmatch(symbol) is not None
-
-
-def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Reply:
-    """Build a refusal: JSON, even where CSV was asked for."""
-    return Reply(f"refused:{why}", payloads.as_json(refusal), counted=counted, document=refusal)
-
 
 class Vendor:
-    """The API of one seed and one plan. ``today`` fixes the date; otherwise New York's clock tells it."""
+    """The API with every key on one plan.
 
-    def __init__(self, *, seed: int, plan: Plan, count_refused: bool = True, today: date | None = None) -> None:
-        self.market = Market(seed)
-        self.count_refused = count_refused
-        self._today = today
-        self._meters: OrderedDict[str, Meter] = OrderedDict()
-        self._bodies: dict[tuple[object, ...], Reply] = {}
-        self._latest = (0.0, 0)
+    ``revoked`` holds keys that worked once and do no more. The windows of 10,000 keys are kept; beyond, the one that
+    came first starts anew.
+    """
+
+    def __init__(self, functions: Functions, plan: Plan, *, count_refused: bool = True) -> None:
+        self.functions = functions
         self.plan = plan
-        self._functions: dict[str, Callable[[Call], Reply]] = {
-            "GLOBAL_QUOTE": self._global_quote,
-            "TIME_SERIES_DAILY": self._daily,
-            "TIME_SERIES_DAILY_ADJUSTED": self._daily_adjusted,
-            "REALTIME_BULK_QUOTES": self._bulk_quotes,
-            "LISTING_STATUS": self._listing_status,
-            "SYMBOL_SEARCH": self._symbol_search,
-        }
+        self.count_refused = count_refused
+        self.revoked: frozenset[str] = frozenset()
+        self._meters: OrderedDict[str, Meter] = OrderedDict()
 
     def change_plan(self, plan: Plan) -> None:
         """Put every key on another plan, with empty windows."""
         self.plan = plan
-        self.forget()
+        self._meters.clear()
 
     def forget(self) -> None:
-        """Empty every key's windows."""
+        """Empty every key's windows, and let revoked keys work again."""
+        self.revoked = frozenset()
         self._meters.clear()
 
     def answer(self, call: Call, now: float) -> Reply:
         """Answer a call that arrives at ``now`` (monotonic seconds)."""
-        if not call.key or call.key in REJECTED_KEYS:
+        if not call.key or call.key in REJECTED_KEYS or call.key in self.revoked:
             return refuse("key", texts.error(texts.BAD_KEY), counted=False)
         if call.key == DEMO_KEY:
             return self._answer_demo(call)
         if full := self._meter(call.key).arrive(now):
             refusal = texts.over_quota(full, self.plan, call.key)
             return refuse(full.kind, refusal, counted=self.count_refused)
-        return self._serve(call)
-
-    def latest(self) -> int:
-        """Return the number of the latest complete session; looked up once a second."""
-        moment = datetime.now(UTC)
-        stamp, session = self._latest
-        if not session or moment.timestamp() - stamp >= 1:
-            session = session_on_or_before(self._today) if self._today else latest_session(moment)
-            if session != self._latest[1]:
-                self._bodies.clear()
-            self._latest = moment.timestamp(), session
-        return session
+        return self.functions.serve(call, premium=self.plan.premium)
 
     def _meter(self, key: str) -> Meter:
         if not (meter := self._meters.get(key)):
@@ -152,106 +77,5 @@ class Vendor:
         """Serve the documented example addresses only; the demo key is not metered."""
         keywords = call.parameters.get("keywords", "")
         known = (call.function, call.symbol) in _DEMO_CALLS and (not keywords or keywords in _DEMO_KEYWORDS)
-        reply = self._serve(call) if known else refuse("demo", texts.information(texts.DEMO_KEY))
+        reply = self.functions.serve(call, premium=True) if known else refuse("demo", texts.information(texts.DEMO_KEY))
         return replace(reply, counted=False)
-
-    def _serve(self, call: Call) -> Reply:
-        if not (function := self._functions.get(call.function)):
-            return refuse("function", texts.unknown_function(call.parameters.get("function", "")))
-        return function(call)
-
-    @property
-    def _premium(self) -> bool:
-        return self.plan.premium
-
-    def _cached(self, key: tuple[object, ...], build: Callable[[], Reply]) -> Reply:
-        session = self.latest()
-        if not (reply := self._bodies.get((session, *key))):
-            if len(self._bodies) >= _CACHED_BODIES:
-                self._bodies.clear()
-            reply = self._bodies[session, *key] = build()
-        return reply
-
-    def _last_two(self, symbol: str) -> tuple[Bar, Bar]:
-        before, last = self.market.stock(symbol).bars(self.latest() - 1, self.latest())
-        return last, before
-
-    def _global_quote(self, call: Call) -> Reply:
-        if not call.symbol:
-            return refuse("parameters", texts.invalid_call(call.function))
-        if not is_known(call.symbol):
-            return self._unknown(call, {"Global Quote": {}})
-        delayed = call.parameters.get("entitlement") == "delayed"
-        return self._cached(("quote", call.symbol, call.csv, delayed), lambda: self._quote(call, delayed=delayed))
-
-    def _quote(self, call: Call, *, delayed: bool) -> Reply:
-        row = payloads.quote_row(call.symbol, *self._last_two(call.symbol))
-        return _csv([row]) if call.csv else _json(payloads.global_quote(row, delayed=delayed))
-
-    @staticmethod
-    def _unknown(call: Call, document: Mapping[str, object]) -> Reply:
-        empty: Mapping[str, object] = {} if call.symbol == EMPTY_SYMBOL else document
-        return Reply("refused:symbol", payloads.as_json(empty), document=empty)
-
-    def _daily(self, call: Call) -> Reply:
-        if call.parameters.get("outputsize") == "full" and not (self._premium or call.key == DEMO_KEY):
-            return refuse("premium", texts.information(texts.PREMIUM_OUTPUT_SIZE))
-        return self._series(call, adjusted=False)
-
-    def _daily_adjusted(self, call: Call) -> Reply:
-        if not (self._premium or call.key == DEMO_KEY):
-            return refuse("premium", texts.information(texts.PREMIUM_ENDPOINT))
-        return self._series(call, adjusted=True)
-
-    def _series(self, call: Call, *, adjusted: bool) -> Reply:
-        if not is_known(call.symbol):
-            return self._unknown(call, texts.invalid_call(call.function))
-        full = call.parameters.get("outputsize") == "full"
-        rows = self._series_rows(call.symbol, full=full, adjusted=adjusted)
-        if call.csv:
-            return _csv(rows)
-        return _json(payloads.time_series(call.symbol, rows, full=full, adjusted=adjusted))
-
-    def _series_rows(self, symbol: str, *, full: bool, adjusted: bool) -> list[Row]:
-        last = self.latest()
-        first = 0 if full else max(0, last - payloads.COMPACT_ROWS + 1)
-        bars = self.market.stock(symbol).bars(first, last)
-        return payloads.adjusted_rows(bars) if adjusted else payloads.daily_rows(bars)
-
-    def _bulk_quotes(self, call: Call) -> Reply:
-        if not (self._premium or call.key == DEMO_KEY):
-            document = payloads.bulk_quotes([], texts.PREMIUM_ENDPOINT)
-            return Reply("refused:premium", payloads.as_json(document), document=document)
-        symbols = [symbol.strip() for symbol in call.symbol.split(",") if symbol.strip()][:BULK_SYMBOLS]
-        if not symbols:
-            return refuse("parameters", texts.invalid_call(call.function))
-        known = [symbol for symbol in symbols if is_known(symbol)]
-        rows = [payloads.bulk_row(symbol, *self._last_two(symbol)) for symbol in known]
-        return _csv(rows) if call.csv and rows else _json(payloads.bulk_quotes(rows))
-
-    def _listing_status(self, call: Call) -> Reply:
-        state = call.parameters.get("state", "active").lower()
-        try:
-            on = date.fromisoformat(call.parameters.get("date") or sessions()[self.latest()].isoformat())
-        except ValueError:
-            return refuse("parameters", texts.invalid_call(call.function))
-        if state not in {"active", "delisted"}:
-            return refuse("parameters", texts.invalid_call(call.function))
-        return Reply(SERVED, payloads.as_csv(universe.listing_rows(on, state)), _CSV)
-
-    def _symbol_search(self, call: Call) -> Reply:
-        if not (keywords := call.parameters.get("keywords", "").strip()):
-            return refuse("parameters", texts.invalid_call(call.function))
-        rows = universe.search(keywords)
-        if call.csv:
-            return Reply(SERVED, payloads.as_csv([universe.MATCH_FIELDS, *rows]), _CSV)
-        names = [f"{number}. {name}" for number, name in enumerate(universe.MATCH_FIELDS, 1)]
-        return _json({"bestMatches": [dict(zip(names, row, strict=True)) for row in rows]})
-
-
-def _json(document: Document) -> Reply:
-    return Reply(SERVED, payloads.as_json(document), document=document)
-
-
-def _csv(rows: list[Row]) -> Reply:
-    return Reply(SERVED, payloads.as_csv([tuple(rows[0]), *(tuple(row.values()) for row in rows)]), _CSV)

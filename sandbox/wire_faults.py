@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final
 
+from sandbox.calls import Reply
 from sandbox.transport import Wire
-from sandbox.vendor import Reply
 
 Play = Callable[[Wire, Reply, float], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]

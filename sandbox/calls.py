@@ -1,0 +1,52 @@
+"""A call and its reply, as the API sees them: parameters in, a document out."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandbox import payloads, texts
+
+JSON: Final = "application/json"
+CSV: Final = "application/x-download"
+SERVED: Final = "served"
+#: Refusals for the quota, by the kind of the full window.
+QUOTA_VERDICTS: Final = frozenset({"refused:burst", "refused:minute", "refused:day"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request's parameters, and the two that everything looks at."""
+
+    parameters: dict[str, str] = field(repr=False)  # the key is among them
+    key: str = field(repr=False)
+    function: str
+    symbol: str
+
+    @classmethod
+    def of(cls, parameters: dict[str, str]) -> "Call":
+        """Build it from the query string's parameters."""
+        function = parameters.get("function", "").upper()
+        return cls(parameters, parameters.get("apikey", ""), function, parameters.get("symbol", "").strip().upper())
+
+    @property
+    def csv(self) -> bool:
+        """Whether the reply is wanted as CSV."""
+        return self.parameters.get("datatype", "").lower() == "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The API's answer. ``verdict``: ``served`` or ``refused:<why>``. ``counted``: it used one of the quota.
+
+    ``document`` is the JSON document behind the body, None for CSV.
+    """
+
+    verdict: str
+    body: bytes
+    content_type: str = JSON
+    counted: bool = True
+    document: object = None
+
+
+def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Reply:
+    """Build a refusal: JSON, even where CSV was asked for."""
+    return Reply(f"refused:{why}", payloads.as_json(refusal), counted=counted, document=refusal)
