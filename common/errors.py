@@ -12,6 +12,10 @@
     │   ├── PayloadRejected      the reply is not what was asked for; it is in quarantine
     │   ├── QuotaWait            our own limiter says: not yet
     │   ├── LimiterUnavailable   our own limiter cannot answer, so no call is made
+    │   │   ├── LimiterUnreachable    Redis does not answer in time
+    │   │   ├── LimiterStateUnknown   Redis lost, or cannot date, what it knew: rebuild it from the ledger
+    │   │   ├── LimiterQuotaChanged   this process and Redis go by different quotas
+    │   │   └── LimiterRedisUnfit     Redis is full, read-only, evicting, or refuses us
     │   └── StoreUnavailable     PostgreSQL cannot be reached, or aborted the transaction
     ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
     │   ├── UnknownSymbol        the provider has no data for it
@@ -127,6 +131,42 @@ class LimiterUnavailable(TryAgainLater):
     """The limiter cannot say whether a call is allowed, so none is made."""
 
     reason = "limiter_unavailable"
+
+
+class LimiterUnreachable(LimiterUnavailable):
+    """Redis cannot be reached, or did not answer in time."""
+
+    reason = "limiter_unreachable"
+
+
+class LimiterStateUnknown(LimiterUnavailable):
+    """Redis does not know which calls were made: data lost, older than it was, or dated by a clock that jumped.
+
+    ``cause`` is the stable code of what happened. ``Limiter.recover`` with the ledger's calls heals it.
+    """
+
+    reason = "limiter_state_unknown"
+
+    def __init__(self, message: str, *, cause: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.cause = cause
+
+
+class LimiterQuotaChanged(LimiterUnavailable):
+    """This process was set up with a ``configured`` quota, and the one ``in_force`` is another."""
+
+    reason = "limiter_quota_changed"
+
+    def __init__(self, message: str, *, configured: str, in_force: str) -> None:
+        super().__init__(message)
+        self.configured = configured
+        self.in_force = in_force
+
+
+class LimiterRedisUnfit(LimiterUnavailable):
+    """Redis answers, but cannot keep a quota: full, read-only, evicting, or refusing our commands."""
+
+    reason = "limiter_redis_unfit"
 
 
 class StoreUnavailable(TryAgainLater):

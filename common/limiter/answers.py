@@ -1,0 +1,125 @@
+"""What the limiter says. All moments are aware (UTC) and on Redis's clock; all durations are in seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from common.models import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Send now. The whole request must be over within the limiter's ``cap_s`` from ``at`` on."""
+
+    permit_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A place in the queue: ask again with the same id at ``at``, ``wait_s`` from now.
+
+    It may then be a little later still: ``at`` is the earliest moment that is possible, so that no quota is lost.
+    Who has not asked again by ``at`` plus the limiter's grace has lost the place.
+    """
+
+    permit_id: str
+    at: datetime
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """No place within the horizon; nothing was consumed. Come back at ``retry_at``, ``wait_s`` from now.
+
+    ``window`` is what stands in the way: a window such as ``25/day``, or the reason of a hold. At ``opens_at`` it
+    lets one call pass; ``retry_at`` is later where others were denied before, so that they don't come all at once.
+    """
+
+    permit_id: str
+    retry_at: datetime
+    wait_s: float
+    opens_at: datetime
+    window: str
+
+
+Answer = Granted | Reserved | Denied
+
+
+@dataclass(slots=True)
+class Permit:
+    """A granted permit, while its request is made. ``expires``: the moment on ``clock`` when it must be over."""
+
+    permit_id: str
+    expires: float
+    clock: Callable[[], float]
+    unsent: bool = field(default=False, init=False)
+
+    @property
+    def remaining_s(self) -> float:
+        """How long the request may still take: less than planned if this process was held up after the grant."""
+        return self.expires - self.clock()
+
+    def give_back(self) -> None:
+        """Say that no request was sent and none will be: the permit goes back to the others."""
+        self.unsent = True
+
+
+@dataclass(frozen=True, slots=True)
+class WindowUsage:
+    """How much of a window is used, requests that are out included. ``next_at``: when one more call fits it."""
+
+    window: Window
+    used: int
+    next_at: datetime
+
+    @property
+    def left(self) -> int:
+        """How many calls fit now."""
+        return max(0, self.window.limit - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The quota now, shortest window first.
+
+    ``in_flight``: permits whose requests are out. ``waiting``: reserved. ``deferred``: told to come back later.
+    ``next_at``: when a new caller could go, behind those that wait. ``hold_until``: nothing is granted before, for
+    the reason ``held_by``; None if there is no hold.
+    """
+
+    at: datetime
+    windows: tuple[WindowUsage, ...]
+    in_flight: int
+    waiting: int
+    deferred: int
+    next_at: datetime
+    hold_until: datetime | None
+    held_by: str
+
+    @property
+    def left(self) -> int:
+        """How many calls fit now, behind those that wait."""
+        return 0 if self.hold_until else max(0, min(window.left for window in self.windows) - self.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCall:
+    """A call that the durable ledger knows. ``age_s``: how long ago it was recorded, by the ledger's own clock.
+
+    A ``permit_id`` that the log knows too is counted once.
+    """
+
+    permit_id: str
+    age_s: float
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LimiterHealth:
+    """Redis as the limiter sees it. ``durable``: it keeps an append-only file, so a restart loses nothing."""
+
+    latency_s: float
+    redis_version: str
+    durable: bool
+    usage: Usage

@@ -1,0 +1,138 @@
+"""The Redis side: the connection, the keys, and the scripts in which everything is decided."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import redis
+from pydantic import SecretStr
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from common.errors import LimiterRedisUnfit
+from common.limiter.answers import LedgerCall
+from common.limiter.refusals import BACKOFF_CAP_S, PATIENCE_S, RETRIES, TIMEOUT_S, explained, refuse
+from common.limiter.timeline import MICROSECONDS, Timeline
+from common.models import Quota
+
+_LUA: Final = Path(__file__).parent.parent / "lua"
+#: What stands before each script's own lines, in this order.
+_PARTS: Final = {
+    "acquire": ("clock", "state", "windows", "members"),
+    "settle": ("clock", "members"),
+    "release": ("clock", "members"),
+    "hold": ("clock", "state"),
+    "distrust": ("clock",),
+    "usage": ("clock", "state", "windows"),
+    "establish": ("clock",),
+}
+_KEY_NAMES: Final = ("meta", "log", "queue", "due", "deferred")
+#: The scripts' own arguments stand at 5 to 9; what may be many follows.
+_OWN_ARGUMENTS: Final = 5
+
+
+def connect(url: SecretStr) -> redis.Redis:
+    """Return a client with short time-outs and few retries; ids make the retries safe. Connects when first used."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=BACKOFF_CAP_S), RETRIES)
+    return redis.Redis.from_url(
+        url.get_secret_value(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
+    )
+
+
+def load_scripts(client: redis.Redis) -> dict[str, Script]:
+    """Return every script by name. Each is sent once; EVALSHA then names it, also after Redis forgot it."""
+    return {
+        name: client.register_script("\n".join(_source(part) for part in (*parts, name)))
+        for name, parts in _PARTS.items()
+    }
+
+
+def _source(name: str) -> str:
+    return (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def text(value: object) -> str:
+    """Return a reply's string: bytes, unless the client decodes."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def micro(seconds: float) -> int:
+    """Return whole microseconds, the scripts' unit."""
+    return round(seconds * MICROSECONDS)
+
+
+class Decisions:
+    """The scripts, applied to the keys of one API key. Thread-safe."""
+
+    def __init__(self, client: redis.Redis, quota: Quota, key: SecretStr, monotonic: Callable[[], float]) -> None:
+        self._client = client
+        self._quota = quota
+        self._timeline = Timeline(PATIENCE_S, monotonic)
+        self._scripts = load_scripts(client)
+        digest = hashlib.sha256(key.get_secret_value().encode()).hexdigest()[:12]
+        self._keys = [f"quota:{{{digest}}}:{name}" for name in _KEY_NAMES]
+        self._windows = [number for window in quota.windows for number in (window.limit, micro(window.period_s))]
+
+    def decide(self, script: str, *own: object) -> list[Any]:
+        """Run a script that relies on the state; return [tag, now, …]. Raises a LimiterUnavailable."""
+        epoch, seen = self._timeline.known()
+        padding = [""] * (_OWN_ARGUMENTS - len(own))
+        answer = self._run(script, [epoch, seen, self._timeline.not_after(), *own, *padding, *self._windows])
+        tag, now, its_epoch, *_ = answer
+        self._timeline.remember(text(its_epoch), now if tag == "granted" else 0)
+        return answer
+
+    def end(self, script: str, permit_id: str) -> None:
+        """Run a script that needs no decision: it settles or gives back a permit."""
+        self._run(script, ["", "", "", permit_id])
+
+    def establish(self, purpose: str, calls: Iterable[LedgerCall], *, wait_out_s: float, cap_s: float) -> bool:
+        """Make the state known; return whether it was not so before."""
+        times = (micro(wait_out_s), micro(self._quota.windows[-1].period_s), micro(cap_s))
+        known = [part for call in calls for unit in _units(call) for part in (micro(call.age_s), unit)]
+        tag, *_ = self._run("establish", ["", "", "", uuid4().hex[:8], purpose, *times, *known])
+        return bool(tag == "established")
+
+    def inspect(self) -> tuple[float, dict[str, Any]]:
+        """Return the latency (s) and INFO. Raises LimiterRedisUnfit if Redis may evict keys, or is a replica."""
+        with explained():
+            started = time.monotonic()
+            self._client.ping()
+            latency_s = time.monotonic() - started
+            info: dict[str, Any] = self._client.info()
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise LimiterRedisUnfit(f"Redis may evict the quota: set maxmemory-policy noeviction, not {policy}.")
+        if info.get("role", "master") != "master":
+            raise LimiterRedisUnfit("this Redis is a read-only replica: point LIMITER_REDIS_URL at the primary.")
+        return latency_s, info
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _run(self, script: str, arguments: list[Any]) -> list[Any]:
+        sent = self._timeline.clock()
+        with explained():
+            reply: list[Any] = self._scripts[script](keys=self._keys, args=[str(self._quota), *arguments])
+        tag, now, rest = text(reply[0]), int(reply[1]), reply[2:]
+        if self._timeline.stepped(sent, now) and self._distrusted():
+            tag, rest = "unknown", ["clock_ahead"]
+        refuse(tag, text(rest[0]) if rest else "", str(self._quota))
+        return [tag, now, *rest]
+
+    def _distrusted(self) -> bool:
+        """Tell everybody that Redis's clock jumped ahead; return False if the log was rebuilt since we saw it."""
+        epoch, _ = self._timeline.known()
+        with explained():
+            reply: list[Any] = self._scripts["distrust"](keys=self._keys, args=["", epoch, "", "", "clock_ahead"])
+        return text(reply[0]) == "distrusted"
+
+
+def _units(call: LedgerCall) -> list[str]:
+    """Name the log's members of a call, as members.lua does."""
+    return [call.permit_id, *(f"{call.permit_id} {unit}" for unit in range(2, call.cost + 1))]

@@ -1,0 +1,13 @@
+-- The request was never sent, or the caller waits no longer: the permit or the place goes back.
+--   ARGV  5 id
+-- A settled permit stays: its call was made.
+local META, LOG, QUEUE, DUE, DEFERRED = unpack(KEYS)
+local id, now = ARGV[5], clock()
+take(QUEUE, id)
+redis.call('ZREM', DUE, id)
+redis.call('ZREM', DEFERRED, id)
+local score = redis.call('ZSCORE', LOG, id)
+if not score or tonumber(score) <= now then return {'nothing', now} end
+local freed = take(LOG, id)
+if redis.call('EXISTS', META) == 1 then redis.call('HINCRBY', META, 'size', -freed) end
+return {'released', now}

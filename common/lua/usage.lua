@@ -1,0 +1,15 @@
+-- What is used, for people, metrics and plans. Changes nothing.
+--   ARGV  5 nth: the call from now whose earliest moment is asked for
+-- Returns {'usage', now, epoch, nth_at, out, waiting, deferred, hold, held_by, used 1, next 1, used 2, next 2, …}
+local waiting = redis.call('ZCARD', QUEUE)
+local answer = {
+  'usage', now, epoch, math.max(hold, (earliest(waiting + tonumber(ARGV[5])))), redis.call('ZCOUNT', LOG, '(' .. now, '+inf'),
+  waiting, redis.call('ZCOUNT', DEFERRED, now, '+inf'), hold > now and hold or 0, held_by,
+}
+for first = FIRST_WINDOW, #ARGV, 2 do
+  local limit, period = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+  local _, used = counts(period)
+  table.insert(answer, used)
+  table.insert(answer, fits_at(limit, period, 1))
+end
+return answer
