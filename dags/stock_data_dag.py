@@ -1,12 +1,11 @@
 """The DAG ``stock_data_pipeline``: check, plan, one task for each symbol, report, clean up."""
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
 from common.settings import DagSettings
-from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment
+from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment, timetable
 
 settings = DagSettings.from_environment()
 
@@ -19,8 +18,7 @@ with DAG(
     says what became of each, and is red if one failed. Trigger it with symbols of your own, or leave them empty for
     those of `STOCK_SYMBOLS`.
     """,
-    schedule=settings.stock_schedule,
-    start_date=datetime(2024, 1, 1, tzinfo=ZoneInfo(settings.stock_timezone)),
+    schedule=timetable(settings),
     catchup=False,
     max_active_runs=1,  # two runs at once would spend the same quota twice
     tags=["stocks", "alpha-vantage"],

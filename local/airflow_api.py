@@ -41,8 +41,7 @@ class AirflowApi:
 
     def dag_known(self, dag_id: str = DAG_ID) -> bool:
         """Whether the DAG has been parsed and can be triggered."""
-        response = self._send("GET", f"dags/{dag_id}")
-        return response.status_code == requests.codes.ok
+        return self._send("GET", f"dags/{dag_id}").ok
 
     def import_errors(self) -> Sequence[str]:
         """Return what kept a DAG file from being parsed."""

@@ -184,7 +184,11 @@ class Cluster:
                 problem = type(error).__name__
             self._refuse_fatal()
             time.sleep(0.2)
-        raise ClusterFailed(f"{part} is not healthy after {timeout_s:.0f} s ({problem}): see {self.state.logs}")
+        down = ", ".join(name for name, (state, _) in self.supervisor.states().items() if state != "RUNNING")
+        raise ClusterFailed(
+            f"{part} is not healthy after {timeout_s:.0f} s ({problem}; not running: {down or 'none'}): "
+            f"see {self.state.logs}"
+        )
 
     def _refuse_fatal(self) -> None:
         """Name a process that gave up, rather than wait for it until the time is over."""

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,11 +48,17 @@ def _fingerprint() -> str:
 
 
 def _with_uv() -> bool:
-    pip = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if not _run([*pip, "--require-hashes", "--only-binary=:all:", "-r", ROOT / "requirements-uv.lock"]):
         return False
     # Compiled now, or the first start of each process compiles: that is half of its time.
-    options = ["--quiet", "--require-hashes", "--compile-bytecode", "--python", VENV / "bin" / "python"]
+    options: list[str | Path] = [
+        "--quiet",
+        "--require-hashes",
+        "--compile-bytecode",
+        "--python",
+        VENV / "bin" / "python",
+    ]
     return _run([VENV / "bin" / "uv", "pip", "install", *options, *_requirements()])
 
 
@@ -64,7 +71,7 @@ def _requirements() -> list[str]:
     return [part for lock in LOCKS for part in ("-r", str(ROOT / lock))]
 
 
-def _run(command: list[str | Path]) -> bool:
+def _run(command: Sequence[str | Path]) -> bool:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     return subprocess.run([str(part) for part in command], check=False, env=environment).returncode == 0
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -33,7 +33,7 @@ class Program:
 
     def section(self, logs: Path) -> str:
         """Return the program's section of supervisord's configuration."""
-        guard = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}"]
+        guard = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}", self.user or "-"]
         lines = {
             "command": " ".join(_quote(part) for part in (*guard, *self.command)),
             "directory": str(ROOT),
@@ -51,8 +51,6 @@ class Program:
             "stdout_logfile_maxbytes": "20MB",
             "stdout_logfile_backups": "2",
         }
-        if self.user:
-            lines["user"] = self.user
         return f"[program:{self.name}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items() if value)
 
 
@@ -137,7 +135,7 @@ class Supervisor:
         """Run supervisord in a session of its own; ``ends_with_us``: it stops when this process does."""
         command = [str(_BIN / "supervisord"), "--nodaemon", "--configuration", str(self._configuration)]
         if ends_with_us:
-            command = [sys.executable, "-S", str(ROOT / "local" / "child.py"), "SIGTERM", *command]
+            command = [sys.executable, "-S", str(ROOT / "local" / "child.py"), "SIGTERM", "-", *command]
         with (self._state.logs / "supervisord.out").open("ab") as output:
             process = subprocess.Popen(  # noqa: S603  our own command
                 command, env=dict(environment), stdout=output, stderr=output, start_new_session=True, cwd=ROOT
@@ -168,8 +166,8 @@ class Supervisor:
 
     def states(self) -> dict[str, tuple[str, int]]:
         """Return each program's state (RUNNING, BACKOFF, FATAL …) and pid."""
-        rows = self._rpc.supervisor.getAllProcessInfo()
-        return {str(row["name"]): (str(row["statename"]), int(row["pid"])) for row in rows}  # type: ignore[index,union-attr,arg-type]  # XML-RPC is untyped
+        rows: Any = self._rpc.supervisor.getAllProcessInfo()  # XML-RPC is untyped
+        return {str(row["name"]): (str(row["statename"]), int(row["pid"])) for row in rows}
 
     def stop(self, order: Sequence[Sequence[str]], timeout_s: float = 120) -> None:
         """Stop the programs group by group, then supervisord itself, and wait until it is gone."""
@@ -177,7 +175,7 @@ class Supervisor:
             for name in group:
                 self._ignore_not_running(name)
             self._wait_stopped(group, timeout_s)
-        pid = int(self._rpc.supervisor.getPID())  # type: ignore[arg-type]  # XML-RPC is untyped
+        pid: Any = self._rpc.supervisor.getPID()  # XML-RPC is untyped
         self._rpc.supervisor.shutdown()
         psutil.wait_procs(_existing([pid]), timeout=timeout_s)
 

@@ -7,19 +7,35 @@ has it all in memory before it forks.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
+from airflow.sdk.bases.timetable import BaseTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from common.errors import QuotaWait, RunFailed, SymbolFailed
 from common.models import OutcomeStatus, Symbol
+from common.settings import DagSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from workers.wiring import Wiring
+
+
+def timetable(settings: DagSettings) -> BaseTimetable | None:
+    """Return when the DAG runs by itself: at the cron line's or preset's times, at intervals, or (None) never.
+
+    A fresh installation waits for the next time; one that was off when a run was due makes up for the latest.
+    """
+    schedule = settings.stock_schedule
+    if isinstance(schedule, timedelta):
+        return DeltaTriggerTimetable(schedule)
+    if schedule is None:
+        return None
+    return CronTriggerTimetable(schedule, timezone=settings.stock_timezone)
 
 
 @contextmanager

@@ -7,12 +7,10 @@ here, so that a run can be read from the ledger alone.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
-
-from common.validation import quote_from_reply
 
 from common.client import Gate
 from common.errors import (
@@ -21,11 +19,12 @@ from common.errors import (
     PipelineError,
     QuotaWait,
     RateLimited,
-    RunFailed,
     RunHalted,
     StoreUnavailable,
 )
 from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
+from common.validation import quote_from_reply
+from workers.permits import day_reopens_in_s
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ QUOTE_FUNCTION: Final = "GLOBAL_QUOTE"
 MAX_REFUSALS: Final = 3
 #: How long to hold back (s) when the provider says "too fast" without saying for how long.
 DEFAULT_HOLD_S: Final = 2.0
+#: A wait beyond this (s) is a matter of the day's quota and not of the minute's.
+POSTPONE_BEYOND_S: Final = 3600.0
 
 
 class Quotes(Protocol):
@@ -81,6 +82,7 @@ class Job:
     """The work on one symbol. Thread-safe if its collaborators are.
 
     ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
+    ``postpones``: a symbol whose permit is more than an hour away is postponed and not waited for.
     """
 
     quotes: Quotes
@@ -88,6 +90,7 @@ class Job:
     ledger: Ledger
     worker: str
     max_wait_s: float
+    postpones: bool = True
 
     def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
         """Fetch, validate and store the symbol's quote; return what became of it.
@@ -107,7 +110,8 @@ class Job:
             quote = quote_from_reply(symbol, reply)
             return self._store(attempt, quote)
         except QuotaWait as wait:
-            wait.permit_id = attempt.permit_id
+            if self.postpones and (wait.retry_after_s or 0) > POSTPONE_BEYOND_S:
+                return self._postpone(attempt, wait)
             raise
         except PipelineError as error:
             self._record(attempt, error)
@@ -119,17 +123,15 @@ class Job:
 
     def _fetch(self, attempt: _Attempt) -> Reply:
         """Fetch within the quota; when the provider says "too fast", the limiter learns it and we queue again."""
-        for refusals_left in reversed(range(MAX_REFUSALS)):
+        refusals = 0
+        while True:
             try:
                 return self.quotes.global_quote(attempt.symbol, gate=lambda: self._gate(attempt))
-            except RateLimited as refusal:
-                self.permits.hold_back(refusal.retry_after_s or DEFAULT_HOLD_S, str(refusal))
-                if not refusals_left:
+            except (RateLimited, DailyQuotaUsedUp) as refusal:
+                self.permits.hold_back(_hold_s(refusal), refusal.reason)
+                refusals += 1
+                if refusals == MAX_REFUSALS:
                     raise
-            except DailyQuotaUsedUp as refusal:
-                self.permits.hold_back(refusal.retry_after_s or DEFAULT_HOLD_S, str(refusal))
-                raise
-        raise AssertionError("unreachable: the last refusal is raised")
 
     @contextmanager
     def _gate(self, attempt: _Attempt) -> Iterator[None]:
@@ -143,6 +145,14 @@ class Job:
         outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
         counts = self.ledger.save_quotes([quote], [outcome])
         log.info("%s: %s, %s", quote.symbol, outcome.detail, counts)
+        return outcome
+
+    def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
+        """Leave the symbol for later: waiting so long would only fill the queue."""
+        detail = f"The quota is used up ({wait.window}); it can go at {wait.retry_at:%Y-%m-%d %H:%M} UTC."
+        outcome = self._outcome(attempt, OutcomeStatus.POSTPONED, wait.reason, detail)
+        outcome = replace(outcome, retry_at=wait.retry_at)
+        self.ledger.record_outcomes([outcome])
         return outcome
 
     def _record(self, attempt: _Attempt, error: PipelineError) -> None:
@@ -163,7 +173,7 @@ class Job:
             function=QUOTE_FUNCTION,
             rejection=Rejection(error.code, str(error)),
             payload=error.payload,
-            received_at=error.received_at,
+            received_at=datetime.now(UTC),
         )
 
     def _outcome(self, attempt: _Attempt, status: OutcomeStatus, reason: str, detail: str) -> Outcome:
@@ -178,6 +188,8 @@ class Job:
         )
 
 
-def halts_run(error: PipelineError) -> bool:
-    """Whether no symbol of the run can work after this error."""
-    return isinstance(error, RunFailed)
+def _hold_s(refusal: RateLimited | DailyQuotaUsedUp) -> float:
+    """Return for how long (s) the provider's refusal holds back every worker."""
+    if refusal.retry_after_s is not None:
+        return refusal.retry_after_s
+    return day_reopens_in_s(datetime.now(UTC)) if isinstance(refusal, DailyQuotaUsedUp) else DEFAULT_HOLD_S

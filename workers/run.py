@@ -41,8 +41,10 @@ def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
     if wiring.settings.uses_sandbox:
         log.warning("ALPHA_VANTAGE_API_KEY is empty: prices are INVENTED by the sandbox and kept in a database apart")
     store = wiring.store.check()
-    wiring.prepare_limiter()
-    log.info("%d symbols, quota %s, PostgreSQL %s", len(symbols), wiring.settings.quota, store)
+    store.require_head()
+    wiring.permits.prepare()
+    health = wiring.limiter.check()
+    log.info("%d symbols, quota %s; %s; Redis %s", len(symbols), wiring.settings.quota, store, health.redis_version)
 
 
 def plan_run(wiring: Wiring, run_id: str, asked: Iterable[str] | None, *, force: bool) -> tuple[Symbol, ...]:

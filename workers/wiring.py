@@ -1,16 +1,17 @@
 """The only place where the concrete classes meet."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.limiter import Limiter
-
 from common.client import AlphaVantageClient
+from common.limiter import Limiter
 from common.settings import Settings
 from common.store import Store
 from workers.job import Job
+from workers.permits import DurablePermits
 
 #: How much longer than the client's own deadline the limiter thinks that a request can live (s).
 CAP_MARGIN_S: Final = 5.0
@@ -53,14 +54,26 @@ class Wiring:
         return Store(self.settings.market_dsn, timeout_s=self.settings.market_db_timeout)
 
     @cached_property
+    def permits(self) -> DurablePermits:
+        """The quota, with the durable ledger of calls beside it."""
+        key = self.settings.api_key.get_secret_value()
+        return DurablePermits(
+            self.limiter,
+            self.store,
+            key_digest=hashlib.sha256(key.encode()).hexdigest()[:12],
+            request_s=self.settings.api_timeout,
+        )
+
+    @cached_property
     def job(self) -> Job:
         """The work on one symbol."""
         return Job(
             quotes=self.client,
-            permits=self.limiter,
+            permits=self.permits,
             ledger=self.store,
             worker=self.settings.worker_name,
             max_wait_s=self.settings.quota_wait_in_place,
+            postpones=self.settings.on_daily_quota == "postpone",
         )
 
     def __enter__(self) -> Self:

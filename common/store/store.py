@@ -204,6 +204,10 @@ class Store:
         rows = self._query("calls_since", {"key_digest": key_digest, "seconds": seconds})
         return [RecordedCall(*row) for row in rows]
 
+    def ever_called(self) -> bool:
+        """Whether any call was ever made: if not, this is a fresh installation."""
+        return bool(self._query("ever_called", {})[0][0])
+
     # Upkeep
 
     def delete_older_than(self, days: int) -> dict[str, int]:

@@ -1,0 +1,101 @@
+"""Who may import whom: each room of the house keeps to its own floor."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py"}
+
+#: A library that only one room may use, and that room (a file, or a folder's files).
+SOLE_USERS = {
+    "requests": "common/client",
+    "redis": "common/limiter",
+    "psycopg2": "common/store",
+    "alembic": "common/mig",
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that the file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+def files(*folders: str) -> list[str]:
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert found, f"no files in {folders}"
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def violations(names: list[str], forbidden: set[str]) -> list[str]:
+    return [
+        f"{name} imports {module}"
+        for name in names
+        for module in imports(ROOT / name)
+        if module.partition(".")[0] in forbidden
+    ]
+
+
+def test_the_core_knows_no_framework():
+    """common/ imports neither Airflow, Celery nor anything above it."""
+    assert violations(files("common"), {"airflow", "celery", "kombu", "workers", "dags", "local", "sandbox"}) == []
+
+
+def test_airflow_has_one_door_to_the_workers():
+    """In workers/ only the operator and the Celery configuration import Airflow or Celery."""
+    names = [name for name in files("workers") if name not in AIRFLOW_DOORS]
+    assert violations(names, {"airflow", "celery", "kombu", "dags", "local", "sandbox"}) == []
+
+
+def test_the_judge_is_independent():
+    """The sandbox imports nothing of what it judges."""
+    assert violations(files("sandbox"), {"common", "workers", "dags", "local", "airflow"}) == []
+
+
+@pytest.mark.parametrize(("library", "room"), SOLE_USERS.items())
+def test_each_library_has_one_room(library: str, room: str):
+    """Only one room of common/ and workers/ knows each of the outside world's libraries."""
+    names = [name for name in files("common", "workers") if not name.startswith(room)]
+    if library == "psycopg2":  # provisioning makes databases and roles with it
+        names.remove("common/migrate.py")
+    assert violations(names, {library}) == []
+
+
+def test_only_settings_reads_the_environment():
+    """In common/ and workers/ nothing but common/settings.py touches os.environ."""
+    readers = [name for name in files("common", "workers") if "environ" in (ROOT / name).read_text("utf-8")]
+    allowed = {"common/settings.py", "common/migrate.py", "common/migrations/env.py"}
+    assert [name for name in readers if "os.environ" in (ROOT / name).read_text("utf-8") and name not in allowed] == []
+
+
+def test_the_wiring_alone_makes_collaborators():
+    """In workers/ only wiring.py names the concrete client, limiter and store."""
+    names = [name for name in files("workers") if name != "workers/wiring.py"]
+    concrete = re.compile(r"\b(AlphaVantageClient|Limiter|Store)\(")
+    assert [name for name in names if concrete.search((ROOT / name).read_text("utf-8"))] == []
+
+
+def test_a_dag_file_only_declares():
+    """A DAG file reads no clock, file, network or database when it is parsed."""
+    forbidden = {"os", "requests", "redis", "psycopg2", "time", "pathlib", "sqlalchemy"}
+    assert violations(files("dags"), forbidden) == []
+    for name in files("dags"):
+        text = (ROOT / name).read_text("utf-8")
+        assert ".now(" not in text, name
+        assert "Variable.get" not in text, name
+
+
+def test_no_module_hides_another():
+    """No module is named like one of the standard library's or of a dependency's."""
+    import sys
+
+    taken = set(sys.stdlib_module_names) | {"celery", "redis", "airflow", "requests", "flower", "alembic"}
+    own = {Path(name).stem for name in files("common", "workers", "dags", "sandbox", "local")}
+    assert own & taken - {"__init__", "__main__"} == set()

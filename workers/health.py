@@ -1,0 +1,87 @@
+"""The state and latency of everything that the pipeline depends on. Spends no quota."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from common.errors import PipelineError
+from common.limiter import Usage
+from workers.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """One dependency: whether it is well, how long it took to answer (s), and a sentence for a person."""
+
+    name: str
+    healthy: bool
+    latency_s: float | None
+    detail: str
+
+
+def check_health(wiring: Wiring) -> Iterator[HealthCheck]:
+    """Check each dependency, whatever became of the ones before it."""
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("settings", lambda: _settings(wiring)),
+        ("database", lambda: _database(wiring)),
+        ("migrations", lambda: _migrations(wiring)),
+        ("redis", lambda: _redis(wiring)),
+        ("limiter", lambda: _limiter(wiring)),
+        ("api", lambda: _api(wiring)),
+    )
+    for name, check in checks:
+        yield _run(name, check)
+
+
+def _run(name: str, check: Callable[[], str]) -> HealthCheck:
+    begun = time.monotonic()
+    try:
+        detail = check()
+    except PipelineError as error:
+        return HealthCheck(name, healthy=False, latency_s=None, detail=str(error))
+    return HealthCheck(name, healthy=True, latency_s=time.monotonic() - begun, detail=detail)
+
+
+def _settings(wiring: Wiring) -> str:
+    settings = wiring.settings
+    source = "the sandbox (no API key is set)" if settings.uses_sandbox else settings.base_url
+    return f"{len(settings.stock_symbols)} symbols, quota {settings.quota}, quotes from {source}"
+
+
+def _database(wiring: Wiring) -> str:
+    return f"{wiring.settings.market_database} on PostgreSQL {wiring.store.check().server_version}"
+
+
+def _migrations(wiring: Wiring) -> str:
+    health = wiring.store.check()
+    health.require_head()
+    return f"revision {health.revision}"
+
+
+def _redis(wiring: Wiring) -> str:
+    health = wiring.limiter.check()
+    kept = "append-only file on" if health.durable else "NOT durable: turn on its append-only file"
+    return f"Redis {health.redis_version}, {kept}"
+
+
+def _limiter(wiring: Wiring) -> str:
+    return "; ".join(usage_lines(wiring.limiter.usage()))
+
+
+def _api(wiring: Wiring) -> str:
+    wiring.client.reachable()
+    return f"{wiring.settings.base_url} can be reached"
+
+
+def usage_lines(usage: Usage) -> Iterator[str]:
+    """Yield the quota's use for a person: each window, when the next call can go, and who waits."""
+    for window in usage.windows:
+        yield f"{window.used} of {window.window} used"
+    wait_s = max(0.0, (usage.next_at - usage.at).total_seconds())
+    yield (
+        "the next call can go now" if not wait_s else f"the next call can go in {wait_s:.1f} s ({usage.next_at:%c} UTC)"
+    )
+    if usage.in_flight or usage.waiting or usage.deferred:
+        yield f"{usage.in_flight} requests are out, {usage.waiting} wait in place, {usage.deferred} come back later"
+    if usage.hold_until:
+        yield f"held back until {usage.hold_until:%Y-%m-%d %H:%M:%S} UTC: {usage.held_by}"
