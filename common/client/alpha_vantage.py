@@ -160,17 +160,17 @@ class AlphaVantageClient:
         if answer.flaw:
             return self._rejected(call.subject, answer.flaw, _FLAWS[answer.flaw], text)
         try:
-            document = read_object(answer.body)
-            clean = read_object(text.encode()) if STARS in text else document
+            original = read_object(answer.body)
+            clean = read_object(text.encode()) if STARS in text else original
         except Unreadable as problem:
-            return self._rejected(call.subject, problem.code, str(problem), text)
-        refused = refusal(document, call.subject, bulk=call.bulk)
-        return refused or self._unexpected_notice(call.subject, document, text) or clean
+            return self._rejected(call.subject, problem.code, self._transport.clean(str(problem)), text)
+        refused = refusal(original, call.subject, bulk=call.bulk)  # the key may be a word of theirs, such as demo
+        return refused or self._unexpected_notice(call.subject, clean, text) or clean
 
     def _unexpected_notice(self, subject: str, document: dict[str, object], text: str) -> PipelineError | None:
         """Return the error for a notice that is not known, unless there are data besides it."""
         for notice in notices(document):
-            said = self._transport.clean(notice)
+            said = one_line(notice)
             if not carries_data(document):
                 return self._rejected(subject, "unexpected_notice", f"it says {said!r}", text)
             log.warning("%s: with the data Alpha Vantage says %r", subject, said)

@@ -44,7 +44,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(document) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Unreadable("duplicate_key", f"the name {twice[:40]!a} occurs twice in one object")
+        raise Unreadable("duplicate_key", f"the name {twice!a} occurs twice in one object")
     return document
 
 

@@ -72,16 +72,17 @@ class Transport:
             outcome = self._get(params, max_bytes)
         if isinstance(outcome, Answer):
             return outcome
-        # Raised here and not where it was caught: nothing with the URL may hang on it, not even as its context.
+        # Raised here, of a clean text: no exception that knows the URL hangs on it, not even in a frame's variables.
         raise self._fault(subject, outcome, deadline)
 
-    def _get(self, params: dict[str, str], max_bytes: int) -> "Answer | Exception":
+    def _get(self, params: dict[str, str], max_bytes: int) -> Answer | str:
+        """Return the answer, or a clean text on what kept it away."""
         url, timeout = f"{self.base_url}/query", self.timeout_s
         try:
             with self._session.get(url, params=params, stream=True, allow_redirects=False, timeout=timeout) as response:
                 return Answer(response.status_code, response.headers, *_body(response, max_bytes))
         except _FAULTS as error:
-            return error
+            return self.clean(_root_cause(error))
 
     def reach(self) -> float:
         """Connect, with TLS on https, ask nothing, and return how many seconds that took.
@@ -95,7 +96,7 @@ class Transport:
             raise self._fault("the API", problem, deadline)
         return time.monotonic() - started
 
-    def _reach(self) -> Exception | None:
+    def _reach(self) -> str:
         request = requests.Request("HEAD", self.base_url, auth=_without_key)
         prepared = self._session.prepare_request(request)
         settings = self._session.merge_environment_settings(self.base_url, {}, None, None, None)
@@ -104,10 +105,10 @@ class Transport:
         try:
             reach(adapter.get_connection_with_tls_context(prepared, settings["verify"], settings["proxies"]))
         except _FAULTS as error:
-            return error
-        return None
+            return self.clean(_root_cause(error))
+        return ""
 
-    def _fault(self, subject: str, problem: Exception, deadline: Deadline) -> NetworkFailed | DeadlineExceeded:
+    def _fault(self, subject: str, problem: str, deadline: Deadline) -> NetworkFailed | DeadlineExceeded:
         if deadline.passed:
             return DeadlineExceeded(
                 f"{subject}: {self.host} did not answer within {self.timeout_s:g} s. It will be tried again; raise "
@@ -115,7 +116,7 @@ class Transport:
                 request_sent=deadline.request_sent,
             )
         return NetworkFailed(
-            f"{subject}: no reply from {self.host} ({self.clean(_root_cause(problem))}). It will be tried again; "
+            f"{subject}: no reply from {self.host} ({problem}). It will be tried again; "
             "check the network, the proxy and ALPHA_VANTAGE_BASE_URL.",
             request_sent=deadline.request_sent,
         )

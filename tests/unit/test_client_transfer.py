@@ -1,0 +1,551 @@
+"""What goes over the wire and what comes back: requests, faults, statuses, sizes, retries, gates."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal
+from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from common.client import MAX_BYTES, MAX_BYTES_FULL, MAX_PAYLOAD, AlphaVantageClient
+from common.errors import (
+    ApiKeyRejected,
+    ConfigurationError,
+    NetworkFailed,
+    PayloadRejected,
+    PipelineError,
+    ProviderUnavailable,
+    QuotaWait,
+    RateLimited,
+)
+from common.models import Symbol
+from tests.replies import RECEIVED_AT, quote_document
+from tests.wire import Behaviour, Connection, Wire, answering, response, wire
+
+IBM = Symbol("IBM")
+KEY = "MARKED KEY/0123456"
+QUOTE = json.dumps(quote_document()).encode()
+GOOD = response(QUOTE)
+PAGE = b"<!doctype html><h1>Service Unavailable</h1>"
+
+
+class Pauses(list[float]):
+    """Stands in for ``time.sleep`` and notes what was asked of it."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+@contextmanager
+def serving(
+    behave: Behaviour, *, attempts: int = 1, pauses: Pauses | None = None
+) -> Iterator[tuple[Wire, AlphaVantageClient]]:
+    sleep = Pauses() if pauses is None else pauses
+    with (
+        wire(behave) as server,
+        AlphaVantageClient(server.url, SecretStr(KEY), timeout_s=20, attempts=attempts, sleep=sleep) as client,
+    ):
+        yield server, client
+
+
+def refused(behave: Behaviour, ask: Callable[[AlphaVantageClient], object] | None = None) -> PipelineError:
+    """Return the error that a call ends with."""
+    with serving(behave) as (_, client), pytest.raises(PipelineError) as caught:
+        ask(client) if ask else client.global_quote(IBM)
+    return caught.value
+
+
+def query_of(request: bytes) -> dict[str, list[str]]:
+    target = request.split(b" ")[1].decode()
+    assert urlsplit(target).path == "/query"
+    return parse_qs(urlsplit(target).query, strict_parsing=True)
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (lambda client: client.global_quote(IBM), {"function": "GLOBAL_QUOTE", "symbol": "IBM"}),
+        (
+            lambda client: client.daily_series(Symbol("^GSPC")),
+            {"function": "TIME_SERIES_DAILY", "symbol": "^GSPC", "outputsize": "compact"},
+        ),
+        (
+            lambda client: client.daily_series(IBM, full=True, adjusted=True),
+            {"function": "TIME_SERIES_DAILY_ADJUSTED", "symbol": "IBM", "outputsize": "full"},
+        ),
+        (
+            lambda client: client.bulk_quotes([IBM, Symbol("BRK-B")]),
+            {"function": "REALTIME_BULK_QUOTES", "symbol": "IBM,BRK-B"},
+        ),
+    ],
+    ids=["quote", "series", "adjusted", "bulk"],
+)
+def test_what_is_asked(ask: Callable[[AlphaVantageClient], object], expected: dict[str, str]):
+    """Each call asks /query for its function, with the key whole in the query and a name for ourselves."""
+    with serving(answering(GOOD)) as (server, client):
+        ask(client)
+    assert query_of(server.requests[0]) == {name: [value] for name, value in (expected | {"apikey": KEY}).items()}
+    assert b"User-Agent: stock-data-pipeline\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_a_bulk_call_takes_1_to_100_symbols(count: int):
+    """More symbols than the provider takes, or none, are a mistake of the caller's."""
+    with serving(answering(GOOD)) as (server, client), pytest.raises(ValueError, match="1 to 100"):
+        client.bulk_quotes([IBM] * count)
+    assert server.requests == []
+
+
+def test_a_reply():
+    """A reply carries the document, its text, an aware arrival time and how long it took."""
+    with serving(answering(GOOD)) as (_, client):
+        reply = client.global_quote(IBM)
+    assert reply.document == quote_document()
+    assert reply.text == QUOTE.decode()
+    assert reply.received_at.tzinfo is not None
+    assert reply.latency_s > 0
+
+
+def test_numbers_are_decimals():
+    """A JSON number never becomes a binary fraction."""
+    with serving(answering(response(b'{"Global Quote": {"price": 0.1, "volume": 7}}'))) as (_, client):
+        assert client.global_quote(IBM).document == {"Global Quote": {"price": Decimal("0.1"), "volume": Decimal(7)}}
+
+
+def test_one_connection_serves_many_calls():
+    """The session is reused."""
+    with serving(answering(GOOD)) as (server, client):
+        for _ in range(5):
+            client.global_quote(IBM)
+    assert server.connections == 1
+
+
+def test_many_threads_share_one_client():
+    """Sixteen threads get sixteen times ten replies, each its own symbol's."""
+
+    def echo(connection: Connection) -> None:
+        while True:
+            symbol = query_of(connection.read_request())["symbol"][0]
+            connection.send(response(json.dumps(quote_document(symbol=symbol)).encode()))
+
+    def symbol_of(symbol: Symbol) -> bool:
+        return client.global_quote(symbol).document == quote_document(symbol=symbol)
+
+    with serving(echo) as (server, client), ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(symbol_of, [Symbol(f"S{number}") for number in range(160)]))
+    assert len(server.requests) == 160
+
+
+def test_no_cookie_comes_back():
+    """A cookie of the provider's is not kept."""
+    with serving(answering(response(QUOTE, 200, "Set-Cookie: session=1; Path=/"))) as (server, client):
+        client.global_quote(IBM)
+        client.global_quote(IBM)
+    assert not any(b"Cookie" in request for request in server.requests)
+
+
+def test_neither_proxy_nor_netrc_on_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """On http the key is never sent through a proxy, and a password of .netrc is never sent at all."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hidden\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with wire(answering(GOOD)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        with serving(answering(GOOD)) as (server, client):
+            client.global_quote(IBM)
+            client.reachable()
+    assert (proxy.connections, len(server.requests)) == (0, 1)
+    assert b"Authorization" not in server.requests[0]
+
+
+def test_a_proxy_on_https(monkeypatch: pytest.MonkeyPatch):
+    """On https the platform's proxy is used, sees the host alone, and a proxy that refuses is a network fault."""
+    with wire(answering(response(b"", 403))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with AlphaVantageClient("https://api.invalid", SecretStr(KEY), timeout_s=20, attempts=1) as client:
+            for ask in (client.reachable, lambda: client.global_quote(IBM)):
+                with pytest.raises(NetworkFailed, match="403"):
+                    ask()
+    assert [request.split(b"\r\n")[0][:27] for request in proxy.requests] == [b"CONNECT api.invalid:443 HTT"] * 2
+    assert not any(b"apikey" in request for request in proxy.requests)
+
+
+def closes(connection: Connection) -> None:
+    connection.read_request()
+
+
+def resets(connection: Connection) -> None:
+    connection.read_request()
+    connection.reset()
+
+
+def says(*pieces: bytes, reset: bool = False) -> Behaviour:
+    def behave(connection: Connection) -> None:
+        connection.read_request()
+        for piece in pieces:
+            connection.send(piece)
+        if reset:
+            connection.reset()
+
+    return behave
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        closes,
+        resets,
+        says(b"HTTP/1.1 200 OK\r\n", reset=True),
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + QUOTE),
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + QUOTE, reset=True),
+        says(CHUNKED + b"10\r\n{"),
+        says(CHUNKED + b"zz\r\n{"),
+        says(CHUNKED + b"1\r\n{\r\n"),
+        says(b"\x00\x01\x02 garbage\r\n\r\n"),
+        says(b"220 mail.example ESMTP\r\n"),
+        says(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
+        says(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345"),
+    ],
+    ids=[
+        "closes",
+        "resets",
+        "reset-headers",
+        "short-body",
+        "reset-body",
+        "cut-chunk",
+        "bad-chunk",
+        "cut-between-chunks",
+        "garbage",
+        "smtp",
+        "200-headers",
+        "100-kB-header",
+        "two-lengths",
+    ],
+)
+def test_a_broken_transfer_is_a_network_fault(behave: Behaviour):
+    """What breaks on the way is a NetworkFailed that names symbol and host, and that counts as sent."""
+    error = refused(behave)
+    assert type(error) is NetworkFailed
+    assert str(error).startswith("IBM: no reply from 127.0.0.1:")
+    assert error.request_sent
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_headers_that_are_cut():
+    """A connection that ends within the headers leaves an empty body, which is no data."""
+    error = refused(says(b"HTTP/1.1 200 OK\r\nContent-Le"))
+    assert isinstance(error, PayloadRejected)
+    assert (error.code, error.payload) == ("not_json", "")
+
+
+def test_a_wrong_length_that_cuts_the_body():
+    """A Content-Length that is too small leaves half a document, which is refused and kept."""
+    error = refused(says(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + QUOTE))
+    assert isinstance(error, PayloadRejected)
+    assert (error.code, error.payload) == ("not_json", QUOTE[:40].decode())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, len(QUOTE) // 2, len(QUOTE) - 1])
+def test_a_body_cut_without_a_length(cut: int):
+    """A body that ends early with its connection is not taken as whole."""
+    error = refused(answering(response(QUOTE[:cut], length=False)))
+    assert isinstance(error, PayloadRejected)
+    assert (error.code, error.payload) == ("not_json", QUOTE[:cut].decode())
+
+
+def test_a_gzipped_reply():
+    """A compressed reply is unpacked; one that ends early is not taken as whole."""
+    packed = gzip.compress(QUOTE)
+    with serving(answering(response(packed, 200, "Content-Encoding: gzip"))) as (_, client):
+        assert client.global_quote(IBM).text == QUOTE.decode()
+    error = refused(answering(response(packed[:60], 200, "Content-Encoding: gzip")))
+    assert getattr(error, "code", "") in {"not_json", "not_decodable"}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "unheard-of"])
+def test_a_body_that_is_not_what_its_encoding_says(encoding: str):
+    """Plain bytes under an encoding are refused if it cannot be undone; an unknown encoding is not even tried."""
+    body = b"\x8b\x00 not packed"
+    error = refused(answering(response(body, 200, f"Content-Encoding: {encoding}")))
+    assert isinstance(error, PayloadRejected)
+    assert error.code in {"not_decodable", "not_utf8", "not_json"}
+
+
+def bomb(megabytes: int) -> bytes:
+    """Gzip of that many megabytes of blanks before a sound quote: a thousandth of it in size."""
+    packer = zlib.compressobj(wbits=31)
+    blanks = b" " * 1_000_000
+    return b"".join(packer.compress(blanks) for _ in range(megabytes)) + packer.compress(QUOTE) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        response(b" " * MAX_BYTES + QUOTE),
+        response(b" " * MAX_BYTES + QUOTE, length=False),
+        response(bomb(200), 200, "Content-Encoding: gzip"),
+    ],
+    ids=["measured", "unmeasured", "bomb"],
+)
+def test_a_reply_that_is_too_large(reply: bytes):
+    """A reply over the bound is refused as soon as the bound is passed, packed or not."""
+    error = refused(answering(reply))
+    assert isinstance(error, PayloadRejected)
+    assert error.code == "too_large"
+    assert len(error.payload) <= MAX_PAYLOAD
+
+
+def test_the_bound_itself_fits():
+    """A reply of exactly the bound is read; a full series may be larger, up to its own bound."""
+    with serving(answering(response(b" " * (MAX_BYTES - len(QUOTE)) + QUOTE))) as (_, client):
+        assert client.global_quote(IBM).document == quote_document()
+    with serving(answering(response(b" " * (MAX_BYTES_FULL - len(QUOTE)) + QUOTE))) as (_, client):
+        assert client.daily_series(IBM, full=True).document == quote_document()
+        with pytest.raises(PayloadRejected):
+            client.daily_series(IBM)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "not_json"),
+        (b"   ", "not_json"),
+        (PAGE, "not_json"),
+        (b"Thank you!", "not_json"),
+        (QUOTE + b"}", "not_json"),
+        (QUOTE * 2, "not_json"),
+        (b"{'Global Quote': {}}", "not_json"),
+        (b'{"a": "b\x00"}', "not_json"),
+        (b"symbol,open,high\r\nIBM,1,2\r\n", "not_json"),
+        (b"\xff\xfe{}", "not_utf8"),
+        (json.dumps(quote_document()).encode("utf-16"), "not_utf8"),
+        (b'{"a": "\xe9"}', "not_utf8"),
+        (b"null", "not_an_object"),
+        (b"[]", "not_an_object"),
+        (b'"text"', "not_an_object"),
+        (b"17", "not_an_object"),
+        (b'{"a": 1, "a": 1}', "duplicate_key"),
+        (b'{"Global Quote": {"05. price": "1", "05. price": "2"}}', "duplicate_key"),
+        (b'{"a": NaN}', "not_finite"),
+        (b'{"a": [-Infinity]}', "not_finite"),
+        (b'{"a": 1e999999999999999999999}', "not_finite"),
+        (b'{"a": ' + b"9" * 100_000 + b"}", "not_finite"),
+        (b'{"a": 0.' + b"9" * 100 + b"}", "not_finite"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nesting"),
+        (b"[" * 100_000, "nesting"),
+        (b'{"Information": "We have news for you."}', "unexpected_notice"),
+        (b'{"Note": {"text": "apikey"}}', "unexpected_notice"),
+        (b'{"Error Message": null}', "unexpected_notice"),
+    ],
+)
+def test_a_reply_that_cannot_be_read(body: bytes, code: str):
+    """Each way of not being data has its code, and the original is kept for the quarantine."""
+    error = refused(answering(response(body)))
+    assert isinstance(error, PayloadRejected)
+    assert error.code == code
+    assert str(error).startswith("IBM: the reply of 127.0.0.1:")
+    assert error.payload.encode()[:20] == body.decode("utf-8", "backslashreplace").replace("\0", "\\x00").encode()[:20]
+
+
+def test_a_byte_order_mark_is_tolerated():
+    """A UTF-8 byte order mark before the document changes nothing."""
+    with serving(answering(response(b"\xef\xbb\xbf" + QUOTE))) as (_, client):
+        assert client.global_quote(IBM).document == quote_document()
+
+
+def test_the_content_type_does_not_matter():
+    """The body decides, not what its label says."""
+    with serving(answering(response(QUOTE, 200, "Content-Type: text/html; charset=utf-16"))) as (_, client):
+        assert client.global_quote(IBM).document == quote_document()
+
+
+def test_an_unknown_notice_beside_data_is_logged(caplog: pytest.LogCaptureFixture):
+    """Data are taken although the provider says something new with them, and what it says is in the log."""
+    body = json.dumps(quote_document() | {"Information": "We are\nmoving."}).encode()
+    with serving(answering(response(body))) as (_, client):
+        assert "Global Quote" in client.global_quote(IBM).document
+    assert "IBM" in caplog.text
+    assert "We are\\\\x0amoving." in caplog.text
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599, 302, 303, 307])
+def test_a_server_error(status: int):
+    """A 5xx, or a page elsewhere for the time being, is the provider's and carries its status and Retry-After."""
+    error = refused(answering(response(PAGE, status, "Retry-After: 7", "Location: /maintenance")))
+    assert isinstance(error, ProviderUnavailable)
+    assert (error.status, error.retry_after_s) == (status, 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (429, RateLimited),
+        (401, ApiKeyRejected),
+        (301, ConfigurationError),
+        (308, ConfigurationError),
+        (400, PayloadRejected),
+        (403, PayloadRejected),
+        (404, PayloadRejected),
+        (201, PayloadRejected),
+        (206, PayloadRejected),
+        (304, PayloadRejected),
+    ],
+)
+def test_another_status(status: int, kind: type[PipelineError]):
+    """Every other status has its error, which names it, and none is ever taken for data."""
+    error = refused(answering(response(b"" if status == 304 else QUOTE, status)))
+    assert type(error) is kind
+    assert f"HTTP {status}" in str(error)
+
+
+def test_a_redirect_is_not_followed():
+    """The key is not carried to wherever a redirect points; the message names the place, without its query."""
+    with wire(answering(GOOD)) as elsewhere:
+        location = f"Location: {elsewhere.url}/query?apikey=MARKED%20KEY/0123456"
+        error = refused(answering(response(b"", 301, location)))
+        assert elsewhere.connections == 0
+    assert isinstance(error, ConfigurationError)
+    assert error.variable == "ALPHA_VANTAGE_BASE_URL"
+    assert f"a redirect to {elsewhere.url}." in str(error)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("3", 3), ("0", 0), ("9999999", 86_400), ("soon", None), ("-1", None), ("", None), ("1.5", None), ("²", None)],
+)
+def test_retry_after(header: str, seconds: float | None):
+    """Retry-After is read as seconds, bounded by a day; nonsense counts as absent."""
+    error = refused(answering(response(b"", 429, f"Retry-After: {header}")))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(("year", "seconds"), [(2026 - 20, 0), (2026 + 20, 86_400)])
+def test_retry_after_as_a_date(year: int, seconds: float):
+    """Retry-After may be a date: a past one means now."""
+    date = format_datetime(RECEIVED_AT.replace(year=year), usegmt=True)
+    error = refused(answering(response(b"", 429, f"Retry-After: {date}")))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s == seconds
+
+
+def drop_first(count: int) -> Behaviour:
+    """Reset the first connections, then answer."""
+
+    def behave(connection: Connection) -> None:
+        if connection.number <= count:
+            resets(connection)
+        else:
+            answering(GOOD)(connection)
+
+    return behave
+
+
+@pytest.mark.parametrize("behave", [drop_first(2), answering(response(PAGE, 503), response(PAGE, 500), GOOD)])
+def test_a_passing_fault_heals(behave: Behaviour):
+    """Network faults and 5xx are tried again, with a gate and a pause for each."""
+    pauses, gates = Pauses(), Gates()
+    with serving(behave, attempts=3, pauses=pauses) as (server, client):
+        assert client.global_quote(IBM, gate=gates).document == quote_document()
+    assert len(server.requests) == 3
+    assert gates.log == ["acquire", "settle"] * 3
+    assert len(pauses) == 2
+    assert 0 <= pauses[0] <= 1
+    assert 0 <= pauses[1] <= 2
+
+
+def test_attempts_are_bounded():
+    """After the last attempt the fault is raised as it is."""
+    pauses = Pauses()
+    behave = answering(response(PAGE, 503))
+    with serving(behave, attempts=3, pauses=pauses) as (server, client), pytest.raises(ProviderUnavailable):
+        client.global_quote(IBM)
+    assert (len(server.requests), len(pauses)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [response(b"{}"), response(b"nonsense"), response(b"", 429), response(b"", 404), response(b"", 401)],
+    ids=["unknown", "not-json", "429", "404", "401"],
+)
+def test_what_cannot_heal_is_not_tried_again(reply: bytes):
+    """A refusal, a rate limit and a reply that is no data cost one call, whatever the attempts."""
+    with serving(answering(reply), attempts=5) as (server, client), pytest.raises(PipelineError):
+        client.global_quote(IBM)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("3", 3), ("3600", 30), ("0", 0)])
+def test_retry_after_is_obeyed_up_to_a_bound(asked: str, waited: float):
+    """Between attempts the client waits as long as the provider asks, but at most 30 s."""
+    pauses = Pauses()
+    replies = answering(response(PAGE, 503, f"Retry-After: {asked}"), GOOD)
+    with serving(replies, attempts=2, pauses=pauses) as (_, client):
+        client.global_quote(IBM)
+    assert pauses == [waited]
+
+
+def test_pauses_are_spread():
+    """Two hundred clients that fail together do not come back together."""
+    pauses = Pauses()
+    with serving(answering(response(PAGE, 503)), attempts=2, pauses=pauses) as (_, client):
+        for _ in range(200):
+            with pytest.raises(ProviderUnavailable):
+                client.global_quote(IBM)
+    assert len({round(pause, 2) for pause in pauses}) > 50
+    assert max(pauses) <= 1
+
+
+class Gates:
+    """Notes when permits are acquired and settled; ``refuse`` raises in place of a permit."""
+
+    def __init__(self, refuse: PipelineError | None = None) -> None:
+        self.log: list[str] = []
+        self.refuse = refuse
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self.refuse:
+            raise self.refuse
+        self.log.append("acquire")
+        try:
+            yield
+        finally:
+            self.log.append("settle")
+
+
+def test_a_gate_that_refuses():
+    """Without a permit nothing is sent, nothing is tried again, and the gate's own error comes out."""
+    wait = QuotaWait("not yet", retry_at=RECEIVED_AT, retry_after_s=1, window="1/s")
+    with serving(answering(GOOD), attempts=3) as (server, client), pytest.raises(QuotaWait) as caught:
+        client.global_quote(IBM, gate=Gates(refuse=wait))
+    assert caught.value is wait
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("reply", [response(b"{}"), response(b"", 429), response(b"x")])
+def test_a_permit_is_settled_whatever_comes_back(reply: bytes):
+    """The gate is left once for each attempt, on every kind of refusal too."""
+    gates = Gates()
+    with serving(answering(reply)) as (_, client), pytest.raises(PipelineError):
+        client.global_quote(IBM, gate=gates)
+    assert gates.log == ["acquire", "settle"]
+
+
+def test_the_repr_shows_the_place():
+    """A client's repr says where it goes, and closing it twice is no mistake."""
+    client = AlphaVantageClient("https://example.invalid/", SecretStr(KEY))
+    client.close()
+    client.close()
+    assert repr(client) == "AlphaVantageClient('https://example.invalid', timeout_s=30)"
