@@ -248,7 +248,8 @@ def test_reachable_asks_nothing():
     """Reachability is shown by a connection alone: the server reads no request, so no quota is spent."""
     with wire(answering(response(QUOTE))) as server, impatient(server.url, 10) as client:
         assert client.reachable() > 0
-    assert (server.connections, server.requests) == (1, [])
+        client.global_quote(IBM)
+        assert (server.connections, len(server.requests)) == (2, 1)
 
 
 def test_unreachable():

@@ -1,0 +1,202 @@
+"""Every kind of reply: what was recorded, how the sandbox is made to give it, and what the client must make of it.
+
+The one place that knows how to provoke a reply in the sandbox: by the symbol, the key and the plan.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.client import AlphaVantageClient
+from common.errors import (
+    ApiKeyRejected,
+    DailyQuotaUsedUp,
+    DeadlineExceeded,
+    NetworkFailed,
+    PayloadRejected,
+    PipelineError,
+    PremiumRequired,
+    ProviderUnavailable,
+    RateLimited,
+    UnknownFunction,
+    UnknownSymbol,
+)
+from common.models import Reply, Symbol
+from common.validation import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
+
+#: The key that the recorded echo names, and the one that the sandbox is asked with and echoes.
+KEY = "Z0RECORDEDKEY999"
+
+Fetch = Callable[[AlphaVantageClient, Symbol], Reply]
+
+
+def quote(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    return client.global_quote(symbol)
+
+
+def series(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    return client.daily_series(symbol)
+
+
+def full_series(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    return client.daily_series(symbol, full=True)
+
+
+def adjusted(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    return client.daily_series(symbol, adjusted=True)
+
+
+def bulk(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    return client.bulk_quotes([symbol])
+
+
+@dataclass(frozen=True)
+class InSandbox:
+    """How the sandbox gives the reply: for which symbol, with which key, on a free or a premium plan."""
+
+    symbol: str
+    key: str = KEY
+    premium: bool = True
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A reply that stands for an error; ``facts`` are attributes that the error must have."""
+
+    name: str
+    fetch: Fetch
+    error: type[PipelineError]
+    sandbox: InSandbox
+    facts: dict[str, object] = field(default_factory=dict)
+    status: int = 200
+    symbol: str = "IBM"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A reply with data, and how it becomes rows. ``sandbox`` is None where the sandbox has no such reply."""
+
+    name: str
+    fetch: Fetch
+    rows: Callable[[Symbol, Reply], list[Any]]
+    sandbox: InSandbox | None = field(default_factory=lambda: InSandbox("IBM"))
+    symbol: str = "IBM"
+
+
+REFUSALS = [
+    Refusal("burst", quote, RateLimited, InSandbox("FAULT-BURST"), {"retry_after_s": 1.5}),
+    Refusal("burst_premium", quote, RateLimited, InSandbox("FAULT-BURST-PREMIUM"), {"retry_after_s": 1.5}),
+    Refusal("day", quote, DailyQuotaUsedUp, InSandbox("FAULT-DAY"), {"retry_after_s": None}),
+    Refusal("day_variant", quote, DailyQuotaUsedUp, InSandbox("FAULT-DAY-VARIANT"), {"retry_after_s": None}),
+    Refusal("minute_legacy", quote, RateLimited, InSandbox("FAULT-MINUTE"), {"retry_after_s": 60}),
+    Refusal("premium_endpoint", adjusted, PremiumRequired, InSandbox("IBM", premium=False)),
+    Refusal("premium_outputsize", full_series, PremiumRequired, InSandbox("IBM", premium=False)),
+    Refusal("bulk_premium", bulk, PremiumRequired, InSandbox("IBM", premium=False)),
+    Refusal("demo_key", quote, ApiKeyRejected, InSandbox("TSLA", key="demo")),
+    Refusal("bad_key", quote, ApiKeyRejected, InSandbox("IBM", key="invalid")),
+    Refusal("invalid_call", series, UnknownSymbol, InSandbox("NOSUCH1")),
+    Refusal("empty_quote", quote, UnknownSymbol, InSandbox("NOSUCH1")),
+    Refusal("empty_object", quote, UnknownSymbol, InSandbox("NOSUCH-EMPTY")),
+    Refusal("empty_object", series, UnknownSymbol, InSandbox("NOSUCH-EMPTY")),
+    Refusal("unknown_function", quote, UnknownFunction, InSandbox("FAULT-FUNCTION")),
+    Refusal("outage", quote, ProviderUnavailable, InSandbox("FAULT-HTTP503"), {"status": 503}, status=503),
+]
+
+
+def rows_of_quote(symbol: Symbol, reply: Reply) -> list[Any]:
+    return [quote_from_reply(symbol, reply)]
+
+
+def rows_of_series(symbol: Symbol, reply: Reply) -> list[Any]:
+    bars, rejections = bars_from_reply(symbol, reply)
+    assert {rejection.code for rejection in rejections} <= {"unfinished"}
+    return list(bars)
+
+
+def rows_of_bulk(symbol: Symbol, reply: Reply) -> list[Any]:
+    quotes, rejections = quotes_from_bulk_reply([symbol], reply)
+    assert not rejections
+    return list(quotes)
+
+
+DATA = [
+    Data("quote", quote, rows_of_quote),
+    Data("quote_delayed", quote, rows_of_quote, sandbox=None),
+    Data("series", series, rows_of_series),
+    Data("series", full_series, rows_of_series),
+    Data("series_unfinished", series, rows_of_series, sandbox=None),
+    Data("series_adjusted", adjusted, rows_of_series),
+    Data("bulk", bulk, rows_of_bulk, InSandbox("MSTR"), symbol="MSTR"),
+]
+
+#: What a quote must come to under each of the sandbox's faults: a kind of error, a rejection's code, or "" for sound.
+#: A fault that is not named here fails the suite, so that the sandbox cannot grow one that nobody judges.
+SANDBOX_FAULTS: dict[str, type[PipelineError] | str] = {
+    "reset-before": NetworkFailed,
+    "reset-headers": NetworkFailed,
+    "reset-body": NetworkFailed,
+    "close-before": NetworkFailed,
+    "truncated": NetworkFailed,
+    "truncated-chunked": NetworkFailed,
+    "truncated-silent": "not_json",
+    "stall": DeadlineExceeded,
+    "stall-body": DeadlineExceeded,
+    "drip-headers": DeadlineExceeded,
+    "drip-body": DeadlineExceeded,
+    "http429": RateLimited,
+    "http500": ProviderUnavailable,
+    "http502": ProviderUnavailable,
+    "http503": ProviderUnavailable,
+    "redirect": ProviderUnavailable,
+    "content-type": "",
+    "oversized": "too_large",
+    "bomb": "too_large",
+    "bad-gzip": "not_decodable",
+    "garbage": "not_utf8",
+    "not-json": "not_json",
+    "cut-json": "not_json",
+    "empty-body": "not_json",
+    "null": "not_an_object",
+    "array": "not_an_object",
+    "number": "not_an_object",
+    "deep": "nesting",
+    "utf16": "not_utf8",
+    "bom": "",
+    "html": "not_json",
+    "missing-field": "missing_field",
+    "null-field": "not_text",
+    "wrong-type": "not_text",
+    "bool-field": "not_text",
+    "empty-field": "no_value",
+    "none-field": "no_value",
+    "dash-field": "no_value",
+    "nan": "not_a_number",
+    "nan-literal": "not_finite",
+    "infinity": "not_a_number",
+    "huge": "not_a_number",
+    "zero": "not_positive",
+    "comma": "not_a_number",
+    "negative": "negative",
+    "high-below-low": "high_below_low",
+    "outside-range": "outside_range",
+    "volume-negative": "negative",
+    "volume-fraction": "not_an_integer",
+    "swapped-symbol": "symbol_mismatch",
+    "future-date": "future_date",
+    "bad-date": "not_a_date",
+    "duplicate-key": "duplicate_key",
+    "burst": RateLimited,
+    "burst-premium": RateLimited,
+    "minute": RateLimited,
+    "day": DailyQuotaUsedUp,
+    "day-variant": DailyQuotaUsedUp,
+    "premium": PremiumRequired,
+    "premium-outputsize": PremiumRequired,
+    "demo": ApiKeyRejected,
+    "key": ApiKeyRejected,
+    "function": UnknownFunction,
+    "invalid-call": UnknownSymbol,
+    "unknown-symbol": UnknownSymbol,
+    "empty-object": UnknownSymbol,
+}
+assert PayloadRejected not in SANDBOX_FAULTS.values(), "name the code, which says more"

@@ -1,0 +1,112 @@
+"""One suite over every kind of reply, against what was recorded and against the sandbox."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from common.client import AlphaVantageClient
+from common.errors import PayloadRejected, PipelineError
+from common.models import Symbol
+from sandbox.faults import FAULTS
+from sandbox.running import running
+from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote
+from tests.wire import answering, response, wire
+
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def client_of(url: str, key: str, timeout_s: float = 20) -> AlphaVantageClient:
+    return AlphaVantageClient(url, SecretStr(key), timeout_s=timeout_s, attempts=1)
+
+
+Case = Data | Refusal
+#: Gives a case's reply: a client that gets it, and the symbol to ask for.
+Provider = Callable[[Case], AbstractContextManager[tuple[AlphaVantageClient, Symbol]]]
+
+
+@contextmanager
+def recorded(case: Case) -> Iterator[tuple[AlphaVantageClient, Symbol]]:
+    """Serve the case's recording over a real socket."""
+    (path,) = RECORDINGS.glob(f"{case.name}.*")
+    status = case.status if isinstance(case, Refusal) else 200
+    key = "demo" if case.name == "demo_key" else KEY
+    with wire(answering(response(path.read_bytes(), status))) as server, client_of(server.url, key) as client:
+        yield client, Symbol(case.symbol)
+
+
+@pytest.fixture(scope="module")
+def sandbox_urls() -> Iterator[dict[bool, str]]:
+    """Two sandboxes without a quota: on a premium plan (True) and on a free one."""
+    common = ("--quota", "unlimited", "--stall", "60")
+    with running("--plan", "premium1200", *common) as premium, running("--plan", "free", *common) as free:
+        yield {True: premium.url, False: free.url}
+
+
+@pytest.fixture
+def providers(sandbox_urls: dict[bool, str]) -> dict[str, Provider]:
+    """Both kinds of providers by name."""
+
+    @contextmanager
+    def in_sandbox(case: Case) -> Iterator[tuple[AlphaVantageClient, Symbol]]:
+        assert case.sandbox
+        with client_of(sandbox_urls[case.sandbox.premium], case.sandbox.key) as client:
+            yield client, Symbol(case.sandbox.symbol)
+
+    return {"recorded": recorded, "sandbox": in_sandbox}
+
+
+def at_each_provider(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """Run a test for each case at each provider that has a reply for it."""
+    pairs = [(case, name) for case in cases for name in ("recorded", "sandbox") if name == "recorded" or case.sandbox]
+    ids = [f"{name}-{case.name}-{case.fetch.__name__}" for case, name in pairs]
+    return pytest.mark.parametrize(("case", "provider"), pairs, ids=ids)
+
+
+@at_each_provider(REFUSALS)
+def test_a_refusal(case: Refusal, provider: str, providers: dict[str, Provider]):
+    """Each refusal is the error that says what to do, names the symbol, and does not repeat the key."""
+    with providers[provider](case) as (client, symbol), pytest.raises(PipelineError) as caught:
+        case.fetch(client, symbol)
+    error = caught.value
+    assert type(error) is case.error
+    assert str(error).startswith(f"{symbol}: ")
+    assert {name: getattr(error, name) for name in case.facts} == case.facts
+    assert KEY not in f"{error} {vars(error)}"
+
+
+@at_each_provider(DATA)
+def test_data(case: Data, provider: str, providers: dict[str, Provider]):
+    """Data become rows of the symbol that was asked for, and none is refused."""
+    with providers[provider](case) as (client, symbol):
+        rows = case.rows(symbol, case.fetch(client, symbol))
+    assert rows
+    assert {row.symbol for row in rows} == {symbol}
+
+
+def test_every_recording_is_judged():
+    """No recording lies about unused."""
+    assert {path.stem for path in RECORDINGS.iterdir()} == {case.name for case in [*REFUSALS, *DATA]}
+
+
+def test_every_fault_of_the_sandbox_is_judged():
+    """The sandbox has no fault that the table of expectations does not name."""
+    assert set(FAULTS) == set(SANDBOX_FAULTS)
+
+
+@pytest.mark.parametrize("fault", SANDBOX_FAULTS)
+def test_a_fault_of_the_sandbox(fault: str, sandbox_urls: dict[bool, str]):
+    """A quote under each fault is sound, or refused with the right error or code."""
+    expected = SANDBOX_FAULTS[fault]
+    symbol = Symbol(f"FAULT-{fault}")
+    timeout_s = 0.5 if fault.startswith(("stall", "drip")) else 20
+    with client_of(sandbox_urls[True], KEY, timeout_s) as client:
+        if expected == "":
+            assert rows_of_quote(symbol, client.global_quote(symbol))
+            return
+        with pytest.raises(PipelineError) as caught:
+            rows_of_quote(symbol, client.global_quote(symbol))
+    seen = caught.value.code if isinstance(caught.value, PayloadRejected) else type(caught.value)
+    assert seen == expected
