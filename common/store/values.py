@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from common.errors import StoreNotReady
 from common.models import OutcomeStatus, Symbol
 
 
@@ -61,3 +62,13 @@ class StoreHealth:
     def at_head(self) -> bool:
         """Whether the schema is the one that this version was written for."""
         return self.revision == self.expected_revision
+
+    def __str__(self) -> str:
+        state = f"revision {self.revision}" if self.revision else "no tables"
+        wanted = "" if self.at_head else f", but this version needs revision {self.expected_revision}"
+        return f"PostgreSQL {self.server_version}, {state}{wanted}"
+
+    def require_head(self) -> None:
+        """Raise StoreNotReady unless the schema is the one that this version was written for."""
+        if not self.at_head:
+            raise StoreNotReady(f"{self}: run python -m common.migrate of this version.")

@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import psycopg2
 import pytest
 from psycopg2 import sql
+from psycopg2.extensions import connection
 from pydantic import SecretStr
 
 from common.migrate import APP, OWNER, READER, migrate, provision
@@ -15,6 +17,7 @@ from common.store import Store
 from local.services import Postgres
 
 TEMPLATE = "market"
+CHECK_ROWS = Path(__file__).parent / "check_rows.sql"
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,26 @@ class Market:
 
     def query(self, statement: str, *values: object) -> list[tuple]:
         """Run a statement as the superuser and return its rows."""
-        with closing(psycopg2.connect(self.admin.get_secret_value())) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return cursor.fetchall() if cursor.description else []
+        with self._session.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def connect(self, dsn: SecretStr) -> connection:
+        """Open a plain connection of one's own, in autocommit."""
+        opened = psycopg2.connect(dsn.get_secret_value())
+        opened.autocommit = True
+        return opened
+
+    def close(self) -> None:
+        self._session.close()
+
+    @cached_property
+    def _session(self) -> connection:
+        return self.connect(self.admin)
+
+    def violations(self) -> list[str]:
+        """Return every broken invariant of the stored rows; asked of PostgreSQL, not of our code."""
+        return [f"{rule}: {row}" for rule, row in self.query(CHECK_ROWS.read_text(encoding="utf-8"))]
 
 
 @pytest.fixture(scope="session")
@@ -65,15 +83,23 @@ def market_template(postgres: Postgres) -> Market:
     return template
 
 
+@pytest.fixture(scope="session")
+def admin(postgres: Postgres) -> Iterator[Market]:
+    """The superuser's own database, from which the tests' databases are made and dropped."""
+    maintenance = Market(postgres, "", "postgres")
+    yield maintenance
+    maintenance.close()
+
+
 @pytest.fixture
-def market(market_template: Market) -> Iterator[Market]:
+def market(market_template: Market, admin: Market) -> Iterator[Market]:
     """A fresh market database."""
     clone = Market(market_template.server, market_template.password, f"test_{secrets.token_hex(6)}")
     names = {"clone": sql.Identifier(clone.database), "template": sql.Identifier(TEMPLATE)}
-    admin = Market(clone.server, "", "postgres")
-    create = sql.SQL("CREATE DATABASE {clone} TEMPLATE {template} OWNER market_owner")
-    admin.query(create.format(**names))
+    create = "CREATE DATABASE {clone} TEMPLATE {template} OWNER market_owner STRATEGY FILE_COPY"
+    admin.query(sql.SQL(create).format(**names))
     yield clone
+    clone.close()
     admin.query(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))
 
 

@@ -66,7 +66,7 @@ CREATE TABLE daily_bars (
     CONSTRAINT daily_bars_session CHECK (isfinite(session)),
     CONSTRAINT daily_bars_range CHECK (
         low_price >= 0 AND low_price <= high_price AND high_price < 'Infinity'
-        AND open_price >= 0 AND open_price < 'Infinity' AND close_price >= 0 AND close_price < 'Infinity'
+        AND open_price >= 0 AND open_price < 'Infinity' AND close_price > 0 AND close_price < 'Infinity'
     ),
     CONSTRAINT daily_bars_volume CHECK (volume >= 0),
     CONSTRAINT daily_bars_adjusted CHECK (

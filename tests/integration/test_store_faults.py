@@ -1,0 +1,309 @@
+"""What breaks around the store: other writers, restarts, lost acknowledgements, a server that hangs, bad settings."""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+from pydantic import SecretStr
+
+from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
+from common.models import OutcomeStatus, Symbol, UpsertCounts
+from common.store import Store
+from local.services import Postgres
+from tests.conftest import free_port
+from tests.integration.rows import RUN, outcome, quote
+from tests.integration.servers import serving
+
+
+def backends(market):
+    """The process ids of the store's connections."""
+    rows = market.query(
+        "SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'stock-pipeline'", market.database
+    )
+    return [pid for (pid,) in rows]
+
+
+def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
+    """Two writers that get the same symbols in opposite orders never wait for each other in a ring."""
+    symbols = [f"S{number}" for number in range(100)]
+    barrier = threading.Barrier(2)
+
+    def write(order: int) -> int:
+        with Store(market_dsn, pool_size=1) as store:
+            barrier.wait()
+            saved = 0
+            for seconds in range(20):
+                batch = [
+                    quote(symbol, seconds=seconds, price=Decimal(order + 2 + seconds)) for symbol in symbols[::order]
+                ]
+                lines = [outcome(symbol, run_id=f"run-{seconds}") for symbol in symbols[::order]]
+                saved += store.save_quotes(batch, lines).total
+            return saved
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(write, (1, -1))) == [2000, 2000]
+    market.query("SELECT pg_stat_clear_snapshot()")
+    assert market.query("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", market.database) == [(0,)]
+    assert market.violations() == []
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
+def test_a_transaction_given_up_for_another_is_tried_once_more(store, sqlstate):
+    """A deadlock or a serialisation failure is repeated once, from the start; the second one is the caller's."""
+    failures = 1
+
+    def work(cursor):
+        nonlocal failures
+        cursor.execute("INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('p', 'k', 1)")
+        if failures:
+            failures -= 1
+            cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'given up' USING ERRCODE = '{sqlstate}'; END $$")
+
+    store._connections.run(work)
+    assert [call.permit_id for call in store.calls_since("k", 60)] == ["p"]
+    store.forget_call("p")
+    failures = 2
+    with pytest.raises(StoreUnavailable, match="given up; try again"):
+        store._connections.run(work)
+    assert failures == 0
+    assert store.calls_since("k", 60) == []
+
+
+def test_threads_share_a_bounded_pool(market_dsn, market):
+    """Sixteen threads store through two connections, and no third one is opened."""
+    with Store(market_dsn, pool_size=2) as store, ThreadPoolExecutor(16) as threads:
+        counts = list(threads.map(lambda number: store.save_quotes([quote(f"S{number}")]), range(64)))
+        assert counts == [UpsertCounts(inserted=1)] * 64
+        assert 1 <= len(backends(market)) <= 2
+
+
+def test_a_pool_that_stays_busy_says_so(market_dsn, market):
+    """Who finds all connections busy for the whole time-out gets an error with the remedy."""
+    store = Store(market_dsn, pool_size=1, timeout_s=0.3)
+    entered, leave = threading.Event(), threading.Event()
+
+    def occupy(cursor):
+        entered.set()
+        leave.wait(30)
+
+    with ThreadPoolExecutor(1) as thread:
+        busy = thread.submit(store._connections.run, occupy)
+        entered.wait(30)
+        with pytest.raises(StoreUnavailable, match=r"all 1 connections .* were busy for 0.3 s; try again"):
+            store.outcomes(RUN)
+        leave.set()
+        busy.result(30)
+    assert store.outcomes(RUN) == []
+    store.close()
+
+
+def test_the_store_connects_when_it_is_first_used():
+    """A store of a server that is not there can be built, shown and closed; its use names what to do."""
+    store = Store(SecretStr(f"postgresql://market_app:{secrets.token_hex(4)}@127.0.0.1:{free_port()}/market"))
+    assert "market_app" not in repr(store)
+    with pytest.raises(StoreUnavailable, match="start PostgreSQL, or correct MARKET_DATABASE_URL"):
+        store.outcomes(RUN)
+    store.close()
+
+
+def test_connections_that_the_server_closed_are_replaced(store, market):
+    """After the server ended every connection the next call works, as after a restart."""
+    store.save_quotes([quote()])
+    [pid] = backends(market)
+    market.query("SELECT pg_terminate_backend(%s, 10000)", pid)
+    assert store.save_quotes([quote()]) == UpsertCounts(unchanged=1)
+    assert pid not in backends(market)
+
+
+def test_a_restarted_server_is_found_again(services_folder):
+    """A store outlives the server's restart; while it is down the error says what to do."""
+    server = Postgres(services_folder / "restarted", free_port(), secrets.token_hex(8), durable=False)
+    server.initialise()
+    with Store(SecretStr(server.url())) as store:
+        with serving(server):
+            assert store.check().revision is None
+        with pytest.raises(StoreUnavailable, match="start PostgreSQL"):
+            store.check()
+        with serving(server):
+            assert store.check().revision is None
+
+
+def test_a_connection_cut_in_the_middle_is_an_error_and_then_replaced(store, market):
+    """A server process that dies under a statement is StoreUnavailable; the call after it works."""
+
+    def cut(cursor):
+        market.query("SELECT pg_terminate_backend(%s, 10000)", cursor.connection.info.backend_pid)
+        cursor.execute("SELECT 1")
+
+    with pytest.raises(StoreUnavailable, match="try again"):
+        store._connections.run(cut)
+    assert store.outcomes(RUN) == []
+
+
+def test_a_server_that_hangs_is_left(market_dsn, market):
+    """A server that answers nothing, its statement time-out included, ends in an error and not in endless waiting."""
+    with Store(market_dsn, timeout_s=0.25) as store:
+        store.outcomes(RUN)
+        [pid] = backends(market)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(StoreUnavailable):
+                store.outcomes(RUN)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert store.outcomes(RUN) == []
+
+
+def test_a_slow_statement_is_ended(market_dsn, market):
+    """A row that somebody keeps locked ends in the statement's time-out, with the remedy, and nothing is stored."""
+    with Store(market_dsn, timeout_s=0.25) as store, closing(market.connect(market.admin)) as other:
+        store.save_quotes([quote()])
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("UPDATE stock_quotes SET volume = 1")
+            with pytest.raises(StoreUnavailable, match="statement timeout; try again, or raise MARKET_DB_TIMEOUT"):
+                store.save_quotes([quote("A"), quote(seconds=1, volume=2)])
+            cursor.execute("ROLLBACK")
+        assert [one.symbol for one in store.quotes()] == ["IBM"]
+        assert store.save_quotes([quote(seconds=1, volume=2)]) == UpsertCounts(updated=1)
+
+
+class CuttingProxy:
+    """Passes bytes on to PostgreSQL; the first COMMIT's answer is swallowed and the connection cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.swallowed = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """PostgreSQL's protocol takes turns: pass a message on, then its answer, as they come."""
+        server = socket.create_connection(self._target)
+        threading.Thread(target=self._answers, args=[server, client], daemon=True).start()
+        self._committing = False
+        while data := self._receive(client):
+            self._committing = b"COMMIT" in data and not self.swallowed
+            server.sendall(data)
+        server.close()
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+        while data := self._receive(server):
+            if self._committing:
+                self.swallowed += 1
+                break
+            client.sendall(data)
+        client.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _receive(side: socket.socket) -> bytes:
+        try:
+            return side.recv(65536)
+        except OSError:
+            return b""
+
+
+def test_a_lost_acknowledgement_is_stored_once(market):
+    """When COMMIT's answer is lost the caller is told to try again, and trying again changes nothing."""
+    proxy = CuttingProxy(market.server.port)
+    url = market.dsn().get_secret_value().replace(f":{market.server.port}/", f":{proxy.port}/")
+    with closing(proxy), Store(SecretStr(url)) as store:
+        with pytest.raises(StoreUnavailable, match="try again"):
+            store.save_quotes([quote()], [outcome()])
+        assert proxy.swallowed == 1
+        assert store.save_quotes([quote()], [outcome()]) == UpsertCounts(unchanged=1)
+        [line] = store.outcomes(RUN)
+        assert (line.status, line.reason, line.api_calls) == (OutcomeStatus.STORED, "inserted", 1)
+        assert store.start(RUN, Symbol("IBM"), "worker-2") == line
+    assert market.violations() == []
+
+
+def leaks(error: BaseException) -> str:
+    """Everything that a log, a traceback or a repr would show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(error.args) + repr(vars(error))
+
+
+WRONG_PASSWORD = "correct MARKET_DB_PASSWORD"
+NO_URL = "MARKET_DATABASE_URL is not a PostgreSQL URL"
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "remedy"),
+    [
+        ("postgresql://market_app:{secret}@127.0.0.1:{port}/{database}", StoreUnavailable, WRONG_PASSWORD),
+        ("postgresql://market_app@127.0.0.1:{port}/{database}", StoreUnavailable, WRONG_PASSWORD),
+        ("postgresql://market_app:{password}@127.0.0.1:{port}/none", StoreUnavailable, "python -m common.migrate"),
+        ("postgresql://market_app:{secret}@no-such-host.invalid/x", StoreUnavailable, "host in MARKET_DATABASE_URL"),
+        ("postgresql://market_app:{secret}%zz@127.0.0.1/market", ConfigurationError, NO_URL),
+        ("postgresql://market_app@127.0.0.1/market?{secret}=1", ConfigurationError, NO_URL),
+        ("host=127.0.0.1 {secret}", ConfigurationError, NO_URL),
+    ],
+)
+def test_a_wrong_url_names_the_remedy_and_no_password(market, url, kind, remedy):
+    """Whatever is wrong with the connection URL: the error says what to correct and shows no password."""
+    secret = "s3cret-MARK"
+    dsn = url.format(secret=secret, port=market.server.port, database=market.database, password=market.password)
+    with pytest.raises(kind, match=remedy) as raised, Store(SecretStr(dsn)) as store:
+        store.outcomes(RUN)
+    assert secret not in leaks(raised.value)
+    assert market.password not in leaks(raised.value)
+
+
+def test_errors_are_one_line_and_hold_no_row(store):
+    """A refused row is named by its constraint; its values, which PostgreSQL adds as detail, stay out."""
+    refused_row = quote(volume=-(10**9 + 7))
+    with pytest.raises(RowRefused) as refused:
+        store.save_quotes([refused_row])
+    assert "\n" not in str(refused.value)
+    assert "stock_quotes_volume" in str(refused.value)
+    assert str(refused_row.volume) not in leaks(refused.value)
+
+
+def test_missing_tables_and_rights_end_the_run(market_dsn, market):
+    """A schema that is not there, or a right that is missing, is no reason to try again."""
+    market.query("REVOKE SELECT ON stock_quotes FROM market_app")
+    market.query("DROP TABLE quarantine")
+    with Store(market_dsn) as store:
+        for use in (store.quotes, store.quarantined):
+            with pytest.raises(StoreNotReady, match=r"run python -m common.migrate"):
+                use()
+        assert store.outcomes(RUN) == []
+        assert len(backends(market)) == 1
+
+
+def test_an_error_of_the_caller_rolls_back_and_passes(store):
+    """Whatever is raised inside a transaction ends it without a trace, and the connection can be used again."""
+
+    def fail(cursor):
+        cursor.execute("INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('p', 'k', 1)")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store._connections.run(fail)
+    assert store.calls_since("k", 60) == []
+
+
+def test_every_error_of_the_store_is_in_the_tree(store, market):
+    """Also a read-only server, as after a failover, is an error of ours that can heal."""
+    market.query(f"ALTER DATABASE {market.database} SET default_transaction_read_only = on")
+    with pytest.raises(PipelineError) as refused:
+        store.save_quotes([quote()])
+    assert isinstance(refused.value, StoreUnavailable)

@@ -1,0 +1,253 @@
+"""Quotes and bars: one statement for any number, and no row touched without need."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from common.errors import RowRefused
+from common.models import OutcomeStatus, Symbol, UpsertCounts
+from tests.integration.rows import MONDAY, NOON, RUN, bar, outcome, quote
+
+HIGHER = Decimal("222.0000")
+
+
+def test_a_quote_is_stored_as_it_came(store, market):
+    """Every column holds the quote's value, the largest volume and a twelve-letter symbol included."""
+    saved = quote("RELIANCE.BSE", volume=2**63 - 1, price=Decimal("99999999999999.999999"))
+    assert store.save_quotes([saved]) == UpsertCounts(inserted=1)
+    assert store.quotes() == [saved]
+    assert market.violations() == []
+
+
+def test_tickers_that_tools_mangle_survive(store):
+    """A ticker that reads like a missing value or a number comes back as the same text."""
+    symbols = ["NULL", "NA", "TRUE", "NAN", "INF", "BRK-B", "BRK.B", "^GSPC", "600104.SHH"]
+    store.save_quotes([quote(symbol) for symbol in symbols])
+    assert store.latest_sessions([Symbol(symbol) for symbol in symbols]) == dict.fromkeys(symbols, MONDAY)
+    assert [one.symbol for one in store.quotes()] == sorted(symbols)
+
+
+def test_the_same_values_touch_no_row(store, market):
+    """A quote fetched again leaves the very same tuple: not rewritten, not even locked, no number used up."""
+    tuples = "SELECT ctid::text, xmin::text, xmax::text, data_timestamp, updated_at FROM stock_quotes"
+    store.save_quotes([quote()])
+    before = market.query(tuples)
+    again = quote(seconds=60, price=Decimal("221.58000000"))
+    assert store.save_quotes([again]) == UpsertCounts(unchanged=1)
+    assert market.query(tuples) == before
+    assert market.query("SELECT last_value FROM pg_sequences WHERE sequencename LIKE 'stock_quotes%'") == [(1,)]
+
+
+def test_new_values_change_the_row(store, market):
+    """A later reply with another price replaces the row's values and keeps its id and its birth."""
+    store.save_quotes([quote()])
+    before = market.query("SELECT id, created_at FROM stock_quotes")
+    changed = quote(seconds=1, price=HIGHER)
+    assert store.save_quotes([changed]) == UpsertCounts(updated=1)
+    assert store.quotes() == [changed]
+    assert market.query("SELECT id, created_at FROM stock_quotes") == before
+
+
+def test_a_late_arrival_does_not_overwrite(store):
+    """A reply that is older than the stored one changes nothing, whenever it comes."""
+    newer = quote(seconds=10, price=HIGHER)
+    store.save_quotes([newer])
+    assert store.save_quotes([quote(seconds=9)]) == UpsertCounts(unchanged=1)
+    assert store.quotes() == [newer]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_same_key_twice_in_one_call(store, order):
+    """Of two quotes of one key in one call the latest reply counts, whatever their order."""
+    pair = [quote(), quote(seconds=5, price=HIGHER)][::order]
+    assert store.save_quotes(pair) == UpsertCounts(inserted=1)
+    assert store.quotes()[0].price == HIGHER
+
+
+def test_counts_are_exact_in_a_mixed_batch(store):
+    """One call tells inserted, updated and unchanged apart."""
+    store.save_quotes([quote("AAPL"), quote("IBM")])
+    batch = [quote("MSFT"), quote("AAPL", seconds=1, price=HIGHER), quote("IBM", seconds=1), quote("IBM", seconds=1)]
+    assert store.save_quotes(batch) == UpsertCounts(inserted=1, updated=1, unchanged=1)
+
+
+def test_nothing_to_save(store):
+    """An empty call is no error and counts nothing."""
+    assert store.save_quotes([]) == UpsertCounts()
+    assert store.save_bars([]) == UpsertCounts()
+    store.record_outcomes([])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(
+        st.lists(
+            st.builds(
+                lambda symbol, day, price, seconds: quote(
+                    symbol, day=MONDAY + timedelta(day), price=Decimal(price), seconds=seconds
+                ),
+                st.sampled_from(["A", "B-B", "NULL"]),
+                st.integers(0, 1),
+                st.sampled_from(["1", "1.000001", "2"]),
+                st.integers(0, 3),
+            ),
+            max_size=6,
+        ),
+        max_size=5,
+    )
+)
+def test_any_sequence_of_batches_is_what_a_dictionary_says(store, market, batches):
+    """Rows and counts agree with a dictionary that keeps the latest reply of each key, after each batch."""
+    market.query("TRUNCATE stock_quotes")
+    model = {}
+    for batch in batches:
+        counts = {"inserted": 0, "updated": 0, "unchanged": 0}
+        newest = {}
+        for one in sorted(batch, key=lambda one: one.data_timestamp):
+            newest[one.symbol, one.latest_trading_day] = one
+        for key, one in newest.items():
+            known = model.get(key)
+            late = known and known.data_timestamp > one.data_timestamp
+            change = "unchanged" if late or (known and known.price == one.price) else "updated"
+            change = change if known else "inserted"
+            counts[change] += 1
+            if change != "unchanged":
+                model[key] = one
+        assert store.save_quotes(batch) == UpsertCounts(**counts)
+        rows = market.query("SELECT symbol, latest_trading_day, price, data_timestamp FROM stock_quotes")
+        assert {(symbol, day): (price, at) for symbol, day, price, at in rows} == {
+            key: (one.price, one.data_timestamp) for key, one in model.items()
+        }
+    assert market.violations() == []
+
+
+def test_quotes_and_ledger_stand_or_fall_together(store, market):
+    """A row that the table refuses takes the whole call with it: the other quotes and the ledger lines too."""
+    with pytest.raises(RowRefused) as refused:
+        store.save_quotes([quote("AAPL"), quote("IBM", price=Decimal("NaN"))], [outcome("AAPL"), outcome("IBM")])
+    assert refused.value.constraint == "stock_quotes_price"
+    assert store.quotes() == []
+    assert store.outcomes(RUN) == []
+    assert store.save_quotes([quote("AAPL")], [outcome("AAPL")]) == UpsertCounts(inserted=1)
+    assert market.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "reason"),
+    [
+        (quote(), None, "inserted"),
+        (quote(), quote(seconds=1, price=HIGHER), "updated"),
+        (quote(), quote(), "unchanged"),
+    ],
+)
+def test_the_ledger_says_what_became_of_the_row(store, first, then, reason):
+    """The reason of a stored symbol is the change of its row."""
+    if then:
+        store.save_quotes([first])
+    store.save_quotes([then or first], [outcome()])
+    assert [line.reason for line in store.outcomes(RUN)] == [reason]
+
+
+def test_other_outcomes_keep_their_reason(store):
+    """What is saved beside a quote about a symbol that is not stored stays as it was written."""
+    failed = outcome("AAPL", OutcomeStatus.FAILED, reason="network")
+    store.save_quotes([quote()], [outcome(), failed])
+    assert [line.reason for line in store.outcomes(RUN)] == ["network", "inserted"]
+
+
+def test_the_table_refuses_what_is_no_price(store):
+    """NaN, Infinity, a negative and an oversized number are refused in each price column."""
+    for column in ("open_price", "high_price", "low_price", "price", "previous_close"):
+        for number in ("NaN", "Infinity", "-Infinity", "-0.000001", "100000000000000"):
+            with pytest.raises(RowRefused):
+                store.save_quotes([quote(**{column: Decimal(number)})])
+    assert store.quotes() == []
+
+
+def test_the_table_refuses_impossible_rows(store):
+    """No price, high below low, an impossible volume and a change that is no number are refused."""
+    impossible = (
+        {"price": Decimal(0)},
+        {"low_price": Decimal("222.8801")},
+        {"volume": -1},
+        {"volume": 2**63},
+        {"change_amount": Decimal("NaN")},
+        {"change_percent": Decimal("NaN")},
+    )
+    for changes in impossible:
+        with pytest.raises(RowRefused, match="refuses a row"):
+            store.save_quotes([quote(**changes)])
+    assert store.quotes() == []
+
+
+@pytest.mark.parametrize("table", ["stock_quotes", "daily_bars"])
+def test_the_tables_refuse_not_a_number_to_everybody(store, market, table):
+    """Also a person with psql cannot put NaN into any numeric column."""
+    store.save_quotes([quote()])
+    store.save_bars([bar(adjusted_close=Decimal(1), dividend_amount=Decimal(0), split_coefficient=Decimal(1))])
+    columns = market.query(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND data_type = 'numeric'", table
+    )
+    assert len(columns) == 7
+    for (column,) in columns:
+        with pytest.raises(Exception, match="violates check constraint"):
+            market.query(f"UPDATE {table} SET {column} = 'NaN'")
+
+
+def test_a_time_without_zone_is_refused(store):
+    """A naive time is a defect of the caller and reaches no table."""
+    with pytest.raises(TypeError, match="no time zone"):
+        store.save_quotes([quote(data_timestamp=datetime(2026, 10, 5, 12))])  # noqa: DTZ001  the point
+
+
+def test_ten_thousand_quotes_are_one_statement(store, market):
+    """A large batch is stored, and stored again without a change."""
+    batch = [quote(f"S{number}") for number in range(10_000)]
+    assert store.save_quotes(batch) == UpsertCounts(inserted=10_000)
+    assert store.save_quotes(batch[::-1]) == UpsertCounts(unchanged=10_000)
+    assert len(store.latest_sessions([one.symbol for one in batch])) == 10_000
+    assert market.query("SELECT count(DISTINCT xmin::text) FROM stock_quotes") == [(1,)]
+
+
+def test_latest_sessions_and_newest_quotes(store):
+    """The newest day of each symbol is found; symbols that have no row are left out."""
+    friday = date(2026, 10, 2)
+    store.save_quotes([quote("AAPL", day=friday), quote("AAPL"), quote("IBM", day=friday)])
+    asked = [Symbol("AAPL"), Symbol("IBM"), Symbol("NONE"), Symbol("AAPL")]
+    assert store.latest_sessions(asked) == {"AAPL": MONDAY, "IBM": friday}
+    assert [(one.symbol, one.latest_trading_day) for one in store.quotes()] == [("AAPL", MONDAY), ("IBM", friday)]
+    assert [one.symbol for one in store.quotes(asked[1:3])] == ["IBM"]
+    assert [one.symbol for one in store.quotes(limit=1)] == ["AAPL"]
+    assert store.quotes([]) == []
+    assert store.latest_sessions([]) == {}
+
+
+def test_bars_are_upserted(store, market):
+    """Bars are inserted, changed and left alone, with exact counts; of the same session the last one counts."""
+    tuesday = bar(session=date(2026, 10, 6))
+    assert store.save_bars([bar(volume=1), bar(), tuesday]) == UpsertCounts(inserted=2)
+    before = market.query("SELECT ctid::text, xmin::text, xmax::text FROM daily_bars")
+    assert store.save_bars([bar(), tuesday]) == UpsertCounts(unchanged=2)
+    assert market.query("SELECT ctid::text, xmin::text, xmax::text FROM daily_bars") == before
+    assert store.save_bars([bar(volume=7), tuesday]) == UpsertCounts(updated=1, unchanged=1)
+    assert market.query("SELECT volume FROM daily_bars WHERE session = %s", MONDAY) == [(7,)]
+    assert market.violations() == []
+
+
+def test_the_raw_series_does_not_erase_adjusted_values(store, market):
+    """A bar without adjusted values keeps those that are known, and changes nothing if the rest is equal."""
+    adjusted = {"adjusted_close": Decimal(110), "dividend_amount": Decimal("1.68"), "split_coefficient": Decimal(2)}
+    store.save_bars([bar(**adjusted)])
+    assert store.save_bars([bar()]) == UpsertCounts(unchanged=1)
+    assert store.save_bars([bar(volume=7)]) == UpsertCounts(updated=1)
+    columns = "SELECT volume, adjusted_close, dividend_amount, split_coefficient FROM daily_bars"
+    assert market.query(columns) == [(7, *adjusted.values())]
+
+
+def test_times_are_the_reply_s(store, market):
+    """The stored time is the reply's, whatever zone the session or the server has."""
+    store.save_quotes([quote()])
+    assert market.query("SELECT data_timestamp = %s FROM stock_quotes", NOON) == [(True,)]
