@@ -98,7 +98,7 @@ def migrate(owner_dsn: SecretStr) -> str:
         raise address.translate(error.orig) from None  # SQLAlchemy's text holds the statement and its values
     except CommandError as error:
         raise StoreNotReady(
-            f"the database at {address} cannot be migrated: {error}; install the newest version."
+            f"the database at {address} cannot be migrated: {error}; install the version that it was migrated with."
         ) from None
     return HEAD
 
@@ -132,7 +132,7 @@ def _administrator(dsn: SecretStr, database: str = "") -> Iterator[Cursor]:
 
 def _ensure_role(cursor: Cursor, role: str, password: SecretStr) -> None:
     """Make the role if it is missing, with the password's verifier: the password itself reaches no server log."""
-    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
     if not cursor.fetchone():
         cursor.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
     verifier = encrypt_password(password.get_secret_value(), role, cursor.connection, "scram-sha-256")
@@ -141,7 +141,7 @@ def _ensure_role(cursor: Cursor, role: str, password: SecretStr) -> None:
 
 def _ensure_database(cursor: Cursor, database: str, owner: str) -> None:
     names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
-    cursor.execute("SELECT FROM pg_database WHERE datname = %s", (database,))
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
     if not cursor.fetchone():
         create = "CREATE DATABASE {database} OWNER {owner} ENCODING 'UTF8' TEMPLATE template0"
         cursor.execute(sql.SQL(create).format(**names))

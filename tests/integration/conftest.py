@@ -98,6 +98,9 @@ def market(market_template: Market, admin: Market) -> Iterator[Market]:
     names = {"clone": sql.Identifier(clone.database), "template": sql.Identifier(TEMPLATE)}
     create = "CREATE DATABASE {clone} TEMPLATE {template} OWNER market_owner STRATEGY FILE_COPY"
     admin.query(sql.SQL(create).format(**names))
+    # A clone does not take over who may enter its template and make temporary tables there.
+    admin.query(sql.SQL("REVOKE ALL ON DATABASE {clone} FROM PUBLIC").format(**names))
+    admin.query(sql.SQL("GRANT CONNECT ON DATABASE {clone} TO market_app, market_reader").format(**names))
     yield clone
     clone.close()
     admin.query(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))

@@ -298,7 +298,7 @@ def test_what_a_role_may_not_do(market, role):
     with closing(market.connect(market.dsn(role))) as session, session.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = off")
         for statement in FORBIDDEN[role]:
-            with pytest.raises((errors.InsufficientPrivilege, errors.lookup("42501"))):
+            with pytest.raises(errors.InsufficientPrivilege):
                 cursor.execute(statement)
 
 

@@ -39,10 +39,9 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
             barrier.wait()
             saved = 0
             for seconds in range(20):
-                batch = [
-                    quote(symbol, seconds=seconds, price=Decimal(order + 2 + seconds)) for symbol in symbols[::order]
-                ]
-                lines = [outcome(symbol, run_id=f"run-{seconds}") for symbol in symbols[::order]]
+                mine = symbols[::order]
+                batch = [quote(symbol, seconds=seconds, volume=order + 1 + seconds) for symbol in mine]
+                lines = [outcome(symbol, run_id=f"run-{seconds}") for symbol in mine]
                 saved += store.save_quotes(batch, lines).total
             return saved
 
