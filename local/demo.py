@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import requests
-from common.limiter import Limiter
 from rich.console import Console
 from rich.table import Table
 
+from common.limiter import Limiter
 from common.models import Outcome, OutcomeStatus, Quote, Symbol
 from common.store import Store
 from local.airflow_api import DAG_ID
@@ -64,6 +64,7 @@ def show_run(cluster: Cluster, run_id: str, state: str, console: Console) -> Non
         outcomes = wiring.store.outcomes(run_id)
         quotes = {quote.symbol: quote for quote in wiring.store.quotes([outcome.symbol for outcome in outcomes])}
         console.print(_table(outcomes, quotes, invented=settings.uses_sandbox))
+        _show_failures(outcomes, console)
         _show_quota(wiring.limiter, console)
     colour = "green" if state == "success" else "red"
     console.print(f"run {run_id}: [{colour}]{state}[/]")
@@ -78,7 +79,6 @@ def _table(outcomes: Sequence[Outcome], quotes: dict[Symbol, Quote], *, invented
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("session", "worker"):
         table.add_column(name, no_wrap=True)
-    table.add_column("detail", overflow="fold")
     for outcome in outcomes:
         table.add_row(*_row(outcome, quotes.get(outcome.symbol)))
     return table
@@ -86,12 +86,19 @@ def _table(outcomes: Sequence[Outcome], quotes: dict[Symbol, Quote], *, invented
 
 def _row(outcome: Outcome, quote: Quote | None) -> list[str]:
     status = f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.status}[/]"
-    detail = outcome.detail if outcome.status is not OutcomeStatus.STORED else ""
+    if outcome.reason:
+        status += f" ({outcome.reason})"
     if quote is None:
-        return [outcome.symbol, status, "", "", "", "", outcome.worker, detail]
+        return [outcome.symbol, status, "", "", "", "", outcome.worker]
     change = f"{quote.change_percent:+.2f} %"
     session = quote.latest_trading_day.isoformat()
-    return [outcome.symbol, status, f"{quote.price:,.2f}", change, f"{quote.volume:,}", session, outcome.worker, detail]
+    return [outcome.symbol, status, f"{quote.price:,.2f}", change, f"{quote.volume:,}", session, outcome.worker]
+
+
+def _show_failures(outcomes: Sequence[Outcome], console: Console) -> None:
+    for outcome in outcomes:
+        if outcome.status is not OutcomeStatus.STORED:
+            console.print(f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.symbol}[/]: {outcome.detail}")
 
 
 def _show_quota(limiter: Limiter, console: Console) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from local.services import Postgres, Redis, server_user
 from local.state import ROOT, STATE_VARIABLE, State
 
 _BIN: Final = Path(sys.executable).parent
+_SESSION_FILE: Final = "session"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: s
         Program("api-server", [airflow, "api-server"]),
         Program("scheduler", [airflow, "scheduler", "--skip-serve-logs"]),
         Program("dag-processor", [airflow, "dag-processor"]),
-        Program("triggerer", [airflow, "triggerer", "--skip-serve-logs"]),
+        # Its end waits 10 s for a process that has ended already; what it waits for is kept in the database.
+        Program("triggerer", [airflow, "triggerer", "--skip-serve-logs"], stop_wait_s=3),
         *(_worker(number) for number in range(1, workers + 1)),
         Program("flower", [airflow, "celery", "flower"], stop_wait_s=5),
     ]
@@ -140,6 +142,7 @@ class Supervisor:
             process = subprocess.Popen(  # noqa: S603  our own command
                 command, env=dict(environment), stdout=output, stderr=output, start_new_session=True, cwd=ROOT
             )
+        (self._state.folder / _SESSION_FILE).write_text(str(process.pid), encoding="utf-8")
         deadline = time.monotonic() + 20
         while not self.running:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -198,16 +201,27 @@ class Supervisor:
 def leftovers(state: State) -> list[psutil.Process]:
     """Return the processes of this cluster that still run, whoever started them; never ourselves."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in _of_cluster(state) if process.pid not in ours]
+    session = _session(state)
+    return [p for p in psutil.process_iter() if p.pid not in ours and _belongs(p, state, session)]
 
 
-def _of_cluster(state: State) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(STATE_VARIABLE) == str(state.folder):
-                yield process
-        except psutil.Error:
-            continue  # gone meanwhile, or another user's
+def _session(state: State) -> int | None:
+    """Return the session that the last process manager began: all that it started is in it."""
+    try:
+        return int((state.folder / _SESSION_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _belongs(process: psutil.Process, state: State, session: int | None) -> bool:
+    """Tell by the environment, or by the session where a process overwrote its environment with a title."""
+    try:
+        environment = process.environ()
+        if STATE_VARIABLE in environment:
+            return environment[STATE_VARIABLE] == str(state.folder)
+        return os.getsid(process.pid) == session
+    except (psutil.Error, OSError):
+        return False  # gone meanwhile, or another user's
 
 
 def end_leftovers(state: State) -> int:
