@@ -104,7 +104,7 @@ def change_faults(sandbox: Sandbox, body: dict[str, Any]) -> None:
     latency = sandbox.latency
     if "latency" in body:
         latency = parse_latency(str(body["latency"]), sandbox.options.seed)
-    stall_s = float(body.get("stall", sandbox.stall_s))
+    stall_s = float(str(body.get("stall", sandbox.stall_s)))
     sandbox.faults.mix, sandbox.latency, sandbox.stall_s = mix, latency, stall_s
 
 

@@ -19,20 +19,19 @@ _CENT: Final = TICKS // 100
 _MASK: Final = 2**64 - 1
 #: The standard deviation of the walk's end, and the farthest that its logarithm goes: prices stay plausible.
 _END_DEVIATION: Final = 0.8
-_REACH: Final = 1.5
+_REACH: Final = 2.0
 _QUARTER: Final = 63
 _SPLIT_ERA: Final = 1024
 #: Symbols with this prefix split every 32 sessions, so that any compact series holds a split.
 SPLITTING_PREFIX: Final = "SPLIT"
 _SPLITTING_ERA: Final = 32
 
-# Streams of random bits; each quantity has one of its own
-_WALK, _GAP, _RANGE, _VOLUME, _SPLIT = range(5)
+_GOLDEN: Final = 0x9E3779B97F4A7C15
 
 
-def _mix(bits: int) -> int:
-    """Spread 64 bits over 64 bits (the finaliser of SplitMix64, Steele et al. 2014)."""
-    bits = (bits + 0x9E3779B97F4A7C15) & _MASK
+def _random_bits(stream: int, number: int) -> int:
+    """Return the ``number``-th 64 random bits of a stream (SplitMix64, Steele et al. 2014, entered at any place)."""
+    bits = (stream + number * _GOLDEN) & _MASK
     bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
     return bits ^ (bits >> 31)
@@ -68,31 +67,39 @@ class Stock:
 
     def __init__(self, seed: int, symbol: str) -> None:
         digest = blake2b(f"{seed}:{symbol}".encode(), digest_size=32).digest()
-        self._seed, traits, dividend, _ = (int.from_bytes(digest[i : i + 8]) for i in range(0, 32, 8))
+        key, traits, dividend, _ = (int.from_bytes(digest[i : i + 8]) for i in range(0, 32, 8))
         self._base = 40 * 10 ** ((traits & 0xFFFF) / 65_536)  # 40 to 400, evenly over the magnitudes
         self._deviation = 0.008 + 0.016 * (traits >> 16 & 0xFFFF) / 65_536
         self._shares = 10 ** (4 + 3.5 * (traits >> 32 & 0xFFFF) / 65_536)
         self._yield = max(0.0, 0.05 * (dividend & 0xFFFF) / 65_536 - 0.015) / 4
         self._ex_dividend = (dividend >> 16) % _QUARTER
-        self._splits = self._plan_splits(_SPLITTING_ERA if symbol.startswith(SPLITTING_PREFIX) else _SPLIT_ERA)
+        self._walk, self._gap, self._range, self._volume, split = (_random_bits(key, n) for n in range(1, 6))
+        self._splits = _plan_splits(split, _SPLITTING_ERA if symbol.startswith(SPLITTING_PREFIX) else _SPLIT_ERA)
 
     def bar(self, session: int) -> Bar:
         """Return the session's bar."""
-        return self._bar(session, {})
+        return self.bars(session, session)[0]
 
     def bars(self, first: int, last: int) -> list[Bar]:
         """Return the bars of the sessions ``first`` to ``last``, oldest first."""
         walk: dict[int, float] = {}
-        return [self._bar(session, walk) for session in range(first, last + 1)]
+        before = self._price(max(0, first - 1), walk)
+        bars = []
+        for session in range(first, last + 1):
+            price = self._price(session, walk)
+            bars.append(self._bar(session, before, price))
+            before = price
+        return bars
 
-    def _bar(self, session: int, walk: dict[int, float]) -> Bar:
+    def _bar(self, session: int, before: float, price: float) -> Bar:
+        """Make a bar from the close before it and its own close, both in shares of session 0."""
         factor, split = self._shares_for_one(session)
-        close = self._price(session, walk) / factor
-        before = self._price(max(0, session - 1), walk) / factor
-        opening = before * math.exp(0.3 * self._deviation * self._noise(_GAP, session))
-        spread = self._bits(_RANGE, session)
+        close = price / factor
+        opening = before / factor * math.exp(0.3 * self._deviation * _gauss(_random_bits(self._gap, session)))
+        spread = _random_bits(self._range, session)
         top = max(opening, close) * (1 + self._deviation * (spread & 0xFFFF) / 65_536)
         bottom = min(opening, close) * (1 - self._deviation * (spread >> 16 & 0xFFFF) / 65_536)
+        activity = math.exp(0.35 * _gauss(_random_bits(self._volume, session)))
         pays = self._yield > 0 and session % _QUARTER == self._ex_dividend
         return Bar(
             session=session,
@@ -100,7 +107,7 @@ class Stock:
             high=_round(top),
             low=_round(bottom),
             close=_round(close),
-            volume=int(self._shares * factor * math.exp(0.35 * self._noise(_VOLUME, session))),
+            volume=int(self._shares * factor * activity),
             dividend=max(_CENT, round(close * self._yield * 100) * _CENT) if pays else 0,
             split=split,
         )
@@ -112,36 +119,20 @@ class Stock:
     def _level(self, session: int, walk: dict[int, float]) -> float:
         """Descend from the bridge's two ends to the session, halving; ``walk`` keeps the midpoints passed."""
         low, high = 0, SESSION_COUNT
-        left, right = 0.0, _END_DEVIATION * self._noise(_WALK, SESSION_COUNT)
+        left, right = 0.0, _END_DEVIATION * self._noise(SESSION_COUNT)
         if session == low:
             return left
         while True:
             middle = (low + high) // 2
             if (level := walk.get(middle)) is None:
                 deviation = self._deviation * math.sqrt((high - low) / 4)
-                level = walk[middle] = (left + right) / 2 + deviation * self._noise(_WALK, middle)
+                level = walk[middle] = (left + right) / 2 + deviation * self._noise(middle)
             if session == middle:
                 return level
             if session < middle:
                 high, right = middle, level
             else:
                 low, left = middle, level
-
-    def _plan_splits(self, era: int) -> tuple[tuple[int, float], ...]:
-        """Return (session, shares for one) of every split; about every third era has one on average.
-
-        Where splits made the share small, the next one is a reverse split, as companies do.
-        """
-        splits = []
-        factor = 1.0
-        for start in range(era, SESSION_COUNT, era):
-            bits = self._bits(_SPLIT, start)
-            if era == _SPLIT_ERA and bits % 3:
-                continue
-            ratio = 0.25 if factor > 3 else (2.0, 3.0, 4.0, 1.5)[bits >> 8 & 3]  # noqa: PLR2004  shares for one
-            factor *= ratio
-            splits.append((start - era + (bits >> 16) % era if era == _SPLIT_ERA else start, ratio))
-        return tuple(splits)
 
     def _shares_for_one(self, session: int) -> tuple[float, float]:
         """Return how many shares one share of session 0 has become, and this session's own split."""
@@ -153,11 +144,25 @@ class Stock:
             split = ratio if at == session else 1.0
         return factor, split
 
-    def _bits(self, stream: int, number: int) -> int:
-        return _mix(self._seed ^ _mix(stream << 32 | number))
+    def _noise(self, number: int) -> float:
+        return _gauss(_random_bits(self._walk, number))
 
-    def _noise(self, stream: int, number: int) -> float:
-        return _gauss(self._bits(stream, number))
+
+def _plan_splits(stream: int, era: int) -> tuple[tuple[int, float], ...]:
+    """Return (session, shares for one) of every split; every third era has one on average.
+
+    Where splits made the share small, the next one is a reverse split, as companies do.
+    """
+    splits = []
+    factor = 1.0
+    for start in range(era, SESSION_COUNT, era):
+        bits = _random_bits(stream, start)
+        if era == _SPLIT_ERA and bits % 3:
+            continue
+        ratio = 0.25 if factor > 3 else (2.0, 3.0, 4.0, 1.5)[bits >> 8 & 3]  # noqa: PLR2004  shares for one
+        factor *= ratio
+        splits.append((start - era + (bits >> 16) % era if era == _SPLIT_ERA else start, ratio))
+    return tuple(splits)
 
 
 class Market:

@@ -11,6 +11,7 @@ from typing import Final
 from sandbox.plans import PLAN_NAMES, SECONDS_A_DAY, Plan, plan_named
 
 _PREFIX: Final = "SANDBOX_"
+_LAST_PORT: Final = 65_535
 _EPILOG: Final = """\
 Every option can come from the environment instead: SANDBOX_HOST, SANDBOX_PORT, SANDBOX_PLAN, SANDBOX_QUOTA and so on
 (the option's name in upper case, - as _). An option on the command line wins; an empty variable counts as not set.
@@ -20,7 +21,7 @@ Once it listens, it prints one line: sandbox: listening on http://HOST:PORT (pla
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one sandbox does. Times are in seconds."""
+    """What one sandbox does. Times are in seconds. Raises ValueError for values that make no sense."""
 
     host: str = "127.0.0.1"
     port: int = 8765
@@ -35,6 +36,13 @@ class Options:
     stall: float = 60.0
     log: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.refused not in {"counted", "uncounted"}:
+            raise ValueError(f"--refused {self.refused[:64]!r} is neither counted nor uncounted.")
+        if not (0 <= self.port <= _LAST_PORT and self.day_length > 0 and self.stall >= 0):
+            raise ValueError("--port is 0 to 65535, --day-length above 0, --stall 0 or more.")
+        self.build_plan()
+
     def build_plan(self) -> Plan:
         """Return the plan that is enforced. Raises ValueError."""
         return plan_named(self.plan, self.quota, self.day_length)
@@ -43,12 +51,11 @@ class Options:
 def read_options(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Options:
     """Read the command line and the environment; a malformed value ends the program with a message."""
     parser = _parser(os.environ if environment is None else environment)
-    options = Options(**vars(parser.parse_args(arguments)))
+    values = vars(parser.parse_args(arguments))
     try:
-        options.build_plan()
+        return Options(**values)
     except ValueError as error:
         parser.error(str(error))
-    return options
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -72,7 +79,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("day-length", "how many seconds a day of the quota lasts, for tests", SECONDS_A_DAY, float, metavar="S")
     option("seed", "the seed of prices, faults and latency", 1, int)
     option("today", "the date, YYYY-MM-DD, in place of New York's", None, date.fromisoformat, metavar="DATE")  # type: ignore[arg-type]  # a function reads it
-    option("faults", "the mix, such as reset:0.05,http500:0.1 or all:0.3; see README.md", "", metavar="MIX")
+    option("faults", "the mix, such as reset-before:0.05,http:0.1 or all:0.3; see README.md", "", metavar="MIX")
     option("latency", "one-way delay, each direction, MEDIAN:P99 in seconds, such as 0.11:0.5", "", metavar="M:P")
     option("stall", "how long a stalled or dripping reply takes", 60.0, float, metavar="S")
     option("log", "append every request to this file, one JSON object a line", None, Path, metavar="FILE")
