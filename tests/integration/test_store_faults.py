@@ -15,6 +15,8 @@ from pydantic import SecretStr
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
 from common.models import OutcomeStatus, Symbol, UpsertCounts
 from common.store import Store
+from common.store.rows import as_row
+from common.store.store import _upsert
 from local.services import Postgres
 from tests.conftest import free_port
 from tests.integration.rows import RUN, outcome, quote
@@ -50,6 +52,36 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
     market.query("SELECT pg_stat_clear_snapshot()")
     assert market.query("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", market.database) == [(0,)]
     assert market.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("other", "ours", "counts"),
+    [
+        (quote(), quote(seconds=1), UpsertCounts(unchanged=1)),
+        (quote(seconds=1), quote(volume=2), UpsertCounts(unchanged=1)),
+        (quote(), quote(seconds=1, volume=2), UpsertCounts(updated=1)),
+    ],
+    ids=["equal", "newer", "older"],
+)
+def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours, counts):
+    """The rules hold against a row that was not there yet when the statement began."""
+    inserted, commit = threading.Event(), threading.Event()
+
+    def hold(cursor):
+        _upsert(cursor, "upsert_quotes", [as_row(other)])
+        inserted.set()
+        commit.wait(30)
+
+    with ThreadPoolExecutor(2) as threads:
+        held = threads.submit(store._connections.run, hold)
+        inserted.wait(30)
+        saving = threads.submit(store.save_quotes, [ours])
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+        wait_until(lambda: market.query(waiting, market.database) == [(1,)], "the second writer waits for the first")
+        commit.set()
+        held.result(30)
+        assert saving.result(30) == counts
+    assert store.quotes() == [ours if counts.updated else other]
 
 
 @pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
