@@ -23,14 +23,17 @@ _WORD: Final = "[A-Za-z0-9]"
 _NAMED_KEY = re.compile(r"(?P<name>\bapi_?key(?:=|%3D))[^\s&\"'<>\\]+", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<user>\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE)
 
-#: C0 and C1 controls (NUL, CR, LF, ESC …), DEL, line and paragraph separators, bidirectional overrides, surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+#: What a PostgreSQL ``text`` refuses: NUL and lone surrogates.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CUT: Final = "…"
 
 
 def escape_controls(text: str) -> str:
-    r"""Return ``text`` with each control character as ``\xNN`` or ``\uNNNN``: one line, harmless to a terminal."""
-    return _UNPRINTABLE.sub(_escape, text)
+    r"""Return ``text`` with everything that does not print as ``\xNN`` or ``\uNNNN``: one line, harmless to a terminal.
+
+    That is controls (NUL, CR, LF, ESC …), separators, bidirectional overrides, surrogates and unassigned characters.
+    """
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def one_line(text: str, limit: int = 160) -> str:
@@ -41,12 +44,14 @@ def one_line(text: str, limit: int = 160) -> str:
 
 def storable(text: str, limit: int) -> str:
     """Return ``text`` cut to ``limit`` and without what a PostgreSQL ``text`` refuses (NUL, lone surrogates)."""
-    return re.sub("[\x00\ud800-\udfff]", _escape, text[:limit])
+    return _UNSTORABLE.sub(lambda match: _escape(match[0]), text[:limit])
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  the width of \xNN
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code <= 0xFF:  # noqa: PLR2004  the width of \xNN
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004  the width of \uNNNN
 
 
 class Redactor:
