@@ -1,9 +1,8 @@
 """The control endpoints under ``/sandbox/``, for tests and for people, and the page at ``/``."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,7 +16,8 @@ from sandbox.plans import plan_named
 from sandbox.state import Sandbox
 from sandbox.trading_days import sessions
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+#: Where a page of the log begins, and how many entries it holds at most.
+_LOG_PAGE: Final = {"since": 0, "limit": 10_000}
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Alpha Vantage sandbox</title>
@@ -26,7 +26,7 @@ code {{ background: #8882; padding: 0 .2em }}</style>
 <h1>This is not Alpha Vantage</h1>
 <p>It is a stand-in for its API. <strong>Every price here is invented</strong>, the same ones for the same seed. It
 serves where there is no API key, and tests use it to see that a quota is kept.</p>
-<p>Plan <code>{plan}</code>: <code>{quota}</code> for each key. Latest session: {session}.</p>
+<p>Plan <code>{plan}</code>: <code>{quota}</code> for each key. Latest session: {latest_session}.</p>
 <ul>
 <li><a href="/query?function=GLOBAL_QUOTE&amp;symbol=IBM&amp;apikey=demo">A quote, with the demo key</a></li>
 <li><a href="/sandbox/usage">Calls by key</a> · <a href="/sandbox/log">every call</a> ·
@@ -36,66 +36,80 @@ serves where there is no API key, and tests use it to see that a quota is kept.<
 """
 
 
-def control_app(sandbox: Sandbox) -> Starlette:
-    """Return the application for everything but ``/query``."""
+class Control:
+    """The endpoints of one sandbox."""
 
-    async def page(_: Request) -> Response:
-        facts = health_of(sandbox)
-        return HTMLResponse(_PAGE.format(plan=facts["plan"], quota=facts["quota"], session=facts["latest_session"]))
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
 
-    async def health(_: Request) -> Response:
-        return JSONResponse(health_of(sandbox))
+    async def page(self, _: Request) -> Response:
+        """Say to a person what this is."""
+        return HTMLResponse(_PAGE.format(**health_of(self._sandbox)))
 
-    async def log(request: Request) -> Response:
-        since, limit = (_whole_number(request, name) for name in ("since", "limit"))
-        entries = sandbox.journal.since(since or 0, limit)
-        last_id = entries[-1].id if entries else sandbox.journal.last_id
-        found = {"last_id": last_id, "dropped": sandbox.journal.dropped, "entries": [asdict(e) for e in entries]}
-        return JSONResponse(found)
+    async def health(self, _: Request) -> Response:
+        """Say what is enforced."""
+        return JSONResponse(health_of(self._sandbox))
 
-    async def usage(_: Request) -> Response:
-        rulings = await asyncio.to_thread(judge, sandbox.journal.since(), sandbox.vendor.plan.windows)
+    async def log(self, request: Request) -> Response:
+        """Return a page of the log."""
+        journal = self._sandbox.journal
+        since, limit = (int(request.query_params.get(name) or default) for name, default in _LOG_PAGE.items())
+        entries = journal.since(since, min(limit, _LOG_PAGE["limit"]))
+        last_id = entries[-1].id if entries else journal.last_id
+        rows = [entry._asdict() for entry in entries]
+        return JSONResponse({"last_id": last_id, "dropped": journal.dropped, "entries": rows})
+
+    async def usage(self, _: Request) -> Response:
+        """Judge what the log holds; in a thread, since a long log takes a while."""
+        journal = self._sandbox.journal
+        rulings = await asyncio.to_thread(judge, journal.since(), self._sandbox.vendor.plan.windows)
         keys = {key: asdict(ruling) | {"within_quota": ruling.within_quota} for key, ruling in rulings.items()}
-        return JSONResponse(_plan_of(sandbox) | {"dropped": sandbox.journal.dropped, "keys": keys})
+        return JSONResponse(_plan_of(self._sandbox) | {"dropped": journal.dropped, "keys": keys})
 
-    async def plan(request: Request) -> Response:
+    async def plan(self, request: Request) -> Response:
+        """Change the plan."""
         body = await _object(request, {"plan", "quota"})
-        new = plan_named(str(body.get("plan", "")), str(body.get("quota", "")), sandbox.options.day_length)
-        sandbox.vendor.change_plan(new)
-        return JSONResponse(_plan_of(sandbox))
+        day_s = self._sandbox.options.day_length
+        self._sandbox.vendor.change_plan(plan_named(str(body.get("plan", "")), str(body.get("quota", "")), day_s))
+        return JSONResponse(_plan_of(self._sandbox))
 
-    async def faults(request: Request) -> Response:
+    async def faults(self, request: Request) -> Response:
+        """Return, or change, what goes wrong."""
         if request.method == "POST":
-            body = await _object(request, {"faults", "latency", "stall"})
-            change_faults(sandbox, body)
-        return JSONResponse(_faults_of(sandbox))
+            change_faults(self._sandbox, await _object(request, {"faults", "latency", "stall"}))
+        return JSONResponse(_faults_of(self._sandbox))
 
-    async def redirected(_: Request) -> Response:
-        return PlainTextResponse("A client followed a redirect; it must not: the key would travel with it.", 410)
+    async def redirected(self, _: Request) -> Response:
+        """Receive whoever followed the redirect."""
+        return PlainTextResponse("A client followed a redirect; it must not: the key could travel with it.", 410)
 
-    async def revoke(request: Request) -> Response:
+    async def revoke(self, request: Request) -> Response:
+        """Say which keys work no more."""
         body = await _object(request, {"keys"})
-        sandbox.vendor.revoked = frozenset(map(str, body.get("keys", ())))
-        return JSONResponse({"revoked": len(sandbox.vendor.revoked)})
+        self._sandbox.vendor.revoked = frozenset(map(str, body.get("keys", ())))
+        return JSONResponse({"revoked": len(self._sandbox.vendor.revoked)})
 
-    async def reset(_: Request) -> Response:
-        sandbox.reset()
+    async def reset(self, _: Request) -> Response:
+        """Forget all calls."""
+        self._sandbox.reset()
         return JSONResponse({"status": "ok"})
 
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/sandbox/health", health),
-            Route("/sandbox/log", log),
-            Route("/sandbox/usage", usage),
-            Route("/sandbox/faults", faults, methods=["GET", "POST"]),
-            Route("/sandbox/redirected", redirected),
-            Route("/sandbox/plan", plan, methods=["POST"]),
-            Route("/sandbox/revoke", revoke, methods=["POST"]),
-            Route("/sandbox/reset", reset, methods=["POST"]),
-        ],
-        exception_handlers={ValueError: _refuse},
-    )
+
+def control_app(sandbox: Sandbox) -> Starlette:
+    """Return the application for everything but ``/query``."""
+    control = Control(sandbox)
+    routes = [
+        Route("/", control.page),
+        Route("/sandbox/health", control.health),
+        Route("/sandbox/log", control.log),
+        Route("/sandbox/usage", control.usage),
+        Route("/sandbox/faults", control.faults, methods=["GET", "POST"]),
+        Route("/sandbox/redirected", control.redirected),
+        Route("/sandbox/plan", control.plan, methods=["POST"]),
+        Route("/sandbox/revoke", control.revoke, methods=["POST"]),
+        Route("/sandbox/reset", control.reset, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, exception_handlers={ValueError: _refuse})
 
 
 def change_faults(sandbox: Sandbox, body: dict[str, Any]) -> None:
@@ -126,11 +140,6 @@ def health_of(sandbox: Sandbox) -> dict[str, object]:
 def _plan_of(sandbox: Sandbox) -> dict[str, object]:
     plan = sandbox.vendor.plan
     return {"plan": plan.name, "quota": plan.quota, "refused_count": sandbox.vendor.count_refused}
-
-
-def _whole_number(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name, "")
-    return int(text) if text else None
 
 
 async def _object(request: Request, allowed: set[str]) -> dict[str, Any]:

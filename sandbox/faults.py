@@ -58,7 +58,7 @@ def parse_mix(text: str) -> Mix:
         names = ALL if name == "all" else GROUPS.get(name, (name,))  # type: ignore[call-overload]  # any text may come
         share = _share(part, number)
         for each in names:
-            _require_known(each)
+            require_known(each)
             shares[each] += share / len(names)  # type: ignore[assignment]  # a Counter of shares
     if sum(shares.values()) > 1 + 1e-9:
         raise ValueError(f"the shares of {text[:128]!r} add up to more than 1.")
@@ -75,7 +75,8 @@ def _share(part: str, number: str) -> float:
     return share
 
 
-def _require_known(name: str) -> None:
+def require_known(name: str) -> None:
+    """Raise ValueError for a name that is no fault's."""
     if name not in FAULTS:
         raise ValueError(f"{name[:64]!r} is not a fault: use all, {', '.join(GROUPS)}, or one of {', '.join(FAULTS)}.")
 
@@ -89,11 +90,8 @@ class FaultPicker:
         self._calls: Counter[str] = Counter()
 
     def pick(self, call: Call, header: str) -> str | None:
-        """Return the call's fault: the header's, else the symbol's, else the mix's. Raises ValueError for a header
-        that names none.
-        """
+        """Return the call's fault: the header's, else the symbol's, else the mix's."""
         if header:
-            _require_known(header)
             return header
         asked = _asked_by_symbol(call.symbol)
         if not asked and not self.mix.shares:

@@ -8,20 +8,18 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 #: How many entries are kept in memory: about 40 MB.
 CAPACITY: Final = 200_000
 FLUSH_EVERY_S: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One request. ``at`` is the arrival in monotonic seconds, ``wall`` in seconds since the epoch.
 
     ``verdict`` is ``served``, ``refused:<why>`` or ``fault:<which>``; ``counted`` says that it used the quota.
@@ -78,7 +76,7 @@ class Journal:
         """Write what the file lacks."""
         if self._file and self._unwritten:
             lines, self._unwritten = self._unwritten, []
-            self._file.writelines(f"{json.dumps(asdict(entry))}\n" for entry in lines)
+            self._file.writelines(f"{json.dumps(entry._asdict())}\n" for entry in lines)
             self._file.flush()
 
     async def keep_flushing(self) -> None:

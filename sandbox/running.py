@@ -27,8 +27,12 @@ class RunningSandbox:
         return self._get("/sandbox/health")
 
     def entries(self, since: int = 0) -> list[Entry]:
-        """Return the log after entry ``since``."""
-        return [Entry(**entry) for entry in self._get(f"/sandbox/log?since={since}")["entries"]]
+        """Return the log after entry ``since``, page by page."""
+        entries: list[Entry] = []
+        while page := self._get(f"/sandbox/log?since={since}")["entries"]:
+            entries += (Entry(**entry) for entry in page)
+            since = entries[-1].id
+        return entries
 
     def usage(self) -> dict[str, Any]:
         """Return each key's record."""

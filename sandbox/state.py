@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from sandbox.calls import Call, Reply
-from sandbox.faults import FaultPicker, parse_mix
+from sandbox.faults import FaultPicker, parse_mix, require_known
 from sandbox.functions import Functions
 from sandbox.journal import Journal
 from sandbox.latency import parse_latency
@@ -38,6 +38,8 @@ class Sandbox:
         Its arrival is this moment: read whole, and past the simulated way here. A call that is refused is refused
         undisturbed, so that every refusal which the log holds was also sent. Raises ValueError for an unknown fault.
         """
+        if fault_header:
+            require_known(fault_header)
         now = time.monotonic()
         reply = self.vendor.answer(call, now)
         play = None

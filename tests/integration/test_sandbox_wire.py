@@ -218,7 +218,7 @@ def test_every_fault_of_the_payload_arrives_with_status_200(sandbox, fault):
 
 
 def test_an_unknown_fault_is_refused(sandbox):
-    """A header that names no fault is the tester's mistake: status 400, and nothing is logged."""
+    """A header that names no fault is the tester's mistake: status 400, and no call is made."""
     before = len(sandbox.entries())
     reply = get(sandbox, "no-such-fault")
     assert reply.status_code == 400
