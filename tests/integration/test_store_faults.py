@@ -18,8 +18,8 @@ from common.store import Store
 from common.store.rows import as_row
 from common.store.store import _upsert
 from local.services import Postgres
-from tests.conftest import free_port
-from tests.integration.rows import RUN, outcome, quote
+from tests.conftest import free_port, wait_until
+from tests.integration.rows import RUN, bar, outcome, quote
 from tests.integration.servers import serving
 
 
@@ -29,6 +29,36 @@ def backends(market):
         "SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'stock-pipeline'", market.database
     )
     return [pid for (pid,) in rows]
+
+
+def waiters(market):
+    """How many statements wait for a lock in this database."""
+    return market.query(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", market.database
+    )[0][0]
+
+
+@pytest.mark.parametrize("table", ["stock_quotes", "daily_bars", "fetch_outcomes"])
+def test_rows_are_locked_in_the_order_of_their_keys(store, market, table):
+    """A writer that was given B before A waits at A without having locked B, so no ring of waiters can form."""
+    writes = {
+        "stock_quotes": lambda volume: store.save_quotes([quote(s, volume=volume, seconds=volume) for s in "BA"]),
+        "daily_bars": lambda volume: store.save_bars([bar(s, volume=volume) for s in "BA"]),
+        "fetch_outcomes": lambda calls: store.record_outcomes(
+            [outcome(s, OutcomeStatus.FAILED, api_calls=calls) for s in "BA"]
+        ),
+    }
+    writes[table](1)
+    with closing(market.connect(market.admin)) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as thread:
+        cursor.execute("BEGIN")
+        cursor.execute(f"SELECT FROM {table} WHERE symbol = 'A' FOR UPDATE")
+        writing = thread.submit(writes[table], 2)
+        wait_until(lambda: waiters(market) == 1, "the writer waits at A", 5)
+        try:
+            cursor.execute(f"SELECT FROM {table} WHERE symbol = 'B' FOR UPDATE NOWAIT")
+        finally:
+            cursor.execute("ROLLBACK")
+        writing.result(30)
 
 
 def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
@@ -49,7 +79,6 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
 
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(write, (1, -1))) == [2000, 2000]
-    market.query("SELECT pg_stat_clear_snapshot()")
     assert market.query("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", market.database) == [(0,)]
     assert market.violations() == []
 
@@ -73,12 +102,13 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
         commit.wait(30)
 
     with ThreadPoolExecutor(2) as threads:
-        held = threads.submit(store._connections.run, hold)
-        inserted.wait(30)
-        saving = threads.submit(store.save_quotes, [ours])
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-        wait_until(lambda: market.query(waiting, market.database) == [(1,)], "the second writer waits for the first")
-        commit.set()
+        try:
+            held = threads.submit(store._connections.run, hold)
+            inserted.wait(30)
+            saving = threads.submit(store.save_quotes, [ours])
+            wait_until(lambda: waiters(market) == 1, "the second writer waits for the first", 5)
+        finally:
+            commit.set()
         held.result(30)
         assert saving.result(30) == counts
     assert store.quotes() == [ours if counts.updated else other]
