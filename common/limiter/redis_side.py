@@ -135,4 +135,4 @@ class Decisions:
 
 def _units(call: LedgerCall) -> list[str]:
     """Name the log's members of a call, as members.lua does."""
-    return [call.permit_id, *(f"{call.permit_id} {unit}" for unit in range(2, call.cost + 1))]
+    return [call.permit_id] if call.cost == 1 else [f"{call.permit_id} {unit + 1}" for unit in range(call.cost)]

@@ -1,7 +1,7 @@
 -- Grant, reserve or deny: one decision over all windows. A denial consumes nothing.
 --   ARGV  5 id, 6 cost, 7 cap: the longest that a request can live, 8 grace, 9 horizon (µs)
 --   log       permit -> when its call arrived at the latest: while it is out, claim + cap; then when it was settled
---   queue     waiter -> ticket: first come, first served
+--   queue     waiter -> when it joined: first come, first served
 --   due       waiter -> when its reservation is handed on
 --   deferred  caller beyond the horizon -> when it was told to come back
 -- Returns {'granted', now, epoch} | {'reserved', now, epoch, at} | {'denied', now, epoch, at, window, opens, held_by}
@@ -11,28 +11,16 @@ local MAX_SPREAD = 600000000 -- a crowd that never comes back delays others by n
 local EXPIRED_AT_ONCE = 100
 
 local id, cost = ARGV[5], tonumber(ARGV[6])
+local first = member(id, cost, 1)
 local cap, grace, horizon = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
 -- Asked again after a lost reply: the same grant. Its request leaves later than we thought, so its score moves.
-local score = redis.call('ZSCORE', LOG, id)
+local score = redis.call('ZSCORE', LOG, first)
 if score then
   if tonumber(score) <= now then return {'spent', now, epoch} end
-  local unit = 1
-  while unit == 1 or redis.call('ZSCORE', LOG, member(id, unit)) do
-    redis.call('ZADD', LOG, now + cap, member(id, unit))
-    unit = unit + 1
-  end
+  put(LOG, id, cost, now + cap)
   redis.call('HSET', META, 'seen', now)
   return {'granted', now, epoch}
-end
-
--- Forget what has left the longest window, once that makes a difference.
-if size + cost > tonumber(ARGV[#ARGV - 1]) then
-  local removed = redis.call('ZREMRANGEBYSCORE', LOG, '-inf', now - tonumber(ARGV[#ARGV]))
-  if removed > 0 then
-    size = size - removed
-    redis.call('HSET', META, 'size', size)
-  end
 end
 
 -- Who is ahead of us, after reservations that nobody came for were handed on.
@@ -44,46 +32,48 @@ if ahead > 0 then
       ahead = ahead - take(QUEUE, absent)
     end
   end
-  place = redis.call('ZRANK', QUEUE, id)
+  place = redis.call('ZRANK', QUEUE, first)
   ahead = place or ahead
+end
+
+local function leave_the_queue()
+  if place then
+    take(QUEUE, id)
+    redis.call('ZREM', DUE, id)
+  end
 end
 
 local fits, window = earliest(ahead + cost)
 local at = math.max(fits, hold)
 if at <= now then
+  if size + cost > tonumber(ARGV[#ARGV - 1]) then -- the longest window has no use for what is older
+    size = size - redis.call('ZREMRANGEBYSCORE', LOG, '-inf', now - tonumber(ARGV[#ARGV]))
+  end
   put(LOG, id, cost, now + cap)
   redis.call('HSET', META, 'seen', now, 'size', size + cost)
-  if place then
-    take(QUEUE, id)
-    redis.call('ZREM', DUE, id)
-  end
-  redis.call('ZREM', DEFERRED, id)
+  leave_the_queue()
   return {'granted', now, epoch}
 end
 
 -- Who has a place, or comes back when it was told to, is not sent away because the queue moved a little.
-local told = not place and redis.call('ZSCORE', DEFERRED, id)
-local patience = (place or (told and tonumber(told) <= now)) and 2 * horizon or horizon
-if at - now <= patience then
-  if not place then
-    local ticket = tonumber(meta[5]) + 1
-    put(QUEUE, id, cost, ticket)
-    redis.call('ZREM', DEFERRED, id)
-    redis.call('HSET', META, 'seen', now, 'ticket', ticket)
-  end
+local told
+if at - now > horizon then
+  told = tonumber(redis.call('ZSCORE', DEFERRED, id) or nil)
+  if place or (told and told <= now) then horizon = 2 * horizon end
+end
+if at - now <= horizon then
+  if not place then put(QUEUE, id, cost, now) end
   redis.call('ZADD', DUE, at + grace, id)
   return {'reserved', now, epoch, at}
 end
 
 -- Too far ahead to keep a place: say when to come back, each caller at the time of a slot of its own.
-if place then
-  take(QUEUE, id)
-  redis.call('ZREM', DUE, id)
-end
-if hold > fits then window = 0 else held_by = '' end
-if told and tonumber(told) > now then return {'denied', now, epoch, tonumber(told), window, at, held_by} end
+leave_the_queue()
+local held_by = ''
+if hold > fits then window, held_by = 0, redis.call('HGET', META, 'held_by') end
+if told and told > now then return {'denied', now, epoch, told, window, at, held_by} end
 redis.call('ZREMRANGEBYSCORE', DEFERRED, '-inf', now - grace)
-local crowd = redis.call('ZCARD', DEFERRED)
-local back = at + (earliest(ahead + crowd + cost) - fits) % MAX_SPREAD
+local crowd, back = redis.call('ZCARD', DEFERRED), at
+if crowd > 0 then back = at + (earliest(ahead + crowd + cost) - fits) % MAX_SPREAD end
 if crowd < MAX_DEFERRED then redis.call('ZADD', DEFERRED, back, id) end
 return {'denied', now, epoch, back, window, at, held_by}

@@ -6,7 +6,7 @@ local META, LOG, QUEUE, DUE, DEFERRED = unpack(KEYS)
 local CLOCK_SLACK = 1000000 -- as in state.lua
 local now, purpose, longest = clock(), ARGV[6], tonumber(ARGV[8])
 
-local meta = redis.call('HMGET', META, 'quota', 'seen', 'size', 'distrust', 'longest', 'hold', 'held_by', 'ticket')
+local meta = redis.call('HMGET', META, 'quota', 'seen', 'size', 'distrust', 'longest', 'hold', 'held_by')
 local behind = meta[1] and now < tonumber(meta[2]) - CLOCK_SLACK
 local sound = meta[1] and not meta[4] and not behind and redis.call('ZCARD', LOG) == tonumber(meta[3])
 if sound and meta[1] == ARGV[1] then return {'kept', now} end
@@ -29,6 +29,6 @@ if not sound and purpose ~= 'fresh' and now + tonumber(ARGV[7]) > hold then
   hold, held_by = now + tonumber(ARGV[7]), 'the calls were rebuilt from the ledger'
 end
 redis.call('HSET', META, 'quota', ARGV[1], 'epoch', ARGV[5], 'seen', now, 'size', redis.call('ZCARD', LOG),
-  'ticket', meta[8] or 0, 'longest', longest, 'hold', hold, 'held_by', held_by)
+  'longest', longest, 'hold', hold, 'held_by', held_by)
 redis.call('HDEL', META, 'distrust')
 return {'established', now}

@@ -1,15 +1,28 @@
--- A permit of cost n is n members of a sorted set: its id, then 'id 2' to 'id n' (an id holds no space).
-local function member(id, unit)
-  return unit == 1 and id or id .. ' ' .. unit
+-- A permit is one member of a sorted set, its id. A permit of cost n > 1 is n members, 'id 1' to 'id n' (an id holds
+-- no space), so that ranks and counts are those of calls.
+local function member(id, cost, unit)
+  return cost == 1 and id or id .. ' ' .. unit
 end
 
 local function put(key, id, cost, score)
-  for unit = 1, cost do redis.call('ZADD', key, score, member(id, unit)) end
+  for unit = 1, cost do redis.call('ZADD', key, score, member(id, cost, unit)) end
 end
 
--- Remove every unit; return how many there were.
+-- Remove every member; return how many there were.
 local function take(key, id)
+  if redis.call('ZREM', key, id) == 1 then return 1 end
   local unit = 1
-  while redis.call('ZREM', key, member(id, unit)) == 1 do unit = unit + 1 end
+  while redis.call('ZREM', key, id .. ' ' .. unit) == 1 do unit = unit + 1 end
   return unit - 1
+end
+
+-- Return the permit's score in the log and its cost; nil if the log does not know it.
+local function find(id)
+  local score = redis.call('ZSCORE', KEYS[2], id)
+  if score then return tonumber(score), 1 end
+  score = redis.call('ZSCORE', KEYS[2], id .. ' 1')
+  if not score then return nil end
+  local cost = 1
+  while redis.call('ZSCORE', KEYS[2], id .. ' ' .. cost + 1) do cost = cost + 1 end
+  return tonumber(score), cost
 end

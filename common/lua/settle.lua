@@ -4,16 +4,11 @@
 -- not know is added, because its call was made: the log was lost while it was out.
 local META, LOG = KEYS[1], KEYS[2]
 local id, now = ARGV[5], clock()
-local score = redis.call('ZSCORE', LOG, id)
+local score, cost = find(id)
 if not score then
   redis.call('ZADD', LOG, now, id)
   if redis.call('EXISTS', META) == 1 then redis.call('HINCRBY', META, 'size', 1) end
   return {'added', now}
 end
-local unit = 1
-while score do
-  if tonumber(score) > now then redis.call('ZADD', LOG, now, member(id, unit)) end
-  unit = unit + 1
-  score = redis.call('ZSCORE', LOG, member(id, unit))
-end
+if score > now then put(LOG, id, cost, now) end
 return {'settled', now}

@@ -1,17 +1,18 @@
 -- What the limiter knows; returns a refusal instead if it cannot be relied on. Every decision starts here.
 --   KEYS  meta, log, queue, due, deferred: all of one API key, under one hash tag
 --   ARGV  1 quota, 2 epoch, 3 seen: what the caller's last answer showed, 4 not_after: the latest that it can be now
---   meta  quota, epoch, seen: time of the latest write, size: entries of the log, ticket, hold, held_by, distrust
+--   meta  quota, epoch, seen: the latest grant, size: entries of the log, longest: period that the log covers,
+--         hold: nothing is granted before, held_by: why, distrust: why the log must be rebuilt
 local META, LOG, QUEUE, DUE, DEFERRED = unpack(KEYS)
 local CLOCK_SLACK = 1000000 -- a clock that is slewed may hesitate: it then stands still for us, which is safe
 
 local now = clock()
-local meta = redis.call('HMGET', META, 'quota', 'epoch', 'seen', 'size', 'ticket', 'hold', 'held_by', 'distrust')
+local meta = redis.call('HMGET', META, 'quota', 'epoch', 'seen', 'size', 'hold', 'distrust')
 if not meta[1] then return {'unknown', now, 'missing'} end
-if meta[8] then return {'unknown', now, meta[8]} end
+if meta[6] then return {'unknown', now, meta[6]} end
 if meta[1] ~= ARGV[1] then return {'quota', now, meta[1]} end
 
-local epoch, seen, hold, held_by = meta[2], tonumber(meta[3]), tonumber(meta[6]), meta[7]
+local epoch, seen, hold = meta[2], tonumber(meta[3]), tonumber(meta[5])
 -- The same epoch, but older than this caller has seen it: a replica or a backup took over, and grants are lost.
 if epoch == ARGV[2] and seen < tonumber(ARGV[3]) then
   redis.call('HSET', META, 'distrust', 'rolled_back')

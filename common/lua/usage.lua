@@ -3,13 +3,12 @@
 -- Returns {'usage', now, epoch, nth_at, out, waiting, deferred, hold, held_by, used 1, next 1, used 2, next 2, …}
 local waiting = redis.call('ZCARD', QUEUE)
 local answer = {
-  'usage', now, epoch, math.max(hold, (earliest(waiting + tonumber(ARGV[5])))), redis.call('ZCOUNT', LOG, '(' .. now, '+inf'),
-  waiting, redis.call('ZCOUNT', DEFERRED, now, '+inf'), hold > now and hold or 0, held_by,
+  'usage', now, epoch, math.max(hold, (earliest(waiting + tonumber(ARGV[5])))), redis.call('ZCOUNT', LOG, string.format('(%.0f', now), '+inf'),
+  waiting, redis.call('ZCOUNT', DEFERRED, now, '+inf'), hold > now and hold or 0, redis.call('HGET', META, 'held_by'),
 }
 for first = FIRST_WINDOW, #ARGV, 2 do
   local limit, period = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
-  local _, used = counts(period)
-  table.insert(answer, used)
+  table.insert(answer, redis.call('ZCOUNT', LOG, string.format('(%.0f', now - period), '+inf'))
   table.insert(answer, fits_at(limit, period, 1))
 end
 return answer
