@@ -79,12 +79,12 @@ class Settings(BaseModel):
     on_daily_quota: Literal["postpone", "wait"] = "postpone"
 
     # The market database; without a name in the URL: market, or market_sandbox where there is no key
-    market_database_url: str = "postgresql://market_app@127.0.0.1:5432"
+    market_database_url: str = Field(default="postgresql://market_app@127.0.0.1:5432", repr=False)  # may hold a password
     market_db_password: SecretStr = SecretStr("")
     market_db_timeout: float = Field(default=10, gt=0, le=600)
 
     # The limiter's Redis
-    limiter_redis_url: str = "redis://127.0.0.1:6379/1"
+    limiter_redis_url: str = Field(default="redis://127.0.0.1:6379/1", repr=False)  # may hold a password
     redis_password: SecretStr = SecretStr("")
 
     @classmethod
@@ -149,10 +149,13 @@ class Settings(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """Every secret text that must appear nowhere, for redaction; the sandbox's key is not one."""
         fields = (self.alpha_vantage_api_key, self.market_db_password, self.redis_password)
-        return tuple(text for field in fields if (text := field.get_secret_value()))
+        in_urls = (urlsplit(url).password or "" for url in (self.market_database_url, self.limiter_redis_url))
+        return tuple(text for text in (*(field.get_secret_value() for field in fields), *in_urls) if text)
 
 
 _INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
+_PRESETS: Final = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
+_CRON_FIELDS: Final = 5
 _INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -163,7 +166,7 @@ def _read_schedule(value: object) -> str | timedelta | None:
         return None
     if match := _INTERVAL.fullmatch(text.lower()):
         return timedelta(**{_INTERVAL_UNITS[match["unit"]]: int(match["count"])})
-    if text.startswith("@") or len(text.split()) in {5, 6}:
+    if text in _PRESETS or len(text.split()) == _CRON_FIELDS:
         return text
     raise ConfigurationError(
         f"STOCK_SCHEDULE={text[:64]!r} is no schedule: use a cron line (0 0 * * *), a preset (@daily), an interval "
@@ -290,7 +293,7 @@ class DatabaseSettings(BaseModel):
 
     admin_database_url: str = ""
     postgres_password: SecretStr = SecretStr("")
-    market_database_url: str = "postgresql://market_app@127.0.0.1:5432"
+    market_database_url: str = Field(default="postgresql://market_app@127.0.0.1:5432", repr=False)  # may hold a password
     market_owner_password: SecretStr = SecretStr("")
     market_db_password: SecretStr = SecretStr("")
     market_reader_password: SecretStr = SecretStr("")

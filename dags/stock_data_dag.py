@@ -44,7 +44,7 @@ with DAG(
         "max_retry_delay": timedelta(seconds=settings.task_retry_max_delay),
         "execution_timeout": timedelta(seconds=settings.task_timeout),
     },
-):
+) as dag:
     validated = ValidateEnvironment(task_id="validate_environment")
     planned = PlanSymbols(task_id="plan")
     fetched = FetchAndStore.partial(

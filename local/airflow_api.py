@@ -47,6 +47,10 @@ class AirflowApi:
         """Return what kept a DAG file from being parsed."""
         return [str(row["stack_trace"]) for row in self._pages("importErrors", "import_errors")]
 
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the reply to a GET of ``path`` below /api/v2."""
+        return self._call("GET", path)
+
     def _pages(self, path: str, key: str, page: int = 100) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:

@@ -16,14 +16,22 @@ import psycopg2
 import pytest
 import redis
 
-from common.settings import Settings
+from common.settings import DagSettings, Settings
 from local.services import Postgres, Redis, ServiceMissing, server_user
+
+#: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")
+os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
 def scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the person who runs it."""
-    for name in Settings.model_fields:
+    for name in (*Settings.model_fields, *DagSettings.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
 

@@ -7,9 +7,11 @@ well, 1 when something failed, 2 for wrong usage.
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,13 +29,10 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     options = _parser().parse_args(arguments)
     output = output or sys.stdout
     try:
-        with Wiring.from_environment() as wiring:
-            _set_up_logging(wiring, verbose=options.verbose)
-            if options.health_check:
-                return _show_health(wiring, output, as_json=options.json)
-            if options.quota:
-                return _show_quota(wiring, output, as_json=options.json)
-            return _fetch(wiring, Symbol(options.symbol), output, as_json=options.json)
+        with Wiring.from_environment() as wiring, _logging(wiring, verbose=options.verbose):
+            code = _run(wiring, options, output)
+            output.flush()  # here, where a reader that has gone is expected
+            return code
     except QuotaWait as wait:
         print(f"{wait} Try again at {wait.retry_at:%Y-%m-%d %H:%M:%S %Z}.", file=sys.stderr)  # noqa: T201  the command line speaks
     except PipelineError as error:
@@ -42,9 +41,16 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         print("interrupted", file=sys.stderr)  # noqa: T201  the command line speaks
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain once more at exit
-        return 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
     return 1
+
+
+def _run(wiring: Wiring, options: argparse.Namespace, output: TextIO) -> int:
+    if options.health_check:
+        return _show_health(wiring, output, as_json=options.json)
+    if options.quota:
+        return _show_quota(wiring, output, as_json=options.json)
+    return _fetch(wiring, Symbol(options.symbol), output, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,10 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _set_up_logging(wiring: Wiring, *, verbose: bool) -> None:
+@contextmanager
+def _logging(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
+    """Log to standard error, without secrets, while the command runs."""
     handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     handler.addFilter(RedactingFilter(Redactor(wiring.settings.secrets())))
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[handler], force=True)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
 
 
 def _fetch(wiring: Wiring, symbol: Symbol, output: TextIO, *, as_json: bool) -> int:

@@ -82,6 +82,10 @@ class Wiring:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened; the next use opens it again."""
         for name in ("client", "limiter", "store"):
             if name in self.__dict__:  # made, not merely defined
                 getattr(self, name).close()

@@ -13,8 +13,12 @@ from psycopg2.extensions import connection
 from pydantic import SecretStr
 
 from common.migrate import APP, OWNER, READER, migrate, provision
+from common.settings import Settings
 from common.store import Store
 from local.services import Postgres
+from sandbox.running import RunningSandbox
+from sandbox.running import running as running_sandbox
+from workers.wiring import Wiring
 
 TEMPLATE = "market"
 CHECK_ROWS = Path(__file__).parent / "check_rows.sql"
@@ -117,3 +121,38 @@ def store(market_dsn: SecretStr) -> Iterator[Store]:
     """The store on a fresh database."""
     with Store(market_dsn) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[RunningSandbox]:
+    with running_sandbox("--plan", "unlimited", "--today", "2026-10-05", "--stall", "5") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(sandbox_server: RunningSandbox) -> RunningSandbox:
+    """A sandbox without a quota that remembers nothing."""
+    sandbox_server.change("plan", plan="unlimited")
+    sandbox_server.change("faults", faults="", latency="")
+    sandbox_server.change("reset")
+    return sandbox_server
+
+
+@pytest.fixture
+def environment(market: Market, redis_url: str, sandbox: RunningSandbox) -> dict[str, str]:
+    """What a worker's environment says; a test changes it before it wires."""
+    return {
+        "MARKET_DATABASE_URL": market.dsn().get_secret_value(),
+        "LIMITER_REDIS_URL": redis_url,
+        "SANDBOX_URL": sandbox.url,
+        "ALPHA_VANTAGE_QUOTA": "50/s,500/day",
+        "API_TIMEOUT": "2",
+        "WORKER_NAME": "worker-7",
+    }
+
+
+def wired(environment: dict[str, str], **changes: str) -> Wiring:
+    """Wire what the environment says, with the changes, and make the limiter's state known."""
+    opened = Wiring(Settings.from_environment(environment | changes))
+    opened.permits.prepare()
+    return opened

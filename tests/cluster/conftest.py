@@ -1,0 +1,111 @@
+"""One cluster for the whole room: real scheduler, api-server, Celery workers, PostgreSQL and Redis, and the sandbox."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+import requests
+
+from common.models import Outcome, Symbol
+from local.cluster import Cluster
+from local.services import ServiceMissing
+from local.state import ROOT, State
+from tests.conftest import free_port, missing, wait_until
+from workers.wiring import Wiring
+
+#: Looks like a key, and is searched for afterwards wherever something is written.
+MARKED_KEY = "MARKEDKEY7QX3PIPELINE"
+QUOTA = "20/s,2000/day"
+ENDED = {"success", "failed"}
+
+
+@dataclass
+class Running:
+    """A healthy cluster and the sandbox that it fetches from."""
+
+    cluster: Cluster
+    sandbox_url: str
+
+    def run(self, symbols: Sequence[str] = (), timeout_s: float = 180) -> tuple[str, str]:
+        """Trigger the pipeline and wait for its end; return the run's id and state."""
+        run_id = self.cluster.api.trigger({"symbols": list(symbols)} if symbols else {})
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            state = self.cluster.api.run_state(run_id)
+            if state in ENDED:
+                return run_id, state
+            time.sleep(0.5)
+        raise TimeoutError(f"{run_id} has not ended: {self.cluster.api.task_instances(run_id)}")
+
+    def outcomes(self, run_id: str) -> dict[Symbol, Outcome]:
+        with Wiring(self.cluster.settings) as wiring:
+            return {outcome.symbol: outcome for outcome in wiring.store.outcomes(run_id)}
+
+    def query(self, sql: str, *values: object) -> list[tuple]:
+        dsn = self.cluster.settings.market_dsn.get_secret_value()
+        connection = psycopg2.connect(dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql, values)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def control(self, what: str, **values: object) -> dict:
+        """Tell the sandbox to do something."""
+        response = requests.post(f"{self.sandbox_url}/sandbox/{what}", json=values, timeout=10)
+        response.raise_for_status()
+        return response.json()
+
+    def calls(self) -> list[dict]:
+        """Return the sandbox's log: the judge of what was really asked."""
+        return requests.get(f"{self.sandbox_url}/sandbox/log", timeout=10).json()["entries"]
+
+
+@contextmanager
+def sandbox_process(port: int) -> Iterator[str]:
+    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--quota", QUOTA, "--stall", "3"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: requests.get(f"{url}/sandbox/health", timeout=2).ok, "the sandbox answers")
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def running(services_folder: Path) -> Iterator[Running]:
+    """Start the cluster with a marked key, two workers and quick retries."""
+    with pytest.MonkeyPatch.context() as patch, sandbox_process(free_port()) as sandbox:
+        for name in [name for name in os.environ if name.startswith(("AIRFLOW__", "ALPHA_", "STOCK_"))]:
+            patch.delenv(name)
+        settings = {
+            "ALPHA_VANTAGE_API_KEY": MARKED_KEY,
+            "ALPHA_VANTAGE_BASE_URL": sandbox,
+            "ALPHA_VANTAGE_QUOTA": QUOTA,
+            "API_TIMEOUT": "2",
+            "TASK_RETRY_DELAY": "1",
+            "TASK_RETRY_MAX_DELAY": "2",
+            "STOCK_SCHEDULE": "none",
+        }
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        cluster = Cluster(State(services_folder / "cluster"), workers=2)
+        try:
+            cluster.up(ends_with_us=True)
+        except ServiceMissing as error:
+            missing(str(error))
+        try:
+            yield Running(cluster, sandbox)
+        finally:
+            cluster.down()

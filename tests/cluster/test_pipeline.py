@@ -1,0 +1,118 @@
+"""The pipeline through Airflow, Celery and Redis, triggered over REST and judged by PostgreSQL and the sandbox."""
+
+from collections import Counter
+
+import pytest
+import requests
+
+from common.models import OutcomeStatus, Symbol
+from tests.cluster.conftest import MARKED_KEY, Running
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+DEFAULTS = {"IBM", "AAPL", "GOOGL", "MSFT"}
+ROWS = "SELECT symbol, latest_trading_day, price, xmin::text FROM stock_quotes ORDER BY 1, 2"
+
+
+def test_the_default_symbols_are_stored_once(running: Running):
+    """A run without symbols stores the four defaults; a second one doubles no row and changes none."""
+    run_id, state = running.run()
+    assert state == "success"
+    assert {symbol: outcome.status for symbol, outcome in running.outcomes(run_id).items()} == dict.fromkeys(
+        DEFAULTS, OutcomeStatus.STORED
+    )
+    before = running.query(ROWS)
+    assert {row[0] for row in before} == DEFAULTS
+    assert running.run()[1] == "success"
+    assert running.query(ROWS) == before
+
+
+def test_symbols_spread_over_the_workers(running: Running):
+    """Twelve symbols are worked on by both workers, each symbol by one task that carries its name."""
+    symbols = [f"SPREAD{number}" for number in range(12)]
+    run_id, state = running.run(symbols)
+    assert state == "success"
+    outcomes = running.outcomes(run_id)
+    assert set(Counter(outcome.worker for outcome in outcomes.values())) == {"worker-1", "worker-2"}
+    mapped = [t for t in running.cluster.api.task_instances(run_id) if t["task_id"] == "fetch_and_store"]
+    assert {instance["rendered_map_index"] for instance in mapped} == set(symbols)
+
+
+def test_one_failure_stops_no_other_and_is_not_retried(running: Running):
+    """An unknown symbol fails at once with its reason, the others are stored, and the run is red and says why."""
+    run_id, state = running.run(["IBM", "NOSUCH1", "AAPL"])
+    assert state == "failed"
+    outcomes = running.outcomes(run_id)
+    assert outcomes[Symbol("IBM")].status is outcomes[Symbol("AAPL")].status is OutcomeStatus.STORED
+    assert outcomes[Symbol("NOSUCH1")].status is OutcomeStatus.FAILED
+    assert outcomes[Symbol("NOSUCH1")].reason == "unknown_symbol"
+    calls = [call for call in running.calls() if call["symbol"] == "NOSUCH1"]
+    assert len(calls) == 1
+    instances = {(i["task_id"], i["rendered_map_index"]): i for i in running.cluster.api.task_instances(run_id)}
+    assert instances["fetch_and_store", "NOSUCH1"]["try_number"] == 1
+    assert instances["report", None]["state"] == "failed"
+    assert "NOSUCH1" in task_log(running, run_id, "report")
+    assert instances["clean_up", None]["state"] == "success"
+
+
+def task_log(running: Running, run_id: str, task_id: str) -> str:
+    folder = running.cluster.state.airflow_home / "logs" / "dag_id=stock_data_pipeline" / f"run_id={run_id}"
+    return "".join(path.read_text("utf-8") for path in (folder / f"task_id={task_id}").rglob("*.log"))
+
+
+def test_malformed_symbols_are_refused_before_a_call(running: Running):
+    """A symbol that can be none fails the check with a sentence, and nothing is asked of the provider."""
+    before = len(running.calls())
+    run_id, state = running.run(["IBM", "no such thing!"])
+    assert state == "failed"
+    assert "is not a stock symbol" in task_log(running, run_id, "validate_environment")
+    assert len(running.calls()) == before
+
+
+def test_every_symbol_ends_somewhere_under_faults(running: Running):
+    """With 30 % faults of every kind each symbol ends stored, or quarantined with a reason and the reply."""
+    symbols = [f"FAULTY{number}" for number in range(24)]
+    running.control("faults", faults="all:0.3")
+    try:
+        run_id, _ = running.run(symbols)
+    finally:
+        running.control("faults", faults="")
+    outcomes = running.outcomes(run_id)
+    assert set(outcomes) == set(map(Symbol, symbols))
+    ended = Counter(outcome.status for outcome in outcomes.values())
+    assert set(ended) <= {OutcomeStatus.STORED, OutcomeStatus.QUARANTINED}, outcomes
+    assert ended[OutcomeStatus.STORED] > ended[OutcomeStatus.QUARANTINED]
+    faults = [call for call in running.calls() if call["verdict"].startswith("fault:")]
+    assert len({call["verdict"] for call in faults}) > 3
+    kept = dict(running.query("SELECT symbol, reason FROM quarantine WHERE run_id = %s", run_id))
+    for symbol, outcome in outcomes.items():
+        if outcome.status is OutcomeStatus.QUARANTINED:
+            assert kept[symbol]
+
+
+def test_a_rejected_key_stops_the_run_at_once(running: Running):
+    """When the key is revoked no symbol is retried, and those that come later are not tried at all."""
+    symbols = [f"REVOKED{number}" for number in range(30)]
+    before = len(running.calls())
+    running.control("revoke", keys=[MARKED_KEY])
+    try:
+        run_id, state = running.run(symbols)
+    finally:
+        running.control("revoke", keys=[])
+    assert state == "failed"
+    reasons = Counter(outcome.reason for outcome in running.outcomes(run_id).values())
+    assert set(reasons) == {"api_key", "run_halted"}, reasons
+    assert reasons["api_key"] < len(symbols)
+    assert len(running.calls()) - before == reasons["api_key"]
+
+
+def test_flower_shows_names_and_no_token(running: Running):
+    """Flower lists the tasks by readable names, and no bearer token of Airflow's is in its reply."""
+    running.run(["FLOWER1"])
+    secrets = running.cluster.state.secrets()
+    url = f"{running.cluster.flower_url}/api/tasks"
+    assert requests.get(url, timeout=10).status_code == 401
+    text = requests.get(url, auth=("admin", secrets["flower"]), timeout=10).text
+    assert "stock_data_pipeline.fetch_and_store[0]" in text
+    assert "eyJ" not in text
+    assert "execute_workload" not in text

@@ -1,0 +1,134 @@
+"""The DAG files: they parse without services, and say what design and README promise."""
+
+import importlib.util
+import subprocess
+import sys
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+
+from common.errors import ConfigurationError
+from common.settings import DagSettings
+from workers.airflow_operator import FetchAndStore
+
+FILES = sorted((Path(__file__).resolve().parents[2] / "dags").glob("*.py"))
+
+
+def load(path: Path) -> DAG:
+    """Run a DAG file as a fresh module."""
+    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (dag,) = (value for value in vars(module).values() if isinstance(value, DAG))
+    return dag
+
+
+@pytest.fixture
+def dag() -> DAG:
+    return load(next(path for path in FILES if path.stem == "stock_data_dag"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_dag_file_parses_with_nothing_running(path: Path, monkeypatch):
+    """Parsing opens no connection: sockets are forbidden meanwhile."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a DAG file opened a socket")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    assert load(path).dag_id
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_parsing_needs_no_driver(path: Path):
+    """Parsing a DAG imports no client of a database, of Redis or of HTTP on the pipeline's behalf."""
+    code = (
+        f"import sys, runpy; runpy.run_path({str(path)!r}); "
+        "print([name for name in ('workers.wiring', 'common.store', 'common.limiter', 'common.client') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=path.parents[1])
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_steps_and_their_order(dag: DAG):
+    """Check, plan, fetch, report, clean up: one after the other."""
+    assert dag.dag_id == "stock_data_pipeline"
+    order = ["validate_environment", "plan", "fetch_and_store", "report", "clean_up"]
+    assert set(dag.task_ids) == set(order)
+    for earlier, later in pairwise(order):
+        assert later in dag.get_task(earlier).downstream_task_ids
+
+
+def test_one_mapped_task_for_each_symbol(dag: DAG):
+    """fetch_and_store is mapped over the plan and labelled with its symbol."""
+    mapped = dag.get_task("fetch_and_store")
+    assert mapped.is_mapped
+    assert mapped.operator_class is FetchAndStore
+    assert mapped.partial_kwargs["map_index_template"] == "{{ task.symbol }}"
+
+
+def test_retries_as_promised(dag: DAG):
+    """Three retries, five minutes apart, exponential, with a cap; the report has none."""
+    task = dag.get_task("plan")
+    assert (task.retries, task.retry_delay, bool(task.retry_exponential_backoff)) == (3, timedelta(minutes=5), True)
+    assert task.max_retry_delay == timedelta(hours=1)
+    assert dag.get_task("report").retries == 0
+
+
+def test_a_failed_symbol_colours_the_run(dag: DAG):
+    """The report runs whatever happened, and the clean-up after it cannot turn a red run green."""
+    assert dag.get_task("report").trigger_rule == "all_done"
+    clean_up = dag.get_task("clean_up")
+    assert clean_up.is_teardown
+    assert not clean_up.on_failure_fail_dagrun
+
+
+def test_one_run_at_a_time_and_no_past(dag: DAG):
+    """Two runs at once would spend the same quota twice; days gone by are not made up for."""
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+
+
+def test_the_trigger_form(dag: DAG):
+    """The form offers the symbols of this run and force."""
+    assert set(dag.params) == {"symbols", "force"}
+    assert dag.params.get_param("symbols").schema["type"] == ["null", "array"]
+
+
+@pytest.mark.parametrize(
+    ("text", "timetable"),
+    [
+        ("", "CronTriggerTimetable"),
+        ("30 6 * * 1-5", "CronTriggerTimetable"),
+        ("@weekly", "CronTriggerTimetable"),
+        ("6h", "DeltaTriggerTimetable"),
+        ("none", "NullTimetable"),
+    ],
+)
+def test_the_schedule_comes_from_the_environment(monkeypatch, text: str, timetable: str):
+    """Daily at midnight by default; any cron line, preset or interval by setting, or none."""
+    monkeypatch.setenv("STOCK_SCHEDULE", text)
+    dag = load(FILES[0])
+    assert type(dag.timetable).__name__ == timetable
+    if not text:
+        assert dag.timetable.expression == "0 0 * * *"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STOCK_SCHEDULE", "now and then"),
+        ("STOCK_SCHEDULE", "@sometimes"),
+        ("STOCK_TIMEZONE", "Mars/Olympus"),
+        ("TASK_RETRIES", "many"),
+    ],
+)
+def test_a_malformed_setting_is_named(name: str, value: str):
+    """A setting that cannot be used is refused with its name and value."""
+    with pytest.raises(ConfigurationError, match=name) as raised:
+        DagSettings.from_environment({name: value})
+    assert value in str(raised.value)

@@ -1,0 +1,209 @@
+"""A run around its symbols, and the command line, on real services."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from common.errors import ConfigurationError, LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
+from common.models import Outcome, OutcomeStatus, Symbol
+from sandbox.running import RunningSandbox
+from tests.integration.conftest import Market, wired
+from workers.fetch_and_store import main
+from workers.run import Report, plan_run, report_run, validate_environment
+from workers.wiring import Wiring
+
+RUN = "manual__1"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
+    with wired(environment) as opened:
+        yield opened
+
+
+def test_the_environment_is_checked_before_a_call(wiring: Wiring, sandbox: RunningSandbox):
+    """With everything in place the check passes, and asks the provider nothing."""
+    validate_environment(wiring, None)
+    assert sandbox.entries() == []
+
+
+def test_a_database_without_tables_is_named(environment: dict[str, str], market: Market):
+    """An unmigrated database fails the check with the command that mends it."""
+    market.query("DELETE FROM alembic_version")
+    with wired(environment) as wiring, pytest.raises(StoreNotReady, match=r"common\.migrate"):
+        validate_environment(wiring, None)
+
+
+def test_an_unreachable_database_is_named(environment: dict[str, str]):
+    """A database that does not answer is an error that can heal."""
+    dead = "postgresql://market_app:secret@127.0.0.1:9/market"
+    with (
+        Wiring(wired(environment).settings.model_copy(update={"market_database_url": dead})) as wiring,
+        pytest.raises(StoreUnavailable) as raised,
+    ):
+        validate_environment(wiring, None)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_redis_that_may_evict_is_refused(environment: dict[str, str]):
+    """A Redis that may drop the quota's keys fails the check with the setting that mends it."""
+    with redis.Redis.from_url(environment["LIMITER_REDIS_URL"]) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with wired(environment) as wiring, pytest.raises(LimiterRedisUnfit, match="noeviction"):
+                validate_environment(wiring, None)
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_plan_is_written_down(wiring: Wiring):
+    """The plan holds each symbol once, in upper case, and the ledger knows them all."""
+    assert plan_run(wiring, RUN, ["ibm", "AAPL", " ", "IBM"], force=False) == (Symbol("IBM"), Symbol("AAPL"))
+    assert {line.symbol: line.status for line in wiring.store.outcomes(RUN)} == {
+        Symbol("IBM"): OutcomeStatus.PLANNED,
+        Symbol("AAPL"): OutcomeStatus.PLANNED,
+    }
+
+
+def test_the_configured_symbols_are_the_default(environment: dict[str, str]):
+    """Without symbols of its own a run takes those of STOCK_SYMBOLS."""
+    with wired(environment, STOCK_SYMBOLS="TSCO.LON BRK-B") as wiring:
+        assert plan_run(wiring, RUN, None, force=False) == (Symbol("TSCO.LON"), Symbol("BRK-B"))
+
+
+def test_too_many_symbols_are_refused(environment: dict[str, str]):
+    """More symbols than a run may have are refused with the setting's name."""
+    with (
+        wired(environment, MAX_MAPPED_TASKS="2") as wiring,
+        pytest.raises(ConfigurationError, match="MAX_MAPPED_TASKS=2"),
+    ):
+        plan_run(wiring, RUN, ["A", "B", "C"], force=False)
+
+
+def test_the_report_names_each_failure(wiring: Wiring):
+    """What failed stands first, with its reason; a symbol whose task never came counts as failed too."""
+    plan_run(wiring, RUN, ["IBM", "NOSUCH1", "NEVER"], force=False)
+    wiring.job.run(RUN, Symbol("IBM"))
+    with pytest.raises(UnknownSymbol):
+        wiring.job.run(RUN, Symbol("NOSUCH1"))
+    report = report_run(wiring, RUN)
+    assert report.failed_too_many
+    assert report.as_dict() == {"counts": {"failed": 1, "planned": 1, "stored": 1}, "failed": ["NEVER", "NOSUCH1"]}
+    lines = list(report.lines())
+    assert [line.split()[0] for line in lines[:3]] == ["NEVER", "NOSUCH1", "IBM"]
+    assert "unknown_symbol" in report.summary
+
+
+@pytest.mark.parametrize(("ratio", "red"), [(0.0, True), (0.24, True), (0.25, False), (1.0, False)])
+def test_the_failure_ratio_decides_the_colour(ratio: float, red: bool):
+    """One failure of four is red unless MAX_FAILURE_RATIO bears a quarter."""
+    statuses = [OutcomeStatus.FAILED, OutcomeStatus.STORED, OutcomeStatus.SKIPPED, OutcomeStatus.POSTPONED]
+    outcomes = [Outcome(RUN, Symbol(f"S{n}"), status) for n, status in enumerate(statuses)]
+    assert Report(outcomes, ratio).failed_too_many is red
+
+
+def cli(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    output = io.StringIO()
+    return main(arguments, output), output.getvalue()
+
+
+def test_one_symbol_from_the_command_line(monkeypatch, environment, sandbox: RunningSandbox):
+    """--symbol fetches, stores and prints the row, and says that it is invented where it is."""
+    code, text = cli(monkeypatch, environment, "--symbol", "aapl")
+    assert code == 0
+    rows = dict(line.split(maxsplit=1) for line in text.splitlines() if line.split()[0] in {"symbol", "price"})
+    assert rows["symbol"] == "AAPL"
+    assert "invented by the sandbox" in text
+    assert len(sandbox.entries()) == 1
+
+
+def test_the_row_as_json(monkeypatch, environment):
+    """--json prints the same row for scripts, prices as exact text."""
+    code, text = cli(monkeypatch, environment, "--symbol", "AAPL", "--json")
+    row = json.loads(text)
+    assert code == 0
+    assert row["latest_trading_day"] == "2026-10-05"
+    assert isinstance(row["price"], str)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "words"),
+    [("NOSUCH1", "unknown_symbol: NOSUCH1"), ("A B", "configuration: 'A B' is not a stock symbol")],
+)
+def test_a_failure_is_one_line_and_exit_code_1(monkeypatch, environment, capsys, symbol: str, words: str):
+    """A failure is said on standard error in one line that starts with its reason."""
+    wired(environment).close()
+    code, text = cli(monkeypatch, environment, "--symbol", symbol)
+    error = capsys.readouterr().err
+    assert (code, text) == (1, "")
+    assert error.startswith(words)
+    assert error.count("\n") == 1
+
+
+def test_a_far_permit_is_said_with_its_moment(monkeypatch, environment, capsys):
+    """When the quota has no call left the command line says when to come back."""
+    environment |= {"ALPHA_VANTAGE_QUOTA": "1/30s", "QUOTA_WAIT_IN_PLACE": "0"}
+    assert cli(monkeypatch, environment, "--symbol", "IBM")[0] == 0
+    assert cli(monkeypatch, environment, "--symbol", "AAPL")[0] == 1
+    assert "Try again at" in capsys.readouterr().err
+
+
+def test_all_is_healthy(monkeypatch, environment, sandbox: RunningSandbox):
+    """--health-check names each dependency with its state and latency, exits 0 and spends no call."""
+    wired(environment).close()
+    code, text = cli(monkeypatch, environment, "--health-check")
+    assert code == 0, text
+    assert [line.split()[:2] for line in text.splitlines()] == [
+        [name, "ok"] for name in ("settings", "database", "migrations", "redis", "limiter", "api")
+    ]
+    assert sandbox.entries() == []
+
+
+def test_what_is_ill_is_named(monkeypatch, environment):
+    """With PostgreSQL and the API away their checks fail with the reason, the others go on, and the exit code is 1."""
+    wired(environment).close()
+    away = {"MARKET_DATABASE_URL": "postgresql://market_app:pw@127.0.0.1:9/x", "SANDBOX_URL": "http://127.0.0.1:9"}
+    code, text = cli(monkeypatch, environment | away, "--health-check", "--json")
+    report = json.loads(text)
+    ill = {check["name"] for check in report["checks"] if not check["healthy"]}
+    assert (code, report["healthy"], ill) == (1, False, {"database", "migrations", "api"})
+
+
+def test_the_quota_is_shown(monkeypatch, environment):
+    """--quota shows what is used of each window."""
+    assert cli(monkeypatch, environment, "--symbol", "IBM")[0] == 0
+    code, text = cli(monkeypatch, environment, "--quota")
+    assert code == 0
+    assert "1 of 500/day used" in text
+    code, text = cli(monkeypatch, environment, "--quota", "--json")
+    assert json.loads(text)["windows"][1]["used"] == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--symbol"], ["--symbol", "A", "--quota"], ["--nonsense"]])
+def test_wrong_usage_exits_2(arguments: list[str], capsys):
+    """Unknown, missing and contradicting options are refused with the usage."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_module_runs_and_a_closed_pipe_is_no_traceback(environment):
+    """``python -m workers.fetch_and_store`` works, and a reader that has gone ends it quietly."""
+    command = [sys.executable, "-m", "workers.fetch_and_store", "--health-check"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    _, error = process.communicate(timeout=60)
+    assert b"Traceback" not in error
+    assert process.returncode == 1
