@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs clean test check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -32,6 +32,9 @@ trigger: venv ## Trigger the pipeline and watch it: make trigger SYMBOLS=IBM,AAP
 
 logs: venv ## Follow the logs: make logs PROCESS=worker-1
 	@$(PY) -m local logs "$(PROCESS)"
+
+shell: venv ## Open a shell with the cluster's settings
+	@$(PY) -m local shell
 
 clean: venv ## Stop the cluster and delete everything that it stored
 	@$(PY) -m local clean

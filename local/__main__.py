@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--detach", action="store_true", help="do not wait for the run to end")
     sub = command("logs", _logs, "Follow the logs of all processes, or of one.")
     sub.add_argument("process", nargs="?", default="*", help="such as worker-1 or scheduler")
+    sub = command("shell", _shell, "Open a shell, or run COMMAND, with the cluster's settings.")
+    sub.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     command("clean", _clean, "Stop the cluster and delete everything that it stored.")
     return parser
 
@@ -183,6 +186,16 @@ def _logs(cluster: Cluster, options: argparse.Namespace, console: Console) -> in
         names = ", ".join(sorted(path.stem for path in cluster.state.logs.glob("*.log"))) or "none yet"
         raise ClusterFailed(f"there is no log of {options.process!r}; there are: {names}")
     return subprocess.run(["tail", "-n", "20", "-F", *map(str, files)], check=False).returncode  # noqa: S603,S607  plain tail
+
+
+def _shell(cluster: Cluster, options: argparse.Namespace, console: Console) -> int:
+    """Run the command with the environment of the cluster's processes; it holds the cluster's secrets."""
+    if not cluster.running:
+        raise ClusterFailed("the cluster does not run: `make up` starts it.")
+    command = options.words or [os.environ.get("SHELL", "/bin/sh")]
+    if not options.words:
+        console.print("a shell with the cluster's settings; `exit` leaves it")
+    return subprocess.run(command, env=cluster.environment, check=False).returncode  # noqa: S603  the person's own
 
 
 def _clean(cluster: Cluster, options: argparse.Namespace, console: Console) -> int:

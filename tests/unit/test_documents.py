@@ -1,0 +1,93 @@
+"""The documents say what is there: every variable, every command, in both directions."""
+
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from common.settings import DagSettings, Settings
+from local.environment import TUNABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / ".env.example"
+
+
+def known_variables() -> set[str]:
+    fields = [name.upper() for model in (Settings, DagSettings) for name in model.model_fields]
+    return {*fields, *TUNABLES}
+
+
+def test_every_variable_is_in_the_example_and_none_besides():
+    """.env.example names exactly the variables that are read."""
+    assert set(dotenv_values(EXAMPLE)) == known_variables()
+
+
+def test_the_example_changes_nothing():
+    """An untouched copy of .env.example means the defaults."""
+    values = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
+    host = {"WORKER_NAME": "same"}  # else the host's name, which is not the example's
+    assert Settings.from_environment(values | host) == Settings.from_environment(host)
+    assert DagSettings.from_environment(values) == DagSettings.from_environment({})
+
+
+def test_each_variable_is_explained():
+    """Above each variable, or the group that it stands in, is a comment."""
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    bare = []
+    for number, line in enumerate(lines):
+        if "=" in line and not line.startswith("#"):
+            above = number
+            while "=" in lines[above] and not lines[above].startswith("#"):
+                above -= 1
+            if not lines[above].startswith("# ") or lines[above].startswith("# ---"):
+                bare.append(line)
+    assert bare == []
+
+
+def makefile_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def commands(document: str) -> set[str]:
+    return set(re.findall(r"\bmake ([a-z][a-z-]*)", (ROOT / document).read_text("utf-8")))
+
+
+@pytest.mark.parametrize("document", ["README.md"])
+def test_every_documented_make_target_exists(document: str):
+    """A command that a document names is one that make knows."""
+    assert commands(document) - makefile_targets() == set()
+
+
+def test_the_two_commands_stand_first():
+    """A newcomer sees the demo and the tests at the top of the README."""
+    top = (ROOT / "README.md").read_text("utf-8").splitlines()[:12]
+    assert "$ make demo" in "\n".join(top)
+    assert "$ make test" in "\n".join(top)
+
+
+def test_links_lead_somewhere():
+    """Every relative link of the README names a file or folder that is there."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_ci_runs_the_documented_test_command():
+    """What CI runs is what the README tells a newcomer to run."""
+    assert "make test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_every_shared_setting_has_its_reason():
+    """In config/airflow.env a comment stands above each setting, or above the group that it opens."""
+    lines = (ROOT / "config" / "airflow.env").read_text("utf-8").splitlines()
+    reasons = sum(line.startswith("# ") and not line.startswith("# ---") for line in lines)
+    settings = sum(line.startswith("AIRFLOW__") for line in lines)
+    assert reasons >= settings * 0.7
+
+
+def test_no_secret_is_in_a_committed_setting():
+    """Neither shared settings nor the example hold a password, key or token."""
+    for name in (".env.example", "config/airflow.env"):
+        for variable, value in dotenv_values(ROOT / name).items():
+            if re.search(r"PASSWORD|SECRET|API_KEY|FERNET", variable):
+                assert not value, f"{name}: {variable}"
