@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.client import AlphaVantageClient
+from common.client.deadline import BoundedSocket, Deadline
 from common.errors import DeadlineExceeded, NetworkFailed
 from common.models import Symbol
 from tests.replies import quote_document
@@ -198,6 +199,18 @@ def test_each_call_has_its_own_deadline_on_a_shared_connection():
         for _ in range(5):
             assert client.global_quote(IBM).document
         assert server.connections == 1
+
+
+def test_a_deadline_ends_with_its_block():
+    """A deadline that has passed stops a socket within its block, and has no power after it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, BoundedSocket() as client:
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        with server:
+            server.sendall(b"x")
+            with Deadline(0), pytest.raises(TimeoutError):
+                client.recv(1)
+            assert client.recv(1) == b"x"
 
 
 def test_threads_do_not_share_a_deadline():

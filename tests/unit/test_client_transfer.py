@@ -292,7 +292,7 @@ def bomb(megabytes: int) -> bytes:
 @pytest.mark.parametrize(
     "reply",
     [
-        response(b" " * MAX_BYTES + QUOTE),
+        response(b" " * (MAX_BYTES + 1 - len(QUOTE)) + QUOTE),
         response(b" " * MAX_BYTES + QUOTE, length=False),
         response(bomb(200), 200, "Content-Encoding: gzip"),
     ],
@@ -356,6 +356,12 @@ def test_a_reply_that_cannot_be_read(body: bytes, code: str):
     assert error.code == code
     assert str(error).startswith("IBM: the reply of 127.0.0.1:")
     assert error.payload.encode()[:20] == body.decode("utf-8", "backslashreplace").replace("\0", "\\x00").encode()[:20]
+
+
+def test_an_empty_bulk_reply_condemns_no_symbol():
+    """What means "no such symbol" of one symbol says nothing of many: validation refuses it as a reply."""
+    with serving(answering(response(b"{}"))) as (_, client):
+        assert client.bulk_quotes([IBM, Symbol("AAPL")]).document == {}
 
 
 def test_a_byte_order_mark_is_tolerated():
