@@ -51,12 +51,14 @@ def test_new_values_change_the_row(store, market):
     assert market.query("SELECT id, created_at FROM stock_quotes") == before
 
 
-def test_a_late_arrival_does_not_overwrite(store):
-    """A reply that is older than the stored one changes nothing, whenever it comes."""
+def test_a_late_arrival_does_not_overwrite(store, market):
+    """A reply that is older than the stored one changes nothing and locks nothing, whenever it comes."""
     newer = quote(seconds=10, price=HIGHER)
     store.save_quotes([newer])
+    before = market.query("SELECT ctid::text, xmin::text, xmax::text FROM stock_quotes")
     assert store.save_quotes([quote(seconds=9)]) == UpsertCounts(unchanged=1)
     assert store.quotes() == [newer]
+    assert market.query("SELECT ctid::text, xmin::text, xmax::text FROM stock_quotes") == before
 
 
 @pytest.mark.parametrize("order", [1, -1])
