@@ -5,7 +5,6 @@ An entry names the key by a digest, never the key itself. Memory holds the newes
 
 import asyncio
 import json
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -50,10 +49,10 @@ class Journal:
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path else None
         self.last_id = 0
 
-    def add(self, at: float, key: str, function: str, symbol: str, verdict: str, *, counted: bool) -> None:
-        """Record a request that arrived at ``at``."""
+    def add(self, at: float, wall: float, key: str, function: str, symbol: str, verdict: str, *, counted: bool) -> None:
+        """Record a request that arrived at ``at`` on the monotonic clock and at ``wall`` on the wall's."""
         self.last_id += 1
-        entry = Entry(self.last_id, at, time.time(), digest(key), function[:64], symbol[:64], verdict, counted)
+        entry = Entry(self.last_id, at, wall, digest(key), function[:64], symbol[:64], verdict, counted)
         self._entries.append(entry)
         if self._file:
             self._unwritten.append(entry)

@@ -40,12 +40,12 @@ class Sandbox:
         """
         if fault_header:
             require_known(fault_header)
-        now = time.monotonic()
+        now, wall = time.monotonic(), time.time()
         reply = self.vendor.answer(call, now)
         play = None
         if reply.counted and not reply.verdict.startswith("refused:"):
             reply, play = self._disturb(call, reply, fault_header)
-        self.journal.add(now, call.key, call.function, call.symbol, reply.verdict, counted=reply.counted)
+        self.journal.add(now, wall, call.key, call.function, call.symbol, reply.verdict, counted=reply.counted)
         return reply, play
 
     def reset(self) -> None:

@@ -123,7 +123,7 @@ def test_a_changed_plan_holds_at_once(sandbox):
     assert sandbox.change("plan", plan="free") == {"plan": "free", "quota": "1/s,25/day", "refused_count": True}
     assert "premium" in get(sandbox, function="TIME_SERIES_DAILY_ADJUSTED").text
     assert sandbox.health()["plan"] == "free"
-    sandbox.change("plan", quota="9/min")
+    sandbox.change("plan", quota="9/min")  # with empty windows, or the call below would be a burst
     assert sandbox.health()["plan"] == "custom"
     assert "Time Series (Daily)" in get(sandbox, function="TIME_SERIES_DAILY_ADJUSTED").json()
 
@@ -193,6 +193,13 @@ def test_faults_are_mixed_while_it_runs(sandbox):
     assert sandbox.change("faults", latency="0.001:0.002")["faults"] == "http503:1"
     assert sandbox.change("faults", faults="")["stall"] == 3
     assert get(sandbox).status_code == 200
+
+
+def test_a_reset_starts_the_faults_over(sandbox):
+    """A symbol that fails once fails once more after a reset."""
+    for _ in range(2):
+        assert [get(sandbox, "FAULT1-HTTP500").status_code for _ in range(3)] == [500, 200, 200]
+        sandbox.change("reset")
 
 
 def test_the_log_file_is_whole_after_a_sigterm(tmp_path):

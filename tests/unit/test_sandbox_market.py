@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.market import SPLITTING_PREFIX, Bar, Market, Stock, adjusted_closes
-from sandbox.trading_days import SESSION_COUNT, latest_session, session_on_or_before, sessions
+from sandbox.trading_days import SESSION_COUNT, holidays, latest_session, session_on_or_before, sessions
 
 SYMBOLS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", min_size=1, max_size=12)
 SESSIONS = st.integers(1, SESSION_COUNT - 200)
@@ -42,6 +42,11 @@ def test_the_sessions_are_new_yorks():
 def test_today_counts_from_a_quarter_past_four_in_new_york(moment, session):
     """The latest session changes at 16:15 New York time, in summer and in winter, and skips a holiday's weekend."""
     assert day(moment) == session
+
+
+def test_new_year_on_a_saturday_closes_no_other_day():
+    """A year's holidays lie in that year: 2021 keeps its last Friday."""
+    assert all(day.year == year for year in range(1999, 2066) for day in holidays(year))
 
 
 @pytest.mark.parametrize("unknown", [date(1999, 10, 29), date(1999, 11, 1), date(2065, 2, 1)])

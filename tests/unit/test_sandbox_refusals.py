@@ -192,6 +192,14 @@ def test_the_quota_is_checked_before_the_function_and_every_failure_counts():
     assert verdicts == ["refused:function", "refused:symbol", "refused:premium", "refused:day"]
 
 
+@pytest.mark.parametrize("count_refused", [True, False])
+def test_a_reply_says_whether_it_counted(count_refused):
+    """A call that is refused for the quota counts where the setting says so; all others with a good key count."""
+    subject = vendor("free", "1/day", count_refused=count_refused)
+    assert ask("GLOBAL_QUOTE", on=subject).counted
+    assert ask("GLOBAL_QUOTE", on=subject).counted is count_refused
+
+
 def test_each_key_has_its_own_quota():
     """One key's used-up day does not touch another's."""
     subject = vendor("free", "1/day")
