@@ -124,7 +124,7 @@ class Limiter:
 
     def hold_back(self, seconds: float, reason: str) -> None:
         """Grant nothing for ``seconds``: the provider knows of calls that we don't. A longer hold stays."""
-        self._redis.decide("hold", micro(seconds), reason[:_MAX_REASON_LENGTH])
+        self._redis.decide("hold", micro(seconds), " ".join(reason.split())[:_MAX_REASON_LENGTH])
 
     # Looking
 

@@ -13,7 +13,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from common.errors import LimiterRedisUnfit
+from common.errors import LimiterRedisUnfit, LimiterUnreachable
 from common.limiter.answers import LedgerCall
 from common.limiter.refusals import BACKOFF_CAP_S, PATIENCE_S, RETRIES, TIMEOUT_S, explained, refuse
 from common.limiter.timeline import MICROSECONDS, Timeline
@@ -79,12 +79,16 @@ class Decisions:
 
     def decide(self, script: str, *own: object) -> list[Any]:
         """Run a script that relies on the state; return [tag, now, …]. Raises a LimiterUnavailable."""
-        epoch, seen = self._timeline.known()
         padding = [""] * (_OWN_ARGUMENTS - len(own))
-        answer = self._run(script, [epoch, seen, self._timeline.not_after(), *own, *padding, *self._windows])
-        tag, now, its_epoch, *_ = answer
-        self._timeline.remember(text(its_epoch), now if tag == "granted" else 0)
-        return answer
+        for last_try in (False, True):
+            view = (*self._timeline.known(), self._timeline.not_after())
+            tag, now, *rest = self._run(script, [*view, *own, *padding, *self._windows])
+            if tag != "late":
+                break
+            if last_try:  # we were held up, or had an old view of the clock; nothing was consumed
+                raise LimiterUnreachable("No call is made: Redis answered too late, twice. Ask again.")
+        self._timeline.remember(text(rest[0]), now if tag == "granted" else 0)
+        return [tag, now, *rest]
 
     def end(self, script: str, permit_id: str) -> None:
         """Run a script that needs no decision: it settles or gives back a permit."""

@@ -70,8 +70,6 @@ def refuse(tag: str, detail: str, configured: str) -> None:
             configured=configured,
             in_force=detail,
         )
-    if tag == "late":
-        raise LimiterUnreachable("No call is made: Redis answered too late; it or this process was held up.")
 
 
 @contextmanager

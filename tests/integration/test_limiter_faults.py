@@ -1,0 +1,296 @@
+"""The limiter fails closed: whatever happens to Redis, no call is made that could exceed the quota."""
+
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+from pydantic import SecretStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
+from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
+from common.models import Quota
+from local.services import Redis, ServiceMissing
+from tests.conftest import free_port, missing, running, wait_until
+
+pytestmark = pytest.mark.redis
+
+CAP_S = 0.3
+
+
+@dataclass
+class OwnRedis:
+    """A Redis that the test may kill, stop and fill. ``pid`` is its process."""
+
+    server: Redis
+    client: redis.Redis
+    stack: ExitStack = field(default_factory=ExitStack)
+    pid: int = 0
+
+    def start(self) -> None:
+        self.pid = self.stack.enter_context(running(self.server.command(), self.server.folder.with_suffix(".log")))
+        wait_until(self.client.ping, "Redis answers")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self.stack.close()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def limiter(self, quota: str, **options: object) -> Limiter:
+        return Limiter(
+            SecretStr(self.server.url()), Quota.parse(quota), key=SecretStr("k"), **{"cap_s": CAP_S, **options}
+        )
+
+
+@pytest.fixture(scope="module")
+def own_server(services_folder: Path) -> Iterator[OwnRedis]:
+    server = Redis(services_folder / "limiter-redis", free_port(), secrets.token_hex(8))
+    try:
+        server.initialise()
+        server.command()
+    except ServiceMissing as error:
+        missing(str(error))
+    own = OwnRedis(server, redis.Redis.from_url(server.url()))
+    with own.stack:
+        own.start()
+        yield own
+
+
+@pytest.fixture
+def own(own_server: OwnRedis) -> OwnRedis:
+    """The server, running and empty, with its settings as they were."""
+    own_server.client.config_set("maxmemory", 0)
+    own_server.client.config_set("maxmemory-policy", "noeviction")
+    own_server.client.replicaof("NO", "ONE")
+    own_server.client.flushall()
+    return own_server
+
+
+def test_a_killed_redis_comes_back_with_what_was_granted(own):
+    """kill -9 and a restart on the same data: the day's permits stay used, and the same limiter goes on."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    for number in range(3):
+        limiter.acquire(f"n{number}")
+    own.kill()
+    with pytest.raises(LimiterUnreachable, match="LIMITER_REDIS_URL"):
+        limiter.acquire("n3")
+    own.start()
+    answers = [type(limiter.acquire(f"m{number}")) for number in range(3)]
+    assert answers == [Granted, Granted, Denied]
+
+
+def test_a_redis_that_lost_its_data_grants_nothing_until_it_is_rebuilt(own):
+    """kill -9 and a restart on nothing: refused; then what the ledger knows is used, and no more is granted."""
+    limiter = own.limiter("2/s,5/day")
+    limiter.start_fresh()
+    limiter.acquire("a")
+    own.kill()
+    for entry in own.server.folder.iterdir():
+        if entry.name != "redis.conf":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    own.start()
+    with pytest.raises(LimiterStateUnknown, match="ledger") as raised:
+        limiter.acquire("b")
+    assert raised.value.cause == "missing"
+    assert limiter.recover([LedgerCall(f"old{number}", age_s=3600 * number) for number in range(3)])
+    waiting = limiter.acquire("b")
+    assert isinstance(waiting, Reserved)
+    with limiter.permit("b", max_wait_s=10), limiter.permit("c", max_wait_s=10):
+        pass
+    denied = limiter.acquire("d")
+    assert isinstance(denied, Denied)
+    assert denied.window == "5/day"
+
+
+def test_after_a_loss_nothing_is_granted_before_calls_that_may_be_out_have_left_the_short_windows(own):
+    """The wait is the cap and the longest short window; day and hour come from the ledger."""
+    limiter = own.limiter("2/s,30/min,100/hour", cap_s=35)
+    limiter.recover([])
+    usage = limiter.usage()
+    assert usage.hold_until is not None
+    assert (usage.hold_until - usage.at).total_seconds() == pytest.approx(95, abs=1)
+    assert "ledger" in usage.held_by
+
+
+def test_a_call_that_was_out_during_the_loss_is_counted_once(own):
+    """Its settling adds it to the log, before the recovery or after it, and the ledger adds it no second time."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    limiter.acquire("before")
+    limiter.acquire("after")
+    own.client.flushall()
+    limiter.settle("before")
+    limiter.recover([LedgerCall("before", age_s=1), LedgerCall("other", age_s=1, cost=2)])
+    assert limiter.usage().windows[0].used == 3
+    limiter.settle("after")
+    limiter.settle("after")
+    assert limiter.usage().windows[0].used == 4
+
+
+def test_of_many_recoveries_one_wins(own):
+    """Workers that notice the loss together rebuild the log once."""
+    calls = [LedgerCall(f"old{number}", age_s=60) for number in range(4)]
+    limiters = [own.limiter("5/day") for _ in range(8)]
+    with ThreadPoolExecutor(len(limiters)) as pool:
+        won = list(pool.map(lambda limiter: limiter.recover(calls), limiters))
+    assert won.count(True) == 1
+    assert limiters[0].usage().windows[0].used == 4
+
+
+def test_traces_of_calls_are_no_fresh_installation(own):
+    """Without the meta key, but with a log, only the ledger helps."""
+    limiter = own.limiter("5/day")
+    limiter.settle("made before the loss")
+    with pytest.raises(LimiterStateUnknown, match="no fresh installation"):
+        limiter.start_fresh()
+
+
+@pytest.mark.parametrize(("lost", "cause"), [("meta", "missing"), ("log", "log_missing")])
+def test_one_lost_key_is_noticed(own, lost, cause):
+    """An eviction takes single keys: each of the two that matter is missed."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    limiter.acquire("a")
+    own.client.delete(*own.client.keys(f"quota:*:{lost}"))
+    with pytest.raises(LimiterStateUnknown) as raised:
+        limiter.acquire("b")
+    assert raised.value.cause == cause
+    assert limiter.recover([LedgerCall("a", age_s=1)])
+    assert limiter.usage().windows[0].used == 1
+
+
+def test_a_state_that_is_older_than_it_was_is_refused_for_everybody(own):
+    """A replica or a backup took over without the latest grant: who saw that grant notices, and tells all others."""
+    limiter, other = own.limiter("5/day"), own.limiter("5/day")
+    limiter.start_fresh()
+    limiter.acquire("a")
+    backup = {key: own.client.dump(key) for key in own.client.scan_iter()}
+    limiter.acquire("b")
+    own.client.flushall()
+    for key, value in backup.items():
+        own.client.restore(key, 0, value)
+    for victim in (limiter, other):
+        with pytest.raises(LimiterStateUnknown) as raised:
+            victim.acquire("c")
+        assert raised.value.cause == "rolled_back"
+    limiter.recover([LedgerCall("a", age_s=1), LedgerCall("b", age_s=1)])
+    assert limiter.usage().windows[0].used == other.usage().windows[0].used == 2
+
+
+def test_a_stalled_redis_grants_no_more_than_one_permit_for_all_tries(own):
+    """Every try times out, Redis runs them later, and the same id takes the one grant that they left."""
+    quick = redis.Redis.from_url(own.server.url(), socket_timeout=0.1, retry=Retry(NoBackoff(), 2))
+    limiter = own.limiter("5/day", client=quick)
+    limiter.start_fresh()
+    with own.stalled(), pytest.raises(LimiterUnreachable):
+        limiter.acquire("a")
+    wait_until(own.client.ping, "Redis answers")
+    assert isinstance(own.limiter("5/day").acquire("a"), Granted)
+    assert own.limiter("5/day").usage().windows[0].used == 1
+
+
+def test_what_a_stalled_redis_runs_too_late_consumes_nothing(own):
+    """A caller that has given up leaves no grant behind, if it knew Redis's time when it asked."""
+    held_up = [50, 100, 100]  # it asked, was held up for 50 s, and then its command ran
+    moments = iter([100, 100, *held_up, *held_up])
+    limiter = own.limiter("5/day", monotonic=lambda: next(moments, 100))
+    limiter.start_fresh()
+    with pytest.raises(LimiterUnreachable, match="too late"):
+        limiter.acquire("a")
+    assert limiter.usage().windows[0].used == 0
+
+
+def test_who_was_held_up_once_asks_again_by_itself(own):
+    """One late answer is no failure: the second try has a fresh view of the clock."""
+    moments = iter([100, 100, 50, 100, 100])
+    limiter = own.limiter("5/day", monotonic=lambda: next(moments, 100))
+    limiter.start_fresh()
+    assert isinstance(limiter.acquire("a"), Granted)
+    assert limiter.usage().windows[0].used == 1
+
+
+def test_scripts_that_redis_forgot_are_loaded_again(own):
+    """SCRIPT FLUSH, like a restart, costs one more round trip and nothing else."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    own.client.script_flush()
+    assert isinstance(limiter.acquire("a"), Granted)
+
+
+def test_a_full_redis_grants_nothing_and_loses_nothing(own, caplog):
+    """Out of memory: refused with the remedy; a request that is out ends well, and counts until its cap."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    with limiter.permit("a", max_wait_s=0):
+        own.client.config_set("maxmemory", 1)
+        with pytest.raises(LimiterRedisUnfit, match="full"):
+            limiter.acquire("b")
+    assert "permit a counts until its cap" in caplog.text
+    own.client.config_set("maxmemory", 0)
+    assert limiter.usage().windows[0].used == 1
+    assert isinstance(limiter.acquire("b"), Granted)
+
+
+def test_a_replica_is_refused(own):
+    """A read-only replica can keep no quota."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    own.client.replicaof("127.0.0.1", 1)
+    with pytest.raises(LimiterRedisUnfit, match="primary"):
+        limiter.acquire("a")
+    with pytest.raises(LimiterRedisUnfit, match="primary"):
+        limiter.check()
+
+
+def test_a_redis_that_evicts_is_refused(own):
+    """The policy is checked where health is."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    assert limiter.check().durable
+    own.client.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(LimiterRedisUnfit, match="noeviction"):
+        limiter.check()
+
+
+def test_other_data_under_our_keys_is_named(own):
+    """Somebody else's key is an error with a remedy, and not a grant."""
+    limiter = own.limiter("5/day")
+    own.client.set(limiter._redis._keys[0], "x")
+    with pytest.raises(LimiterRedisUnfit, match="database of its own"):
+        limiter.acquire("a")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "remedy"),
+    [
+        ("redis://:wrong-MARKED@127.0.0.1:{port}/0", LimiterRedisUnfit, "REDIS_PASSWORD"),
+        ("redis://127.0.0.1:{port}/0", LimiterRedisUnfit, "REDIS_PASSWORD"),
+        ("redis://:MARKED@127.0.0.1:1/0", LimiterUnreachable, "LIMITER_REDIS_URL"),
+        ("redis://:MARKED@nowhere.invalid:6379/0", LimiterUnreachable, "LIMITER_REDIS_URL"),
+    ],
+)
+def test_a_connection_that_fails_says_what_to_set_and_shows_no_password(own, url, kind, remedy):
+    """Wrong password, no password, nobody there, no such host."""
+    address = SecretStr(url.format(port=own.server.port))
+    limiter = Limiter(address, Quota.parse("1/s"), key=SecretStr("MARKED-KEY"), cap_s=1)
+    with pytest.raises(kind, match=remedy) as raised:
+        limiter.acquire("a")
+    assert raised.value.__suppress_context__
+    assert "MARKED" not in f"{raised.value!r} {limiter!r} {vars(limiter)!r}"
