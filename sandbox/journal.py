@@ -49,7 +49,7 @@ class Journal:
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path else None
         self.last_id = 0
 
-    def add(self, at: float, wall: float, key: str, function: str, symbol: str, verdict: str, *, counted: bool) -> None:
+    def add(self, at: float, wall: float, *, key: str, function: str, symbol: str, verdict: str, counted: bool) -> None:
         """Record a request that arrived at ``at`` on the monotonic clock and at ``wall`` on the wall's."""
         self.last_id += 1
         entry = Entry(self.last_id, at, wall, digest(key), function[:64], symbol[:64], verdict, counted)

@@ -45,7 +45,8 @@ class Sandbox:
         play = None
         if reply.counted and not reply.verdict.startswith("refused:"):
             reply, play = self._disturb(call, reply, fault_header)
-        self.journal.add(now, wall, call.key, call.function, call.symbol, reply.verdict, counted=reply.counted)
+        who = {"key": call.key, "function": call.function, "symbol": call.symbol}
+        self.journal.add(now, wall, **who, verdict=reply.verdict, counted=reply.counted)
         return reply, play
 
     def reset(self) -> None:

@@ -13,7 +13,15 @@ KEY = "MARKED-KEY-0123456789"
 
 def fill(journal: Journal, count: int) -> None:
     for number in range(count):
-        journal.add(float(number), 1e9 + number, KEY, "GLOBAL_QUOTE", f"S{number}", "served", counted=True)
+        journal.add(
+            float(number),
+            1e9 + number,
+            key=KEY,
+            function="GLOBAL_QUOTE",
+            symbol=f"S{number}",
+            verdict="served",
+            counted=True,
+        )
 
 
 def test_entries_are_read_from_where_one_stopped():
