@@ -102,7 +102,6 @@ def provisioning_environment(state: State, ports: Mapping[str, int]) -> dict[str
         "ADMIN_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{ports['postgres']}/postgres",
         "POSTGRES_PASSWORD": secrets["postgres"],
         "MARKET_OWNER_PASSWORD": secrets["market_owner"],
-        "MARKET_APP_PASSWORD": secrets["market_app"],
         "MARKET_READER_PASSWORD": secrets["market_reader"],
         "AIRFLOW_DB_PASSWORD": secrets["airflow_db"],
         "AIRFLOW_ADMIN_PASSWORD": secrets["airflow_admin"],

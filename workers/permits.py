@@ -93,7 +93,8 @@ class DurablePermits:
             log.warning("the limiter's state was lost and is rebuilt from the ledger of calls")
 
     def _calls(self) -> list[LedgerCall]:
-        calls = self._ledger.calls_since(self._digest, self._longest_s)
+        # A call that was never settled counts for the cap beyond its window.
+        calls = self._ledger.calls_since(self._digest, self._longest_s + self._limiter.cap_s)
         return [
             LedgerCall(call.permit_id, call.sent_age_s if call.settled_age_s is None else call.settled_age_s, call.cost)
             for call in calls
