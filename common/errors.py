@@ -20,6 +20,7 @@
     ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
     │   ├── UnknownSymbol        the provider has no data for it
     │   ├── PremiumRequired      the plan does not cover it
+    │   ├── RowRefused           PostgreSQL does not take its row: a defect of ours
     │   └── RunHalted            the run was ended by another symbol's error
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key

@@ -44,7 +44,9 @@ def _split_symbols(value: object) -> tuple[Symbol, ...]:
         try:
             lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"the symbol file {text[1:]!r} cannot be read: {error}.") from None
+            raise ConfigurationError(
+                f"STOCK_SYMBOLS={text[:128]!r} names a file that cannot be read: {error}.", variable="STOCK_SYMBOLS"
+            ) from None
         text = " ".join(line.partition("#")[0] for line in lines)
     return parse_symbols(text.replace(",", " ").split())
 
@@ -79,7 +81,9 @@ class Settings(BaseModel):
     on_daily_quota: Literal["postpone", "wait"] = "postpone"
 
     # The market database; without a name in the URL: market, or market_sandbox where there is no key
-    market_database_url: str = Field(default="postgresql://market_app@127.0.0.1:5432", repr=False)  # may hold a password
+    market_database_url: str = Field(
+        default="postgresql://market_app@127.0.0.1:5432", repr=False
+    )  # may hold a password
     market_db_password: SecretStr = SecretStr("")
     market_db_timeout: float = Field(default=10, gt=0, le=600)
 
@@ -293,7 +297,9 @@ class DatabaseSettings(BaseModel):
 
     admin_database_url: str = ""
     postgres_password: SecretStr = SecretStr("")
-    market_database_url: str = Field(default="postgresql://market_app@127.0.0.1:5432", repr=False)  # may hold a password
+    market_database_url: str = Field(
+        default="postgresql://market_app@127.0.0.1:5432", repr=False
+    )  # may hold a password
     market_owner_password: SecretStr = SecretStr("")
     market_db_password: SecretStr = SecretStr("")
     market_reader_password: SecretStr = SecretStr("")

@@ -70,8 +70,8 @@ class Report:
 
     @property
     def failed_too_many(self) -> bool:
-        """Whether the run is red."""
-        return len(self.failures) > self.max_failure_ratio * len(self.outcomes)
+        """Whether the run is red. A run without a plan is: its check or its plan failed before any symbol."""
+        return not self.outcomes or len(self.failures) > self.max_failure_ratio * len(self.outcomes)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,6 +81,8 @@ class Report:
     @property
     def summary(self) -> str:
         """One sentence: the counts, and the symbols that failed with their reasons."""
+        if not self.outcomes:
+            return "No symbol was planned: the log of validate_environment or of plan says why."
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
         failed = "; ".join(f"{outcome.symbol} ({outcome.reason}): {outcome.detail}" for outcome in self.failures[:20])
         more = f"; and {len(self.failures) - 20} more" if len(self.failures) > 20 else ""  # noqa: PLR2004  a readable sentence

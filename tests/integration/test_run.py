@@ -101,6 +101,13 @@ def test_the_report_names_each_failure(wiring: Wiring):
     assert "unknown_symbol" in report.summary
 
 
+def test_a_run_without_a_plan_is_red():
+    """When the check or the plan failed there is nothing to report, and that is no success."""
+    report = Report([], 1.0)
+    assert report.failed_too_many
+    assert "validate_environment" in report.summary
+
+
 @pytest.mark.parametrize(("ratio", "red"), [(0.0, True), (0.24, True), (0.25, False), (1.0, False)])
 def test_the_failure_ratio_decides_the_colour(ratio: float, red: bool):
     """One failure of four is red unless MAX_FAILURE_RATIO bears a quarter."""
