@@ -77,6 +77,7 @@ class Settings(BaseModel):
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
     data_retention_days: int = Field(default=90, ge=1, le=36_500)
     worker_name: str = Field(default_factory=socket.gethostname)
+    session_grace: float = Field(default=3600, ge=0, le=86_400)  # how late after a close its data is expected
     quota_wait_in_place: float = Field(default=10, ge=0, le=60)
     on_daily_quota: Literal["postpone", "wait"] = "postpone"
 
@@ -160,6 +161,7 @@ class Settings(BaseModel):
 _INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
 _PRESETS: Final = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _CRON_FIELDS: Final = 5
+_QUEUE: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -203,6 +205,8 @@ class DagSettings(BaseModel):
     task_retry_delay: float = Field(default=300, ge=0, le=86_400)
     task_retry_max_delay: float = Field(default=3600, ge=0, le=86_400)
     task_timeout: float = Field(default=600, gt=0, le=86_400)
+    fetch_queue: str = Field(default="default", pattern=_QUEUE)
+    housekeeping_queue: str = Field(default="default", pattern=_QUEUE)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

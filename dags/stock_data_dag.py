@@ -38,6 +38,7 @@ with DAG(
         ),
     },
     default_args={
+        "queue": settings.housekeeping_queue,
         "retries": settings.task_retries,
         "retry_delay": timedelta(seconds=settings.task_retry_delay),
         "retry_exponential_backoff": True,
@@ -48,7 +49,10 @@ with DAG(
     validated = ValidateEnvironment(task_id="validate_environment")
     planned = PlanSymbols(task_id="plan")
     fetched = FetchAndStore.partial(
-        task_id="fetch_and_store", map_index_template="{{ task.symbol }}", do_xcom_push=False
+        task_id="fetch_and_store",
+        queue=settings.fetch_queue,
+        map_index_template="{{ task.symbol }}",
+        do_xcom_push=False,
     ).expand(symbol=planned.output)
     reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
     # A teardown runs whatever came before it, and the run's colour stays the report's.

@@ -63,11 +63,12 @@ def _readable_name(body: object) -> str:
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
-def prepare_worker(**_: object) -> None:
-    """Before the pool forks: import what every task needs, and take the idle wait out of its end."""
+def prepare_worker(sender: object, **_: object) -> None:
+    """Before the pool forks: import what every task needs, take the idle wait out of its end, watch the consumer."""
     for module in PRELOADED:
         import_module(module)
     patch_supervisor_wait()
+    import_module("workers.celery_health").watch(sender)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types

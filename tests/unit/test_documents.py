@@ -11,6 +11,9 @@ from local.environment import TUNABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
+COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
+#: ``${NAME:-default}`` in a compose file; the default may be empty, or hold one more variable.
+INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
 
 
 def known_variables() -> set[str]:
@@ -18,9 +21,41 @@ def known_variables() -> set[str]:
     return {*fields, *TUNABLES}
 
 
+def compose_variables() -> dict[str, set[str]]:
+    """Return each variable that a compose file reads, with the defaults that stand there."""
+    found: dict[str, set[str]] = {}
+    for name in COMPOSE_FILES:
+        for variable, default in INTERPOLATED.findall((ROOT / name).read_text("utf-8")):
+            found.setdefault(variable, set()).add(default)
+    return found
+
+
 def test_every_variable_is_in_the_example_and_none_besides():
-    """.env.example names exactly the variables that are read."""
-    assert set(dotenv_values(EXAMPLE)) == known_variables()
+    """.env.example names exactly the variables that are read, by the code or by Compose; NAME_FILE goes with NAME."""
+    by_compose = {name for name in compose_variables() if name.removesuffix("_FILE") not in compose_variables()}
+    by_compose |= {name for name in compose_variables() if not name.endswith("_FILE")}
+    assert set(dotenv_values(EXAMPLE)) == known_variables() | by_compose
+
+
+def test_compose_passes_on_every_setting():
+    """Each variable that the code reads can be set in .env with Docker too."""
+    given = {name.removesuffix("_FILE") for name in compose_variables()}
+    assert known_variables() - given == set()
+
+
+def test_the_example_has_the_defaults_of_compose():
+    """Where the base file has a plain default, the example shows that one, so an untouched copy changes nothing."""
+    base = (ROOT / "docker-compose.yml").read_text("utf-8")
+    example = dotenv_values(EXAMPLE)
+    for variable, default in INTERPOLATED.findall(base):
+        if example.get(variable) and default:
+            assert example[variable] == default, variable
+
+
+def test_a_container_tunes_what_the_local_cluster_tunes():
+    """The entrypoint maps the same three variables to the same Airflow settings as `make up`."""
+    script = (ROOT / "config" / "container" / "entrypoint").read_text("utf-8")
+    assert dict(re.findall(r'-n "\$\{(\w+):-\}" \]; then export (AIRFLOW__\w+)=', script)) == dict(TUNABLES)
 
 
 def test_the_example_changes_nothing():

@@ -1,0 +1,208 @@
+"""Make the secrets that nobody set, and lay every secret where only the services that need it can read it.
+
+``make_secrets.py make`` (the first step of ``docker compose up``) · ``show``: how to log in · ``join HOST``: the lines
+of a .env with which a second host's workers join this one. Standard library only.
+
+A secret comes from NAME_FILE or from NAME of .env, else from the volume, else it is made at random once. Each
+folder below /run/pipeline is a volume of its own, mounted only into the services that need what is in it.
+"""
+
+import base64
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+ROOT: Final = Path("/run/pipeline")
+#: NAME=value lines of what .env sets, and one file for each NAME_FILE; empty ones count as not set.
+GIVEN: Final = Path("/given")
+GIVEN_FILES: Final = Path("/run/secrets")
+
+
+def password() -> str:
+    """Return 192 random bits."""
+    return secrets.token_urlsafe(24)
+
+
+def key() -> str:
+    """Return 512 random bits, as much as the signature of a token can use."""
+    return secrets.token_urlsafe(64)
+
+
+def fernet_key() -> str:
+    """Return a key for Airflow's encryption of connections."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def nothing() -> str:
+    """Return what cannot be made up: somebody else's key."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret: its variable, the folder that its readers share, and how it is made where nobody sets it."""
+
+    name: str
+    folder: str
+    make: Callable[[], str] = password
+
+    def file(self, root: Path) -> Path:
+        """Return where it lies: in lower case, as Docker's own secrets are named."""
+        return root / self.folder / self.name.lower()
+
+
+SECRETS: Final = (
+    Secret("POSTGRES_PASSWORD", "postgres"),
+    Secret("REDIS_PASSWORD", "redis"),
+    Secret("AIRFLOW_DB_PASSWORD", "init"),
+    Secret("MARKET_OWNER_PASSWORD", "init"),
+    Secret("MARKET_READER_PASSWORD", "init"),
+    Secret("AIRFLOW_ADMIN_PASSWORD", "init"),
+    Secret("MARKET_DB_PASSWORD", "market"),
+    Secret("ALPHA_VANTAGE_API_KEY", "market", nothing),
+    Secret("FERNET_KEY", "airflow", fernet_key),
+    Secret("API_SECRET_KEY", "airflow", key),
+    Secret("JWT_SECRET", "api", key),
+    Secret("FLOWER_PASSWORD", "flower"),
+    Secret("AIRFLOW_DATABASE_URL", "airflow", nothing),
+    Secret("CELERY_BROKER_URL", "redis", nothing),
+)
+#: What a second host needs besides addresses; nothing that makes databases, users or tokens.
+SHARED: Final = ("REDIS_PASSWORD", "MARKET_DB_PASSWORD", "FERNET_KEY", "API_SECRET_KEY")
+
+
+class SecretUnusable(Exception):
+    """A secret that was given cannot be used; the message says which, and what to do."""
+
+
+def given_values(given: Path = GIVEN, files: Path = GIVEN_FILES) -> dict[str, str]:
+    """Return what the person set, by name. NAME wins over NAME_FILE, as everywhere in this project."""
+    lines = given.read_text("utf-8").splitlines() if given.exists() else []
+    set_directly = {name: value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    found = {}
+    for secret in SECRETS:
+        if value := set_directly.get(secret.name) or _read_file(files / secret.name.lower(), secret.name):
+            found[secret.name] = value
+    return found
+
+
+def _read_file(path: Path, name: str) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SecretUnusable(
+            f"the file of {name}_FILE cannot be read: {problem}. User 50000 reads it: `chmod o+r` it, or give it to "
+            "group 0 (`chgrp 0`, `chmod g+r`)."
+        ) from None
+
+
+def settle(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
+    """Return every secret's value: given, kept, or new. An empty one stays empty unless it can be made."""
+    values = {}
+    for secret in SECRETS:
+        kept = secret.file(root) if secret.make is not nothing else None  # else what was unset would live on
+        old = kept.read_text("utf-8") if kept and kept.exists() else ""
+        values[secret.name] = given.get(secret.name) or old or secret.make()
+    return values
+
+
+def composed(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses that hold a password, by file name; one that was given stays as it is."""
+    database = values["AIRFLOW_DATABASE_URL"] or airflow_url(values, "postgres:5432")
+    return {
+        "airflow/sql_alchemy_conn": database,
+        "airflow/result_backend": f"db+{database}",
+        "redis/broker_url": values["CELERY_BROKER_URL"] or broker_url(values, "redis:6379"),
+    }
+
+
+def airflow_url(values: Mapping[str, str], server: str) -> str:
+    """Return the address of Airflow's metadata database at ``server`` (host:port)."""
+    return f"postgresql+psycopg2://airflow:{quote(values['AIRFLOW_DB_PASSWORD'], safe='')}@{server}/airflow"
+
+
+def broker_url(values: Mapping[str, str], server: str) -> str:
+    """Return the queue's address at ``server`` (host:port)."""
+    return f"redis://:{quote(values['REDIS_PASSWORD'], safe='')}@{server}/0"
+
+
+def make(root: Path = ROOT) -> None:
+    """Write every secret that is new or has changed."""
+    given = given_values()
+    values = settle(given, root)
+    made = [name for name, value in values.items() if value and name not in given and not _file_of(name, root).exists()]
+    for secret in SECRETS:
+        write(secret.file(root), values[secret.name])
+    for name, value in composed(values).items():
+        write(root / name, value)
+    print(f"secrets: {len(given)} given, {len(made)} made at random, the others kept")
+
+
+def _file_of(name: str, root: Path) -> Path:
+    return next(secret.file(root) for secret in SECRETS if secret.name == name)
+
+
+def write(path: Path, value: str) -> None:
+    """Write a file that its group may read and nobody may change; whole or not at all, as it may be read meanwhile."""
+    if path.exists() and path.read_text("utf-8") == value:
+        return
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_text(value, encoding="utf-8")
+    temporary.chmod(0o440)
+    temporary.replace(path)
+
+
+def show(root: Path = ROOT) -> None:
+    """Print how to log in."""
+    values = settle(given_values(), root)
+    print(f"Airflow  user admin, password {values['AIRFLOW_ADMIN_PASSWORD']}")
+    print(f"Flower   user admin, password {values['FLOWER_PASSWORD']}")
+
+
+def join(host: str, root: Path = ROOT) -> None:
+    """Print the .env of a second host whose workers join this one, known there as ``host``."""
+    values = settle(given_values(), root)
+    lines = {
+        "AIRFLOW_DATABASE_URL": airflow_url(values, f"{host}:5432"),
+        "CELERY_BROKER_URL": broker_url(values, f"{host}:6379"),
+        "EXECUTION_API_URL": f"http://{host}:8080/execution/",
+        "MARKET_DATABASE_URL": f"postgresql://market_app@{host}:5432",
+        "LIMITER_REDIS_URL": f"redis://{host}:6379/1",
+        "SANDBOX_URL": f"http://{host}:8765",
+        **{name: values[name] for name in SHARED},
+    }
+    if values["ALPHA_VANTAGE_API_KEY"]:
+        lines["ALPHA_VANTAGE_API_KEY"] = values["ALPHA_VANTAGE_API_KEY"]
+    for name, value in lines.items():
+        print(f"{name}={value}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit code."""
+    match arguments:
+        case ["make"]:
+            make()
+        case ["show"]:
+            show()
+        case ["join", host]:
+            join(host)
+        case _:
+            print("usage: make_secrets.py make | show | join HOST", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SecretUnusable as problem:
+        sys.exit(str(problem))
