@@ -216,6 +216,8 @@ def _session(state: State) -> int | None:
 def _belongs(process: psutil.Process, state: State, session: int | None) -> bool:
     """Tell by the environment, or by the session where a process overwrote its environment with a title."""
     try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False  # it has ended; whoever started it has not looked yet
         environment = process.environ()
         if STATE_VARIABLE in environment:
             return environment[STATE_VARIABLE] == str(state.folder)

@@ -37,11 +37,15 @@ class Running:
     def run(self, symbols: Sequence[str] = (), timeout_s: float = 180) -> tuple[str, str]:
         """Trigger the pipeline and wait for its end; return the run's id and state."""
         run_id = self.cluster.api.trigger({"symbols": list(symbols)} if symbols else {})
+        return run_id, self.wait(run_id, timeout_s)
+
+    def wait(self, run_id: str, timeout_s: float = 180) -> str:
+        """Wait for the run's end; return its state."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             state = self.cluster.api.run_state(run_id)
             if state in ENDED:
-                return run_id, state
+                return state
             time.sleep(0.5)
         raise TimeoutError(f"{run_id} has not ended: {self.cluster.api.task_instances(run_id)}")
 
@@ -97,6 +101,7 @@ def running(services_folder: Path) -> Iterator[Running]:
             "TASK_RETRY_DELAY": "1",
             "TASK_RETRY_MAX_DELAY": "2",
             "STOCK_SCHEDULE": "none",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
         }
         for name, value in settings.items():
             patch.setenv(name, value)

@@ -1,0 +1,48 @@
+"""The cluster under hard kills: what is killed comes back, and nothing is left behind."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from common.models import OutcomeStatus
+from local.processes import leftovers
+from tests.cluster.conftest import Running
+from tests.conftest import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
+
+
+def pid_of(running: Running, name: str) -> int:
+    return running.cluster.supervisor.states()[name][1]
+
+
+def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
+    """kill -9 of a worker amid a run: every symbol is stored, at most one call more for each that was in work."""
+    symbols = [f"KILLED{number}" for number in range(40)]
+    run_id = running.cluster.api.trigger({"symbols": symbols})
+    stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
+    wait_until(lambda: running.query(stored, run_id)[0][0] >= 4, "the first symbols are stored", 60)
+    victim = psutil.Process(pid_of(running, "worker-1"))
+    for process in [victim, *victim.children(recursive=True)]:
+        process.kill()
+    assert running.wait(run_id, timeout_s=300) == "success"
+    outcomes = running.outcomes(run_id)
+    assert {outcome.status for outcome in outcomes.values()} == {OutcomeStatus.STORED}
+    assert len(outcomes) == len(symbols)
+    calls = [call for call in running.calls() if call["symbol"] in symbols]
+    assert len(symbols) <= len(calls) <= len(symbols) + 4
+    rows = running.query("SELECT symbol FROM stock_quotes WHERE symbol LIKE 'KILLED%%'")
+    assert len(rows) == len(symbols)
+
+
+def test_a_killed_manager_leaves_no_orphan_and_the_next_start_recovers(running: Running):
+    """kill -9 of the process manager ends every process by itself; the next start is healthy and has the rows."""
+    cluster = running.cluster
+    before = running.query("SELECT count(*) FROM stock_quotes")
+    os.kill(int((cluster.state.folder / "supervisord.pid").read_text()), signal.SIGKILL)
+    wait_until(lambda: not leftovers(cluster.state), "no process of the cluster is left", 120)
+    cluster.up(ends_with_us=True)
+    assert running.query("SELECT count(*) FROM stock_quotes") == before
+    assert running.run(["AFTERWARDS"])[1] == "success"
