@@ -49,7 +49,8 @@ ENV PATH=/opt/venv/bin:/opt/pipeline/config/container:$PATH \
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=code /opt/pipeline /opt/pipeline
 WORKDIR /opt/pipeline
-USER 50000:0
+# Its primary group is 0: what group 0 may read or write serves any other uid too.
+USER 50000
 ENTRYPOINT ["entrypoint"]
 CMD ["airflow", "version"]
 HEALTHCHECK --interval=10s --timeout=10s --start-period=90s --retries=3 CMD ["healthy"]
