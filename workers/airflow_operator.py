@@ -68,7 +68,10 @@ class ValidateEnvironment(BaseOperator):
 
 
 class PlanSymbols(BaseOperator):
-    """Write the run's plan to the ledger. Returns the symbols to fetch: one mapped task each."""
+    """Write the run's plan to the ledger. Returns the symbols to fetch, in order: one mapped task each.
+
+    The XCom ``summary`` says in one sentence what the run will spend, skip and postpone.
+    """
 
     def execute(self, context: "Context") -> list[str]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
@@ -77,7 +80,9 @@ class PlanSymbols(BaseOperator):
         parameters = _parameters(context)
         with wired() as wiring:
             run_id = str(context["run_id"])
-            return list(plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force"))))
+            plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
+        context["ti"].xcom_push(key="summary", value=plan.summary)
+        return [str(symbol) for symbol in plan.fetch]
 
 
 class FetchAndStore(BaseOperator):

@@ -4,10 +4,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from common.errors import ConfigurationError
-from common.models import Outcome, OutcomeStatus, Symbol, parse_symbols
+from common.models import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
+from workers.outlook import Outlook
+from workers.planning import Known, Plan, make_plan
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -19,17 +22,10 @@ FAILURES = frozenset({OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeSt
 def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
     """Return the symbols of the trigger form, or those of STOCK_SYMBOLS where none were given.
 
-    Raises ConfigurationError for a malformed symbol, and for more than MAX_MAPPED_TASKS.
+    Raises ConfigurationError for a malformed symbol.
     """
     symbols = parse_symbols(text for text in asked if text.strip()) if asked else ()
-    symbols = symbols or wiring.settings.stock_symbols
-    limit = wiring.settings.max_mapped_tasks
-    if len(symbols) > limit:
-        raise ConfigurationError(
-            f"{len(symbols)} symbols are more than MAX_MAPPED_TASKS={limit} allows in a run: name fewer, or raise it.",
-            variable="MAX_MAPPED_TASKS",
-        )
-    return symbols
+    return symbols or wiring.settings.stock_symbols
 
 
 def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
@@ -47,13 +43,49 @@ def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
     log.info("%d symbols, quota %s; %s; Redis %s", len(symbols), wiring.settings.quota, store, health.redis_version)
 
 
-def plan_run(wiring: Wiring, run_id: str, asked: Iterable[str] | None, *, force: bool) -> tuple[Symbol, ...]:
-    """Write the plan to the ledger; return the symbols to fetch."""
-    del force  # every symbol is fetched: an equal quote changes no row
+def plan_run(
+    wiring: Wiring, run_id: str, asked: Iterable[str] | None, *, force: bool, moment: datetime | None = None
+) -> Plan:
+    """Plan the run as of ``moment`` (now by default), write the whole plan to the ledger, and return it.
+
+    What this run has settled before, in an earlier pass, stays as it is and is not planned again.
+
+    Raises ConfigurationError for a malformed symbol, and for more symbols to fetch than MAX_MAPPED_TASKS: then nothing
+    is written.
+    """
+    moment = moment or datetime.now(UTC)
     symbols = requested_symbols(wiring, asked)
-    wiring.store.plan_run(run_id, symbols)
-    log.info("planned %d symbols: %s", len(symbols), ", ".join(symbols[:20]) + (" …" if len(symbols) > 20 else ""))  # noqa: PLR2004  what fits a line
-    return symbols
+    settled = {line.symbol for line in wiring.store.outcomes(run_id) if _is_settled(line, moment)}
+    wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
+    plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
+    limit = wiring.settings.max_mapped_tasks
+    if len(plan.fetch) > limit:
+        raise ConfigurationError(
+            f"{len(plan.fetch)} symbols to fetch are more than MAX_MAPPED_TASKS={limit} allows in a run: name fewer, "
+            "or raise it.",
+            variable="MAX_MAPPED_TASKS",
+        )
+    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id))
+    log.info("%s", plan.summary)
+    return plan
+
+
+def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bool, settled: int) -> Plan:
+    store, settings = wiring.store, wiring.settings
+    return make_plan(
+        symbols,
+        Known(store.latest_sessions(symbols), store.last_attempts(symbols)),
+        Outlook(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
+        moment=moment,
+        grace=timedelta(seconds=settings.session_grace),
+        force=force,
+        settled=settled,
+    )
+
+
+def _is_settled(line: Outcome, moment: datetime) -> bool:
+    over = line.status is OutcomeStatus.POSTPONED and line.retry_at is not None and line.retry_at <= moment
+    return line.status in SETTLED and not over
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class WindowUsage:
-    """How much of a window is used, requests that are out included. ``next_at``: when one more call fits it."""
+    """How much of a window is used, what is out included. ``next_at``: when one more call (the nth) fits it."""
 
     window: Window
     used: int
@@ -84,8 +84,8 @@ class Usage:
     """The quota now, shortest window first.
 
     ``in_flight``: permits whose requests are out. ``waiting``: reserved. ``deferred``: told to come back later.
-    ``next_at``: when a new caller could go, behind those that wait. ``hold_until``: nothing is granted before, for
-    the reason ``held_by``; None if there is no hold.
+    ``next_at``: when a new caller (the nth) could go, behind those that wait. ``hold_until``: nothing is granted
+    before, for the reason ``held_by``; None if there is no hold.
     """
 
     at: datetime

@@ -128,9 +128,9 @@ class Limiter:
 
     # Looking
 
-    def usage(self) -> Usage:
-        """Return what is used of each window, and who waits."""
-        return self._usage(nth=1)
+    def usage(self, nth: int = 1) -> Usage:
+        """Return what is used of each window, who waits, and when the nth call from now can go."""
+        return self._usage(nth)
 
     def earliest(self, nth: int = 1) -> datetime:
         """Return the earliest moment at which the nth call from now can go, behind those that wait already."""

@@ -1,5 +1,5 @@
 -- What is used, for people, metrics and plans. Changes nothing.
---   ARGV  5 nth: the call from now whose earliest moment is asked for
+--   ARGV  5 nth: the call from now whose earliest moments are asked for: behind those that wait, and by each window
 -- Returns {'usage', now, epoch, nth_at, out, waiting, deferred, hold, held_by, used 1, next 1, used 2, next 2, …}
 local waiting = redis.call('ZCARD', QUEUE)
 local answer = {
@@ -9,6 +9,6 @@ local answer = {
 for first = FIRST_WINDOW, #ARGV, 2 do
   local limit, period = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
   table.insert(answer, redis.call('ZCOUNT', LOG, string.format('(%.0f', now - period), '+inf'))
-  table.insert(answer, fits_at(limit, period, 1))
+  table.insert(answer, fits_at(limit, period, tonumber(ARGV[5])))
 end
 return answer

@@ -1,4 +1,4 @@
--- last_attempts: when each symbol was last worked on, with what result, and since when it waits for its turn.
+-- last_attempts: when a call was last spent on each symbol, with what result, and since when it waits for its turn.
 -- Takes   symbols: a JSON array of strings, each once.
 -- Returns a row for each symbol that has one of the two.
 SELECT asked.symbol, attempt.finished_at, attempt.status, attempt.reason, waiting.postponed_at
@@ -6,6 +6,7 @@ FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
 LEFT JOIN LATERAL (
     SELECT finished_at, status, reason FROM fetch_outcomes
     WHERE fetch_outcomes.symbol = asked.symbol COLLATE "C" AND status IN ('stored', 'quarantined', 'failed')
+      AND api_calls > 0
     ORDER BY finished_at DESC LIMIT 1
 ) AS attempt ON true
 LEFT JOIN LATERAL (

@@ -1,12 +1,19 @@
--- plan_run: open a ledger line for each symbol of a run.
--- Takes   run_id; symbols: a JSON array of strings, each once.
--- A line that is settled, planned or in work stays as it is. One that failed in an earlier pass, or whose
--- postponement is over, is planned again; its attempts and calls go on counting.
-INSERT INTO fetch_outcomes AS line (run_id, symbol, status)
-SELECT %(run_id)s, symbol, 'planned'
-FROM json_array_elements_text(%(symbols)s) AS incoming (symbol)
-ORDER BY symbol COLLATE "C"
+-- plan_run: write a run's plan to the ledger, a line for each symbol.
+-- Takes   run_id; rows: a JSON array of objects, each symbol once: 'planned', or how it ends without a call.
+-- A line that is settled stays as it is, and so does one that says the same already (it may be in work). One that
+-- failed in an earlier pass, or whose postponement is over, takes what this plan says; its attempts and calls go on
+-- counting.
+INSERT INTO fetch_outcomes AS line (run_id, symbol, status, reason, detail, retry_at, finished_at)
+SELECT %(run_id)s, symbol, status, reason, detail, retry_at, CASE WHEN status <> 'planned' THEN now() END
+FROM json_to_recordset(%(rows)s) AS incoming (
+    symbol varchar(32) COLLATE "C", status text, reason text, detail text, retry_at timestamptz
+)
+ORDER BY symbol
 ON CONFLICT (run_id, symbol) DO UPDATE SET
-    status = 'planned', reason = '', detail = '', retry_at = NULL,
-    planned_at = now(), started_at = NULL, finished_at = NULL
-WHERE line.status IN ('failed', 'quarantined') OR (line.status = 'postponed' AND line.retry_at <= now());
+    status = excluded.status, reason = excluded.reason, detail = excluded.detail, retry_at = excluded.retry_at,
+    planned_at = now(), started_at = NULL, finished_at = excluded.finished_at
+WHERE line.status <> excluded.status
+  AND (
+      line.status IN ('planned', 'failed', 'quarantined')
+      OR (line.status = 'postponed' AND line.retry_at <= now())
+  );

@@ -110,12 +110,14 @@ class Store:
 
     # The ledger
 
-    def plan_run(self, run_id: str, symbols: Iterable[Symbol]) -> None:
-        """Open a ledger line for each symbol. One that is settled, or in work, stays as it is.
+    def plan_run(self, run_id: str, symbols: Iterable[Symbol], without_call: Iterable[Outcome] = ()) -> None:
+        """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays.
 
         ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
         """
-        self._execute("plan_run", {"run_id": run_id, "symbols": as_json(dict.fromkeys(symbols))})
+        planned = (Outcome(run_id, symbol, OutcomeStatus.PLANNED) for symbol in symbols)
+        rows = {outcome.symbol: outcome_row(outcome) for outcome in (*planned, *without_call)}
+        self._execute("plan_run", {"run_id": run_id, "rows": as_json(rows.values())})
 
     def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
         """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""

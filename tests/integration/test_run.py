@@ -64,8 +64,8 @@ def test_a_redis_that_may_evict_is_refused(environment: dict[str, str]):
 
 
 def test_a_plan_is_written_down(wiring: Wiring):
-    """The plan holds each symbol once, in upper case, and the ledger knows them all."""
-    assert plan_run(wiring, RUN, ["ibm", "AAPL", " ", "IBM"], force=False) == (Symbol("IBM"), Symbol("AAPL"))
+    """The plan holds each symbol once, in upper case and by name, and the ledger knows them all."""
+    assert plan_run(wiring, RUN, ["ibm", "AAPL", " ", "IBM"], force=False).fetch == (Symbol("AAPL"), Symbol("IBM"))
     assert {line.symbol: line.status for line in wiring.store.outcomes(RUN)} == {
         Symbol("IBM"): OutcomeStatus.PLANNED,
         Symbol("AAPL"): OutcomeStatus.PLANNED,
@@ -75,16 +75,15 @@ def test_a_plan_is_written_down(wiring: Wiring):
 def test_the_configured_symbols_are_the_default(environment: dict[str, str]):
     """Without symbols of its own a run takes those of STOCK_SYMBOLS."""
     with wired(environment, STOCK_SYMBOLS="TSCO.LON BRK-B") as wiring:
-        assert plan_run(wiring, RUN, None, force=False) == (Symbol("TSCO.LON"), Symbol("BRK-B"))
+        assert plan_run(wiring, RUN, None, force=False).fetch == (Symbol("BRK-B"), Symbol("TSCO.LON"))
 
 
 def test_too_many_symbols_are_refused(environment: dict[str, str]):
-    """More symbols than a run may have are refused with the setting's name."""
-    with (
-        wired(environment, MAX_MAPPED_TASKS="2") as wiring,
-        pytest.raises(ConfigurationError, match="MAX_MAPPED_TASKS=2"),
-    ):
-        plan_run(wiring, RUN, ["A", "B", "C"], force=False)
+    """More symbols to fetch than a run may have are refused with the setting's name, and nothing is written."""
+    with wired(environment, MAX_MAPPED_TASKS="2") as wiring:
+        with pytest.raises(ConfigurationError, match="MAX_MAPPED_TASKS=2"):
+            plan_run(wiring, RUN, ["A", "B", "C"], force=False)
+        assert wiring.store.outcomes(RUN) == []
 
 
 def test_the_report_names_each_failure(wiring: Wiring):

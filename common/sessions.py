@@ -1,0 +1,122 @@
+"""Which session of an exchange is the latest completed one: what a symbol's stored rows should reach up to.
+
+The suffix of a symbol names its exchange. Where a calendar is missing or has ended, sessions are assumed that may not
+take place, never the other way round: that costs a call, but no session is missed.
+
+Sessions and closes are those of the library exchange_calendars. It imports pandas, which takes seconds, so it is
+imported when a calendar is first needed, and each calendar is built once for a process and year.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from common.models import Symbol
+
+NEW_YORK: Final = "XNYS"
+#: The exchange of a symbol whose suffix is not known.
+UNKNOWN: Final = ""
+#: The provider's suffix -> the calendar's code (ISO 10383). Toronto's calendar is the Venture Exchange's too,
+#: Shanghai's is Shenzhen's, Mumbai's is the National Stock Exchange's, and Stuttgart's, with trading up to 22:00,
+#: stands for the German floors that the library does not have.
+EXCHANGES: Final = {
+    "AMS": "XAMS",
+    "AUS": "XASX",
+    "BER": "XSTU",
+    "BRU": "XBRU",
+    "BSE": "XBOM",
+    "DEX": "XETR",
+    "DUS": "XDUS",
+    "FRK": "XFRA",
+    "HAM": "XHAM",
+    "HKG": "XHKG",
+    "LIS": "XLIS",
+    "LON": "XLON",
+    "MIL": "XMIL",
+    "MUN": "XSTU",
+    "NSE": "XBOM",
+    "PAR": "XPAR",
+    "SAO": "BVMF",
+    "SHH": "XSHG",
+    "SHZ": "XSHG",
+    "STO": "XSTO",
+    "STU": "XSTU",
+    "SWX": "XSWX",
+    "TRT": "XTSE",
+    "TRV": "XTSE",
+    "TYO": "XTKS",
+}
+_SATURDAY: Final = 5
+_YEAR: Final = timedelta(days=366)
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A trading day of an exchange. ``closed_at`` is aware (UTC)."""
+
+    exchange: str
+    day: date
+    closed_at: datetime
+
+
+def exchange_of(symbol: Symbol) -> str:
+    """Return the calendar's code for the symbol's exchange: New York's for US shares, UNKNOWN for a strange suffix.
+
+    ``BRK-B``, ``BRK.B`` and ``BF.A`` are US shares: a single letter is a class of shares and not an exchange.
+    """
+    _, dot, suffix = symbol.rpartition(".")
+    return EXCHANGES.get(suffix, UNKNOWN) if dot and len(suffix) > 1 else NEW_YORK
+
+
+def latest_session(symbol: Symbol, moment: datetime, grace: timedelta = timedelta()) -> Session:
+    """Return the latest session of the symbol's exchange that closed at least ``grace`` before ``moment`` (aware).
+
+    Raises TypeError for a moment without a time zone.
+    """
+    if moment.tzinfo is None:
+        raise TypeError(f"{moment!r} has no time zone.")
+    limit = moment.astimezone(UTC) - grace
+    exchange = exchange_of(symbol)
+    if exchange == UNKNOWN:
+        # Any day may be a session, over as soon as it begins in UTC: no exchange on Earth closes earlier.
+        return Session(exchange, limit.date(), datetime.combine(limit.date(), time(), UTC))
+    sessions, closes = _calendar(exchange, limit.year)
+    return sessions[bisect_right(closes, limit) - 1]
+
+
+@lru_cache(maxsize=128)
+def _calendar(exchange: str, year: int) -> tuple[tuple[Session, ...], tuple[datetime, ...]]:
+    """Return the sessions of a year and the one before it, and their closes, both in order."""
+    last_day = date(year, 12, 31)
+    calendar = _build(exchange, last_day)
+    known = [
+        Session(exchange, day.date(), close.to_pydatetime().astimezone(UTC)) for day, close in calendar.closes.items()
+    ]
+    sessions = (*known, *_assumed(known[-1], calendar.tz, last_day))
+    return sessions, tuple(session.closed_at for session in sessions)
+
+
+def _build(exchange: str, last_day: date) -> Any:  # noqa: ANN401  the library has no types
+    """Return the calendar up to ``last_day``, or to where the library's knowledge of holidays ends."""
+    import exchange_calendars  # noqa: PLC0415  takes seconds: see the module's docstring
+
+    try:
+        return exchange_calendars.get_calendar(exchange, start=last_day - 2 * _YEAR, end=last_day)
+    except ValueError:  # some exchanges announce their holidays a year ahead
+        kind = type(exchange_calendars.get_calendar(exchange))
+        end = kind.bound_max()
+        return kind(start=end - _YEAR, end=end)
+
+
+def _assumed(last: Session, zone: Any, last_day: date) -> Iterator[Session]:  # noqa: ANN401  the library has no types
+    """Yield what may be sessions after the last known one: every weekday, with its time of closing."""
+    closing = last.closed_at.astimezone(zone).time()
+    day = last.day + _DAY
+    while day <= last_day:
+        if day.weekday() < _SATURDAY:
+            yield Session(last.exchange, day, datetime.combine(day, closing, zone).astimezone(UTC))
+        day += _DAY

@@ -1,0 +1,191 @@
+"""Spend a scarce quota where it counts: what a run fetches, in which order, and what it leaves out.
+
+What is known comes in, a frozen plan comes out; docs/adr/0002-spend-a-scarce-quota-where-it-counts.md says why it is
+so. Nothing here asks a clock, a database or the limiter.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Final, Protocol
+
+from common.errors import PremiumRequired, QuotaWait, UnknownSymbol
+from common.models import Outcome, OutcomeStatus, Symbol
+from common.sessions import Session, latest_session
+from common.store.values import LastAttempt
+
+UP_TO_DATE: Final = "up_to_date"
+NOTHING_NEWER: Final = "nothing_newer"
+#: An answer that came so long after a close is final: what the provider did not have then (a suspended share, a
+#: holiday that the calendar does not know) it will not have before the next session.
+FINAL_AFTER: Final = timedelta(hours=12)
+#: What the provider refused for the symbol's own sake. A listing or a plan changes rarely.
+REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
+#: How long such a refusal holds before a call is spent on asking again.
+REFUSED_FOR: Final = timedelta(days=7)
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows: the newest stored trading day, and the last attempt, of each symbol that has one."""
+
+    days: Mapping[Symbol, date]
+    attempts: Mapping[Symbol, LastAttempt]
+
+
+class Budget(Protocol):
+    """What the long windows of the quota leave."""
+
+    def reach(self, wanted: int) -> int:
+        """Return how many of ``wanted`` calls can go in this run."""
+
+    def opens_at(self, nth: int) -> datetime:
+        """Return the moment at which the nth call from now can go: the later, the greater ``nth``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A symbol that gets no call in this run: skipped, postponed (until ``retry_at``), or failed as it did before."""
+
+    symbol: Symbol
+    status: OutcomeStatus
+    reason: str
+    detail: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does with each of its symbols. ``fetch`` is in the order in which the quota is spent.
+
+    ``failed``: symbols that the provider refused lately, so that asking again would be a call in vain.
+    ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
+    """
+
+    fetch: tuple[Symbol, ...]
+    skip: tuple[LeftOut, ...] = ()
+    postpone: tuple[LeftOut, ...] = ()
+    failed: tuple[LeftOut, ...] = ()
+    settled: int = 0
+
+    def __len__(self) -> int:
+        return len(self.fetch) + len(self.skip) + len(self.postpone) + len(self.failed) + self.settled
+
+    def lines(self, run_id: str) -> Iterator[Outcome]:
+        """Yield the ledger lines of what gets no call."""
+        for left in (*self.skip, *self.postpone, *self.failed):
+            yield Outcome(run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at)
+
+    @cached_property
+    def summary(self) -> str:
+        """One sentence: what the run will spend, skip and postpone."""
+        parts = [
+            f"spend {_count(len(self.fetch), 'call')}",
+            f"skip {len(self.skip)}, stored as far as there is data",
+            f"postpone {len(self.postpone)}, beyond the quota" + self._moments(),
+        ]
+        if self.failed:
+            more = " …" if len(self.failed) > _NAMED else ""
+            names = ", ".join(left.symbol for left in self.failed[:_NAMED])
+            parts.append(f"ask nothing for {len(self.failed)} that the provider refused lately ({names}{more})")
+        if self.settled:
+            parts.append(f"leave {self.settled} as this run settled them before")
+        return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}."
+
+    def _moments(self) -> str:
+        moments = [left.retry_at for left in self.postpone if left.retry_at]
+        return f" (they can go from {_minute(moments[0])} to {_minute(moments[-1])})" if moments else ""
+
+
+def make_plan(
+    symbols: Collection[Symbol],
+    known: Known,
+    budget: Budget | None,
+    *,
+    moment: datetime,
+    grace: timedelta,
+    force: bool = False,
+    settled: int = 0,
+) -> Plan:
+    """Decide for each of the symbols (each given once) at ``moment`` (aware).
+
+    First in line is what was postponed longest, then what was never stored, then what is stalest; of equals the
+    first by name. ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
+    ``force`` fetches what would be skipped, or was refused lately, all the same; the quota holds for it too.
+    """
+    reasons = () if force else (_without_call(symbol, known, moment, grace) for symbol in symbols)
+    left_out = {left.symbol: left for left in reasons if left}
+    wanted = sorted((symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _turn(symbol, known))
+    reach = budget.reach(len(wanted)) if budget else len(wanted)
+    return Plan(
+        fetch=tuple(wanted[:reach]),
+        skip=tuple(left for left in left_out.values() if left.status is OutcomeStatus.SKIPPED),
+        postpone=tuple(_postponed(budget, nth, wanted[nth - 1]) for nth in range(reach + 1, len(wanted) + 1) if budget),
+        failed=tuple(left for left in left_out.values() if left.status is OutcomeStatus.FAILED),
+        settled=settled,
+    )
+
+
+def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta) -> LeftOut | None:
+    """Return why a call for the symbol would be in vain, or None if it would not."""
+    attempt = known.attempts.get(symbol)
+    if attempt is None or attempt.attempted_at is None:
+        return None
+    if attempt.status is OutcomeStatus.FAILED and attempt.reason in REFUSED:
+        return _refused_lately(symbol, attempt.reason, attempt.attempted_at, moment)
+    day = known.days.get(symbol)
+    if day is None:
+        return None
+    answered_at = attempt.attempted_at if attempt.status is OutcomeStatus.STORED else datetime.min.replace(tzinfo=UTC)
+    return _up_to_date(symbol, day, answered_at, latest_session(symbol, moment, grace))
+
+
+def _refused_lately(symbol: Symbol, reason: str, attempted_at: datetime, moment: datetime) -> LeftOut | None:
+    again = attempted_at + REFUSED_FOR
+    if again <= moment:
+        return None
+    detail = (
+        f"Not asked: the provider refused it at {_minute(attempted_at)}. Take it off the list, trigger with force, or "
+        f"wait: it is asked again from {_minute(again)} on."
+    )
+    return LeftOut(symbol, OutcomeStatus.FAILED, reason, detail)
+
+
+def _up_to_date(symbol: Symbol, day: date, answered_at: datetime, session: Session) -> LeftOut | None:
+    """Compare the newest stored day with the session. A row that was fetched while its session ran is not final."""
+    latest = f"the latest completed session{_of(session)} is {session.day}"
+    if day > session.day or (day == session.day and answered_at >= session.closed_at):
+        return LeftOut(symbol, OutcomeStatus.SKIPPED, UP_TO_DATE, f"Stored up to {day}; {latest}.")
+    if answered_at >= session.closed_at + FINAL_AFTER:
+        detail = f"At {_minute(answered_at)} the provider had nothing newer than {day}; {latest}."
+        return LeftOut(symbol, OutcomeStatus.SKIPPED, NOTHING_NEWER, detail)
+    return None
+
+
+def _turn(symbol: Symbol, known: Known) -> tuple[int, float, Symbol]:
+    """Return the symbol's place in the line; the least comes first."""
+    attempt = known.attempts.get(symbol)
+    if attempt and attempt.postponed_at:
+        return 0, attempt.postponed_at.timestamp(), symbol
+    day = known.days.get(symbol)
+    return (1, 0, symbol) if day is None else (2, day.toordinal(), symbol)
+
+
+def _postponed(budget: Budget, nth: int, symbol: Symbol) -> LeftOut:
+    opens_at = budget.opens_at(nth)
+    detail = f"The quota does not reach it today; it can go at {_minute(opens_at)}."
+    return LeftOut(symbol, OutcomeStatus.POSTPONED, QuotaWait.reason, detail, opens_at)
+
+
+def _of(session: Session) -> str:
+    return f" of {session.exchange}" if session.exchange else ""
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
