@@ -68,6 +68,26 @@ def test_a_clock_that_hesitates_stands_still(worker, clocked):
     assert isinstance(limiter.acquire("b"), Granted)
 
 
+def test_a_clock_that_hesitates_is_no_state_that_went_back(worker, clocked):
+    """A grant on the slower clock is not older than what another worker has seen."""
+    one, other = worker("5/min"), worker("5/min")
+    one.start_fresh()
+    one.acquire("a")
+    clocked.advance(-0.5)
+    other.acquire("b")
+    assert isinstance(one.acquire("c"), Granted)
+
+
+def test_of_the_log_and_the_ledger_the_later_moment_counts(worker, clocked):
+    """A rebuilding never makes a call older than the log knows it to be."""
+    limiter = worker("5/day")
+    limiter.start_fresh()
+    limiter.acquire("a")
+    clocked.delete(*clocked.keys("quota:*:meta"))
+    limiter.recover([LedgerCall("a", age_s=DAY_S + 3600)])
+    assert used(limiter) == [1]
+
+
 def test_a_clock_that_went_back_is_refused_until_it_has_caught_up(worker, clocked):
     """What was called when is unknown; it heals when the clock passes where it was, or from the ledger."""
     limiter = worker("5/day")
