@@ -13,7 +13,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: ## Make or update .venv from the lock
-	@$(PYTHON) local/install.py
+	@$(PYTHON) local/install.py $(if $(filter command,$(origin PYTHON)),--this-python)
 
 demo: venv ## Start the cluster, run the pipeline once, show the quotes, stop (no Docker, no key)
 	@$(PY) -m local demo --workers $(WORKERS)

@@ -4,6 +4,8 @@ uv installs in seconds what takes pip minutes, so pip fetches uv (locked too) an
 (a platform without its wheel, a mirror that only pip knows), pip does it all.
 """
 
+from __future__ import annotations  # an old Python must get as far as the message that names it
+
 import hashlib
 import os
 import subprocess
@@ -14,37 +16,54 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+STAMP = VENV / "installed"
 LOCKS = ("requirements.lock", "requirements-local.lock")
 OLDEST, NEWEST = (3, 11), (3, 13)
 
 
-def main() -> int:
-    """Install unless the environment is up to date; return the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Install unless the environment is up to date; return the exit code.
+
+    ``--this-python``: the environment must be of the Python that runs this; else any that is installed will do.
+    """
+    same = "--this-python" not in arguments or _version() == _ours()
+    if same and _stamp() == _fingerprint():
+        return 0
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         print(
-            f"Python {sys.version.split()[0]} cannot run Airflow 3.3: use 3.11, 3.12 or 3.13, "
-            "such as `make demo PYTHON=python3.12`.",
+            f"Python {_ours()} cannot run Airflow 3.3: use 3.11, 3.12 or 3.13, such as `make demo PYTHON=python3.12`.",
             file=sys.stderr,
         )
         return 1
-    stamp = VENV / "installed"
-    wanted = _fingerprint()
-    if stamp.exists() and stamp.read_text("utf-8") == wanted:
-        return 0
     print("installing into .venv (the first time takes a minute or two) …", flush=True)
-    venv.create(VENV, with_pip=True, clear=(VENV / "pyvenv.cfg").exists() and not stamp.exists())
+    venv.create(VENV, with_pip=True, clear=not _stamp() or _version() != _ours())
     if not (_with_uv() or _with_pip()):
         print("the installation failed: what is above says why.", file=sys.stderr)
         return 1
-    stamp.write_text(wanted, encoding="utf-8")
+    STAMP.write_text(_fingerprint(), encoding="utf-8")
     return 0
 
 
+def _stamp() -> str:
+    return STAMP.read_text("utf-8") if STAMP.exists() else ""
+
+
 def _fingerprint() -> str:
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256()
     for lock in LOCKS:
         digest.update((ROOT / lock).read_bytes())
     return digest.hexdigest()
+
+
+def _ours() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _version() -> str:
+    """Return the version of the environment's Python, '' where there is none."""
+    settings = VENV / "pyvenv.cfg"
+    lines = settings.read_text("utf-8").splitlines() if settings.exists() else []
+    return next((line.partition("=")[2].strip() for line in lines if line.startswith("version")), "")
 
 
 def _with_uv() -> bool:
@@ -77,4 +96,4 @@ def _run(command: Sequence[str | Path]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
