@@ -1,0 +1,129 @@
+"""The compose files, in every combination, as Compose itself reads them; no container is started."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+
+from tests.compose.stack import ROOT, SCALE, Stack, fresh_clone
+from tests.unit.test_documents import known_variables
+
+pytestmark = pytest.mark.compose
+
+EXAMPLE = dotenv_values(ROOT / ".env.example")
+SECRETS = {name for name in EXAMPLE if name.endswith(("PASSWORD", "_KEY", "JWT_SECRET"))} | {
+    "AIRFLOW_DATABASE_URL",
+    "CELERY_BROKER_URL",
+}
+OVERLAYS = {"base": (), "scale": SCALE, "remote": (*SCALE, "--profile", "remote")}
+#: Values of variables that only some values fit; every other one may be any word.
+FITTING = {"CPUS": "0.5", "MEMORY": "640m", "PORT": "18080", "REPLICAS": "3", "MAX_FILES": "5", "CONNECTIONS": "99"}
+
+
+def everything_set(folder: Path) -> str:
+    """Return a .env in which nothing is empty; each secret is a marked word."""
+    lines = []
+    for name, value in EXAMPLE.items():
+        fitting = [fit for end, fit in FITTING.items() if name.endswith(end)]
+        if name in SECRETS:
+            text = f"MARKED-{name}"
+        elif name in {"BUILD_CA_FILE", "BUILD_NETRC_FILE"}:
+            text = str(folder / "LICENSE")
+        elif name == "PIPELINE_PULL":
+            text = "missing"
+        else:
+            text = value or (fitting[0] if fitting else "word")
+        lines.append(f"{name}={text}")
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module", params=["no .env", ".env.example", "everything set"])
+def configured(
+    request: pytest.FixtureRequest, engine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A fresh clone with one of the three kinds of .env."""
+    folder = fresh_clone(tmp_path_factory.mktemp("config"))
+    if request.param == ".env.example":
+        shutil.copy(folder / ".env.example", folder / ".env")
+    elif request.param == "everything set":
+        (folder / ".env").write_text(everything_set(folder), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(params=OVERLAYS)
+def config(request: pytest.FixtureRequest, configured: Path) -> dict[str, Any]:
+    """What Compose makes of one combination."""
+    stack = Stack(configured, "pipelineconfig", files=OVERLAYS[request.param])
+    return dict(json.loads(stack.compose("config", "--format", "json")))
+
+
+def test_an_untouched_copy_of_the_example_means_the_same(clone: Path, tmp_path: Path):
+    """With .env.example copied as it is, Compose reads what it reads without any .env, in every combination.
+
+    Of what the code reads the example spells out the defaults; that these are the code's is a unit test.
+    """
+    copied = fresh_clone(tmp_path / "copied")
+    shutil.copy(copied / ".env.example", copied / ".env")
+    bare = fresh_clone(tmp_path / "bare")
+    for files in OVERLAYS.values():
+        assert what_compose_reads(bare, files) == what_compose_reads(copied, files)
+
+
+def what_compose_reads(folder: Path, files: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration without the folder's name and without the settings that the code reads."""
+    text = Stack(folder, "pipelineconfig", files=files).compose("config", "--format", "json")
+    config = json.loads(text.replace(str(folder), ""))
+    for service in config["services"].values():
+        for name in {*known_variables(), "SANDBOX_PLAN"} & (service.get("environment") or {}).keys():
+            del service["environment"][name]
+    return dict(config)
+
+
+def test_every_service_is_hardened(config: dict[str, Any]):
+    """Each service drops every capability, gains no privilege, is bounded in memory, processes and log size."""
+    for name, service in config["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert service["pids_limit"] == 1024, name
+        if name not in {"secrets", "airflow-init"}:  # these end
+            assert int(service["mem_limit"]) > 0, name
+            assert service["restart"] == "unless-stopped", name
+        if name != "secrets":  # Compose copies a file into it before it starts
+            assert service["read_only"] is True, name
+
+
+def test_no_secret_is_in_a_service(config: dict[str, Any]):
+    """No secret that .env sets reaches a service's environment, command or labels: files do."""
+    assert "MARKED" not in json.dumps(config["services"])
+
+
+def test_ports_stay_on_this_machine(config: dict[str, Any]):
+    """Every published port is bound to 127.0.0.1, and only the overlay publishes servers."""
+    published = {
+        name: [(port["host_ip"], port["target"]) for port in service.get("ports", [])]
+        for name, service in config["services"].items()
+    }
+    assert {address for ports in published.values() for address, _ in ports} == {"127.0.0.1"}
+    base = {name for name, ports in published.items() if ports} - {"postgres", "redis", "sandbox"}
+    assert base == {"airflow-apiserver", "flower"}
+
+
+def test_only_who_must_reaches_the_servers(config: dict[str, Any]):
+    """PostgreSQL and Redis are on a network without a way out; the sandbox is not on it."""
+    assert config["networks"]["storage"]["internal"] is True
+    on_storage = {name for name, service in config["services"].items() if "storage" in (service.get("networks") or {})}
+    assert {"postgres", "redis"} <= on_storage
+    assert on_storage & {"sandbox", "secrets", "airflow-worker-remote"} == set()
+
+
+def test_workers_get_no_name_and_enough_time(config: dict[str, Any]):
+    """Replicas can't share a name, and a worker that stops has the longest task's time and 30 s."""
+    for name, service in config["services"].items():
+        if name.startswith("airflow-worker"):
+            assert not {"hostname", "container_name"} & service.keys()
+            assert service["stop_grace_period"] in {"11m0s", "word"}

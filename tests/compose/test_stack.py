@@ -1,0 +1,181 @@
+"""The running cluster, as a person meets it."""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+import requests
+
+from tests.compose.stack import Stack, docker
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+
+DEFAULTS = {"IBM", "AAPL", "GOOGL", "MSFT"}
+#: Enough for every run of these tests; the default, 25 a day, is not.
+ROOMY = {"ALPHA_VANTAGE_QUOTA": "40/s,100000/day", "STOCK_SCHEDULE": "none"}
+
+
+def short_ids(stack: Stack, *services: str) -> set[str]:
+    """Return the host names of the containers: the beginnings of their ids."""
+    return {row["ID"][:12] for row in stack.ps(*services)}
+
+
+def test_a_fresh_clone_is_all_green(stack: Stack):
+    """Without a .env every container is healthy or has done its work, and four workers are online in Flower."""
+    rows = stack.ps(all_of_them=True)
+    done = {row["Service"] for row in rows if row["State"] == "exited"}
+    assert done == {"secrets", "airflow-init"}
+    assert {row["Health"] for row in rows if row["Service"] not in done} == {"healthy"}
+    assert set(stack.api.health().values()) == {"healthy"}
+    online = {
+        worker["hostname"].removeprefix("celery@")
+        for worker in stack.flower("workers?json=1")["data"]
+        if worker["status"]
+    }
+    assert online == short_ids(stack, "airflow-worker")
+    assert len(online) == 4
+
+
+def test_the_four_default_symbols_are_stored(stack: Stack):
+    """The DAG, triggered over REST, stores the four default symbols; the ledger names Flower's workers."""
+    run_id = stack.start_run()
+    assert stack.finish_run(run_id) == "success"
+    outcomes = stack.outcomes(run_id)
+    assert {symbol: status for symbol, (status, _) in outcomes.items()} == dict.fromkeys(DEFAULTS, "stored")
+    assert {worker for _, worker in outcomes.values()} <= short_ids(stack, "airflow-worker")
+    assert {row[0] for row in stack.query("SELECT symbol FROM stock_quotes")} == DEFAULTS
+    assert stack.query("SELECT count(*) FROM pg_stat_user_tables WHERE relname = 'stock_quotes'", "market") == [["1"]]
+
+
+def test_the_command_line_answers_in_a_container(stack: Stack):
+    """The health check and one symbol's fetch work by `docker compose exec`."""
+    report = json.loads(
+        stack.execute("airflow-worker", "python", "-m", "workers.fetch_and_store", "--health-check", "--json")
+    )
+    assert report["healthy"]
+    shown = stack.execute("airflow-worker", "python", "-m", "workers.fetch_and_store", "--symbol", "AAPL")
+    assert "invented by the sandbox" in shown
+
+
+def test_nothing_runs_as_root(stack: Stack):
+    """The server processes run as users without rights; only PostgreSQL's container starts as root."""
+    for container in stack.inspect():
+        service = container["Config"]["Labels"]["com.docker.compose.service"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        assert (container["Config"]["User"] in {"", "root", "0"}) == (service == "postgres"), service
+        if container["State"]["Running"]:
+            pids = docker("top", container["Id"], "-eo", "uid,comm").splitlines()[1:]
+            users = {line.split()[0] for line in pids if line.split()[1] not in {"docker-init", "tini"}}
+            assert "0" not in users, (service, pids)
+
+
+def test_no_secret_is_seen_from_outside(stack: Stack):
+    """Neither `docker inspect`, a process list nor a log of a container holds a secret, only paths of files."""
+    known = all_secrets(stack)
+    assert len(known) >= 11
+    for container in stack.inspect():
+        name = container["Name"]
+        seen = json.dumps(container) + docker("logs", container["Id"])
+        if container["State"]["Running"]:
+            seen += docker("top", container["Id"], "-eo", "pid,args")
+        assert [secret for secret, value in known.items() if value in seen] == [], name
+
+
+def all_secrets(stack: Stack) -> dict[str, str]:
+    """Return every secret of the stack, read where it lies."""
+    files = "pathlib.Path('/run/pipeline').glob('*/*')"
+    read = f"import pathlib, json; print(json.dumps({{p.name: p.read_text() for p in {files}}}))"
+    found = json.loads(stack.compose("run", "--rm", "-T", "--entrypoint", "python3", "secrets", "-c", read))
+    return {name: value for name, value in found.items() if value}
+
+
+def test_each_service_reads_only_its_own_secrets(stack: Stack):
+    """The key and the market's password are with the workers alone, the token key with who issues tokens."""
+    folders = {
+        service: set(stack.execute(service, "sh", "-c", "cd /run/pipeline && ls */* 2>/dev/null").split())
+        for service in ("airflow-worker", "airflow-apiserver", "airflow-dag-processor", "flower", "redis", "postgres")
+    }
+    holders = {
+        name: {service for service, files in folders.items() if name in files}
+        for name in set().union(*folders.values())
+    }
+    assert holders["market/alpha_vantage_api_key"] == {"airflow-worker"}
+    assert holders["market/market_db_password"] == {"airflow-worker"}
+    assert holders["api/jwt_secret"] == {"airflow-apiserver"}
+    assert holders["flower/flower_password"] == {"flower"}
+    assert holders["postgres/postgres_password"] == {"postgres"}
+    assert "init/market_owner_password" not in holders
+
+
+@pytest.mark.parametrize("user", ["airflow", "admin"])
+def test_no_default_password_opens_a_page(stack: Stack, user: str):
+    """Neither Airflow nor Flower takes a well-known pair; Redis and PostgreSQL take nobody without a password."""
+    login = requests.post(f"{stack.api.url}/auth/token", json={"username": user, "password": user}, timeout=15)
+    assert login.status_code == 401
+    flower = stack._url("flower", 5555)
+    assert requests.get(f"{flower}/api/workers", auth=(user, user), timeout=15).status_code == 401
+    assert "NOAUTH" in stack.execute("redis", "redis-cli", "ping")
+    refused = stack.compose(
+        "exec", "-T", "postgres", "psql", "-w", "-h", "postgres", "-U", "postgres", "-c", "SELECT 1", check=False
+    )
+    assert "1 row" not in refused
+
+
+def test_ports_are_on_loopback(stack: Stack):
+    """The engine publishes two ports, both on 127.0.0.1."""
+    bound = [
+        binding
+        for container in stack.inspect()
+        for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
+        for binding in bindings
+    ]
+    assert len(bound) == 2
+    assert {binding["HostIp"] for binding in bound} == {"127.0.0.1"}
+
+
+def test_a_tuned_dotenv_takes_effect(stack: Stack):
+    """A changed .env and `docker compose up -d` is all it takes: slots and quota; 40 symbols use several workers."""
+    stack.set_dotenv(**ROOMY, WORKER_CONCURRENCY="3")
+    stack.up("--scale", "airflow-worker=4")
+    slots = {
+        worker["stats"]["pool"]["max-concurrency"]
+        for worker in stack.flower("api/workers?refresh=1").values()
+        if worker.get("stats")
+    }
+    assert slots == {3}
+    symbols = [f"FORTY{number}" for number in range(40)]
+    run_id = stack.start_run(symbols)
+    assert stack.finish_run(run_id) == "success"
+    outcomes = stack.outcomes(run_id)
+    assert {symbol: status for symbol, (status, _) in outcomes.items()} == dict.fromkeys(symbols, "stored")
+    assert len({worker for _, worker in outcomes.values()}) > 1
+
+
+def test_flower_shows_names_and_no_token(stack: Stack):
+    """Flower's task history reads as the DAG's tasks, and no bearer token is in it."""
+    text = json.dumps(stack.flower("api/tasks"))
+    assert re.search(r"stock_data_pipeline\.fetch_and_store\[\d+\]", text)
+    assert "eyJ" not in text
+
+
+def test_scaling_during_a_run_loses_nothing(stack: Stack):
+    """1 → 4 → 2 workers while 200 symbols are fetched: each stored once, nothing failed, no retry spent."""
+    stack.compose(
+        "up", "-d", "--no-deps", "--no-recreate", "--scale", "airflow-worker=1", "airflow-worker", timeout_s=700
+    )
+    symbols = [f"SCALE{number}" for number in range(200)]
+    run_id = stack.start_run(symbols)
+    stack.wait_for_stored(run_id, 20)
+    stack.compose("up", "-d", "--no-deps", "--no-recreate", "--scale", "airflow-worker=4", "airflow-worker")
+    stack.wait_for_stored(run_id, 110)
+    stack.compose(
+        "up", "-d", "--no-deps", "--no-recreate", "--scale", "airflow-worker=2", "airflow-worker", timeout_s=700
+    )
+    assert len(stack.ps("airflow-worker")) == 2
+    assert stack.finish_run(run_id) == "success"
+    outcomes = stack.outcomes(run_id)
+    assert Counter(status for status, _ in outcomes.values()) == {"stored": 200}
+    assert Counter(call["symbol"] for call in stack.calls("SCALE")) == dict.fromkeys(symbols, 1)
+    tries = Counter(row["try_number"] for row in stack.api.task_instances(run_id))
+    assert set(tries) == {1}
