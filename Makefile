@@ -58,3 +58,27 @@ LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) pyproject.toml -o requirements.lock
 	$(LOCK) $(UPGRADE) --extra local --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
+
+# --- Docker
+.PHONY: test-compose passwords reload backup restore pin-images
+BACKUP ?= backup
+
+test-compose: venv ## Test the Compose cluster for real (needs Docker; about ten minutes)
+	@$(PY) -m pytest -m compose tests/compose
+
+passwords: ## Docker: show how to log in to Airflow and Flower
+	@docker compose run --rm -T secrets show
+
+reload: ## Docker: bring changed code into every container
+	@docker compose build --quiet && docker compose up --detach --wait
+
+backup: ## Docker: dump the databases into a folder: make backup BACKUP=folder
+	@config/container/backup dump "$(BACKUP)"
+
+restore: ## Docker: restore the databases from a folder: make restore BACKUP=folder
+	@config/container/backup restore "$(BACKUP)"
+
+pin-images: ## Docker: print .env lines that pin the base images to today's digests (needs a registry)
+	@for pair in BASE_IMAGE=python:3.13-slim-trixie POSTGRES_IMAGE=postgres:17-bookworm REDIS_IMAGE=redis:8-bookworm; do \
+	  docker pull --quiet "$${pair#*=}" >/dev/null && \
+	  docker image inspect --format "$${pair%%=*}={{index .RepoDigests 0}}" "$${pair#*=}"; done

@@ -87,7 +87,7 @@ def commands(document: str) -> set[str]:
     return set(re.findall(r"\bmake ([a-z][a-z-]*)", (ROOT / document).read_text("utf-8")))
 
 
-@pytest.mark.parametrize("document", ["README.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
 def test_every_documented_make_target_exists(document: str):
     """A command that a document names is one that make knows."""
     assert commands(document) - makefile_targets() == set()
@@ -100,10 +100,27 @@ def test_the_two_commands_stand_first():
     assert "$ make test" in "\n".join(top)
 
 
-def test_links_lead_somewhere():
-    """Every relative link of the README names a file or folder that is there."""
-    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
+def test_links_lead_somewhere(document: str):
+    """Every relative link names a file or folder that is there."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text("utf-8"))
+    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
+def test_every_documented_service_and_variable_exists(document: str):
+    """A service that a Docker command names is in a compose file; a variable in capitals is in the example."""
+    text = (ROOT / document).read_text("utf-8")
+    services = {
+        name
+        for file in COMPOSE_FILES
+        for name in re.findall(r"^  ([a-z-]+):", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    }
+    named = set(re.findall(r"docker compose (?:exec|logs|ps|run --rm -T) (?:-\S+ )*([a-z][a-z-]+)", text))
+    named |= set(re.findall(r"--scale ([a-z-]+)=", text))
+    assert named - services == set()
+    others = {"HTTP_PROXY", "HTTPS_PROXY", "COMPOSE_FILE", "NAME_FILE"}
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)\b", text)) - others - set(dotenv_values(EXAMPLE)) == set()
 
 
 def test_ci_runs_the_documented_test_command():
