@@ -71,8 +71,8 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "MARKET_DATABASE_URL": f"postgresql://market_app@127.0.0.1:{ports['postgres']}",
         "LIMITER_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/1",
         "SANDBOX_URL": f"http://127.0.0.1:{ports['sandbox']}",
-        "FLOWER_ADDRESS": "127.0.0.1",
-        "FLOWER_PORT": str(ports["flower"]),
+        "AIRFLOW__CELERY__FLOWER_HOST": "127.0.0.1",
+        "AIRFLOW__CELERY__FLOWER_PORT": str(ports["flower"]),
         "FLOWER_PERSISTENT": "True",
         "FLOWER_DB": str(state.folder / "flower"),
     }

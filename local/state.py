@@ -87,7 +87,7 @@ class State:
         """Choose a free port for each server and remember it; return the ports and what a person should know."""
         chosen: dict[str, int] = {}
         notes = []
-        for name, preferred in {**PREFERRED_PORTS, **self.ports()}.items():
+        for name, preferred in PREFERRED_PORTS.items():
             chosen[name] = _free_port(preferred, taken=set(chosen.values()))
             if chosen[name] != preferred:
                 notes.append(f"port {preferred} is busy, so {name} listens on {chosen[name]}")
