@@ -51,6 +51,7 @@ class Permit:
     """A granted permit, while its request is made. ``expires``: the moment on ``clock`` when it must be over."""
 
     permit_id: str
+    cost: int
     expires: float
     clock: Callable[[], float]
     unsent: bool = field(default=False, init=False)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import redis
@@ -95,13 +96,18 @@ class Limiter:
         standing = str(self.quota.windows[window - 1]) if window else text(held_by)
         return Denied(permit_id, _moment(back), (back - now) / MICROSECONDS, _moment(opens), standing)
 
-    def settle(self, permit_id: str) -> None:
-        """Say that the reply, or the failure, of the request was seen. Twice is as good as once."""
-        self._redis.end("settle", permit_id)
+    def settle(self, permit_id: str, *, cost: int = 1) -> None:
+        """Say that the reply, or the failure, of the request was seen. Twice is as good as once.
+
+        ``cost`` is the permit's: should Redis have lost the permit meanwhile, its call is counted all the same.
+        """
+        self._check(permit_id, cost)
+        self._redis.end("settle", permit_id, cost)
 
     def release(self, permit_id: str) -> None:
         """Give back a permit whose request was never sent, or a place in the queue. Twice is as good as once."""
-        self._redis.end("release", permit_id)
+        self._check(permit_id, cost=1)
+        self._redis.end("release", permit_id, 1)
 
     @contextmanager
     def permit(
@@ -179,22 +185,23 @@ class Limiter:
             asked = clock()
             answer = self.acquire(permit_id, cost=cost)
             if isinstance(answer, Granted):
-                return Permit(permit_id, asked + self.cap_s, clock)
+                return Permit(permit_id, cost, asked + self.cap_s, clock)
             if asked + answer.wait_s > patience:
                 raise _too_far(answer, self.quota)
             try:
                 sleep(answer.wait_s)
             except BaseException:
-                self._quietly(self.release, permit_id)
+                self._quietly(permit_id, partial(self.release, permit_id))
                 raise
 
     def _finish(self, permit: Permit) -> None:
-        self._quietly(self.release if permit.unsent else self.settle, permit.permit_id)
+        settle = partial(self.settle, cost=permit.cost)
+        self._quietly(permit.permit_id, partial(self.release if permit.unsent else settle, permit.permit_id))
 
-    def _quietly(self, end: Callable[[str], None], permit_id: str) -> None:
+    def _quietly(self, permit_id: str, end: Callable[[], None]) -> None:
         """End a permit. Without Redis it counts for the whole cap, which is safe: the request's result matters more."""
         try:
-            end(permit_id)
+            end()
         except LimiterUnavailable as error:
             log.warning("permit %s counts until its cap of %s s has passed: %s", permit_id, self.cap_s, error)
 

@@ -90,9 +90,9 @@ class Decisions:
         self._timeline.remember(text(rest[0]), now if tag == "granted" else 0)
         return [tag, now, *rest]
 
-    def end(self, script: str, permit_id: str) -> None:
+    def end(self, script: str, permit_id: str, cost: int) -> None:
         """Run a script that needs no decision: it settles or gives back a permit."""
-        self._run(script, ["", "", "", permit_id])
+        self._run(script, ["", "", "", permit_id, cost])
 
     def establish(self, purpose: str, calls: Iterable[LedgerCall], *, wait_out_s: float, cap_s: float) -> bool:
         """Make the state known; return whether it was not so before."""

@@ -15,14 +15,3 @@ local function take(key, id)
   while redis.call('ZREM', key, id .. ' ' .. unit) == 1 do unit = unit + 1 end
   return unit - 1
 end
-
--- Return the permit's score in the log and its cost; nil if the log does not know it.
-local function find(id)
-  local score = redis.call('ZSCORE', KEYS[2], id)
-  if score then return tonumber(score), 1 end
-  score = redis.call('ZSCORE', KEYS[2], id .. ' 1')
-  if not score then return nil end
-  local cost = 1
-  while redis.call('ZSCORE', KEYS[2], id .. ' ' .. cost + 1) do cost = cost + 1 end
-  return tonumber(score), cost
-end

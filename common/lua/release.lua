@@ -6,8 +6,8 @@ local id, now = ARGV[5], clock()
 take(QUEUE, id)
 redis.call('ZREM', DUE, id)
 redis.call('ZREM', DEFERRED, id)
-local score = find(id)
-if not score or score <= now then return {'nothing', now} end
+local score = redis.call('ZSCORE', LOG, id) or redis.call('ZSCORE', LOG, id .. ' 1')
+if not score or tonumber(score) <= now then return {'nothing', now} end
 local freed = take(LOG, id)
 if redis.call('EXISTS', META) == 1 then redis.call('HINCRBY', META, 'size', -freed) end
 return {'released', now}

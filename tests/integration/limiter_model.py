@@ -45,8 +45,8 @@ class Model:
             return ("granted",)
         return self._line_up(permit, cost, ahead, fits, at)
 
-    def settle(self, permit: str) -> None:
-        score, cost = self.log.get(permit, (self.now, 1))  # a permit that is forgotten is added: its call was made
+    def settle(self, permit: str, cost: int) -> None:
+        score, cost = self.log.get(permit, (self.now, cost))  # a permit that is forgotten is added: its call was made
         self.log[permit] = (min(score, self.now), cost)
 
     def release(self, permit: str) -> None:

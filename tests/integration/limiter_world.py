@@ -51,9 +51,9 @@ class World:
             self.check_the_providers_windows()
 
     def settle(self, permit: str) -> None:
-        self.limiter.settle(permit)
-        self.model.settle(permit)
         claimed, last, cost = self.calls[permit]
+        self.limiter.settle(permit, cost=cost)
+        self.model.settle(permit, cost)
         self.calls[permit] = (claimed, min(last, self.model.now), cost)
 
     def release(self, permit: str) -> None:

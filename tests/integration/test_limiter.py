@@ -186,7 +186,7 @@ def test_a_permit_of_cost_three_takes_three_calls(make, clocked):
     assert isinstance(limiter.acquire("heavy", cost=3), Granted)
     assert isinstance(limiter.acquire("heavy", cost=3), Granted)
     assert isinstance(limiter.acquire("second", cost=2), Reserved)
-    limiter.settle("heavy")
+    limiter.settle("heavy", cost=3)
     assert limiter.usage().windows[0].used == 3
     assert limiter.usage().waiting == 2
     clocked.advance(1)

@@ -144,6 +144,16 @@ def test_a_call_that_was_out_during_the_loss_is_counted_once(own):
     assert limiter.usage().windows[0].used == 4
 
 
+def test_a_weighted_call_that_was_out_during_the_loss_keeps_its_weight(own):
+    """The permit knows its cost, so what is added to the log is what was taken from it."""
+    limiter = own.limiter("5/day")
+    limiter.start_fresh()
+    with limiter.permit("heavy", max_wait_s=0, cost=3):
+        own.client.flushall()
+        limiter.recover([])
+    assert limiter.usage().windows[0].used == 3
+
+
 def test_of_many_recoveries_one_wins(own):
     """Workers that notice the loss together rebuild the log once."""
     calls = [LedgerCall(f"old{number}", age_s=60) for number in range(4)]
@@ -157,7 +167,7 @@ def test_of_many_recoveries_one_wins(own):
 def test_traces_of_calls_are_no_fresh_installation(own):
     """Without the meta key, but with a log, only the ledger helps."""
     limiter = own.limiter("5/day")
-    limiter.settle("made before the loss")
+    limiter.settle("made-before-the-loss")
     with pytest.raises(LimiterStateUnknown, match="no fresh installation"):
         limiter.start_fresh()
 

@@ -48,6 +48,10 @@ def play(world: World, program: bytes) -> None:
 
 @settings(ANY_SPEED, max_examples=2500)
 @given(quota=st.sampled_from(QUOTAS), program=st.binary(min_size=8, max_size=80))
+@example(  # a weighted permit that is settled after it was forgotten
+    quota="4/3s",
+    program=bytes.fromhex("000500060600 00f4 0600 0a1b 0000 0000 0000 0000 0000 0000 0601 0000 0064"),
+)
 @example(quota="1/s,3/5s", program=bytes([0, 0, 0, 1, 0, 2, 0, 3, 13, 0, 0, 1, 6, 0, 13, 0, 0, 1, 0, 2]))
 def test_no_interleaving_exceeds_a_window(clocked, quota, program):
     """Any order of acquire, claim, settle, release, crash, hold and time keeps every window, as the model does."""
