@@ -133,9 +133,8 @@ def broker_url(values: Mapping[str, str], server: str) -> str:
     return f"redis://:{quote(values['REDIS_PASSWORD'], safe='')}@{server}/0"
 
 
-def make(root: Path = ROOT) -> None:
+def make(given: Mapping[str, str], root: Path = ROOT) -> None:
     """Write every secret that is new or has changed."""
-    given = given_values()
     values = settle(given, root)
     made = [name for name, value in values.items() if value and name not in given and not _file_of(name, root).exists()]
     for secret in SECRETS:
@@ -161,16 +160,14 @@ def write(path: Path, value: str) -> None:
     temporary.replace(path)
 
 
-def show(root: Path = ROOT) -> None:
+def show(values: Mapping[str, str]) -> None:
     """Print how to log in."""
-    values = settle(given_values(), root)
     print(f"Airflow  user admin, password {values['AIRFLOW_ADMIN_PASSWORD']}")
     print(f"Flower   user admin, password {values['FLOWER_PASSWORD']}")
 
 
-def join(host: str, root: Path = ROOT) -> None:
+def join(host: str, values: Mapping[str, str]) -> None:
     """Print the .env of a second host whose workers join this one, known there as ``host``."""
-    values = settle(given_values(), root)
     lines = {
         "AIRFLOW_DATABASE_URL": airflow_url(values, f"{host}:5432"),
         "CELERY_BROKER_URL": broker_url(values, f"{host}:6379"),
@@ -190,11 +187,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     match arguments:
         case ["make"]:
-            make()
+            make(given_values())
         case ["show"]:
-            show()
+            show(settle(given_values()))
         case ["join", host]:
-            join(host)
+            join(host, settle(given_values()))
         case _:
             print("usage: make_secrets.py make | show | join HOST", file=sys.stderr)
             return 2

@@ -1,0 +1,102 @@
+"""The secrets step: what is given, kept, made, composed, and who may read it."""
+
+import importlib.util
+import stat
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> ModuleType:
+    """The program, with folders of its own."""
+    spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "config" / "container" / "make_secrets.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for secret in module.SECRETS:
+        (tmp_path / "volumes" / secret.folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "files").mkdir()
+    return module
+
+
+def run(step: ModuleType, tmp_path: Path, given: str = "") -> dict[str, str]:
+    """Make the secrets with these NAME=value lines; return what every file holds."""
+    (tmp_path / "given").write_text(given, encoding="utf-8")
+    volumes = tmp_path / "volumes"
+    step.make(step.given_values(tmp_path / "given", tmp_path / "files"), volumes)
+    return {path.relative_to(volumes).as_posix(): path.read_text("utf-8") for path in volumes.glob("*/*")}
+
+
+def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
+    """Each secret is made at random, long enough, and kept by the next start; nobody's key is invented."""
+    first = run(step, tmp_path, "POSTGRES_PASSWORD=\nJWT_SECRET=  \n")
+    assert first == run(step, tmp_path)
+    assert first.pop("market/alpha_vantage_api_key") == ""
+    assert first.pop("airflow/airflow_database_url") == first.pop("redis/celery_broker_url") == ""
+    passwords = [value for name, value in first.items() if "://" not in value]
+    assert len(set(passwords)) == len(passwords)
+    assert min(map(len, passwords)) >= 32
+    assert len(first["api/jwt_secret"]) >= 64
+
+
+def test_what_is_given_wins_and_a_key_can_be_taken_back(step: ModuleType, tmp_path: Path):
+    """NAME overrides NAME_FILE and what was kept; a key that is no longer set is gone."""
+    run(step, tmp_path)
+    (tmp_path / "files" / "redis_password").write_text("from a file\n", encoding="utf-8")
+    (tmp_path / "files" / "flower_password").write_text("from a file too\n", encoding="utf-8")
+    given = run(step, tmp_path, "REDIS_PASSWORD=p@ss=w/ord\nALPHA_VANTAGE_API_KEY=KEY1\n")
+    assert given["redis/redis_password"] == "p@ss=w/ord"
+    assert given["redis/broker_url"] == "redis://:p%40ss%3Dw%2Ford@redis:6379/0"
+    assert given["flower/flower_password"] == "from a file too"
+    assert given["market/alpha_vantage_api_key"] == "KEY1"
+    assert run(step, tmp_path)["market/alpha_vantage_api_key"] == ""
+
+
+def test_addresses_that_are_given_stay_as_they_are(step: ModuleType, tmp_path: Path):
+    """A second host's addresses are taken over word for word."""
+    files = run(
+        step,
+        tmp_path,
+        "AIRFLOW_DATABASE_URL=postgresql+psycopg2://u:p@h/d?sslmode=require\nCELERY_BROKER_URL=rediss://h/0\n",
+    )
+    assert files["airflow/sql_alchemy_conn"] == "postgresql+psycopg2://u:p@h/d?sslmode=require"
+    assert files["airflow/result_backend"] == "db+postgresql+psycopg2://u:p@h/d?sslmode=require"
+    assert files["redis/broker_url"] == "rediss://h/0"
+
+
+def test_only_the_group_reads_and_nobody_writes(step: ModuleType, tmp_path: Path):
+    """Every file is 0440, and no half-written one is left."""
+    run(step, tmp_path)
+    files = list((tmp_path / "volumes").glob("*/*"))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o440}
+    assert not [path for path in files if path.suffix == ".new"]
+
+
+def test_a_second_host_gets_what_workers_need(step: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`join` prints addresses and shared secrets, and nothing that makes databases, users or tokens."""
+    files = run(step, tmp_path)
+    capsys.readouterr()
+    step.join("10.0.0.1", step.settle({}, tmp_path / "volumes"))
+    printed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+    assert printed["EXECUTION_API_URL"] == "http://10.0.0.1:8080/execution/"
+    assert printed["MARKET_DB_PASSWORD"] == files["market/market_db_password"]
+    assert f":{files['init/airflow_db_password']}@10.0.0.1:5432/airflow" in printed["AIRFLOW_DATABASE_URL"]
+    hidden = (
+        "postgres/postgres_password",
+        "init/market_owner_password",
+        "api/jwt_secret",
+        "init/airflow_admin_password",
+    )
+    assert not [name for name in hidden if files[name] in printed.values()]
+
+
+def test_a_file_that_is_not_text_is_refused(step: ModuleType, tmp_path: Path):
+    """An unreadable secret ends the step with its variable and the remedy."""
+    (tmp_path / "files" / "redis_password").write_bytes(b"\xff\xfe")
+    with pytest.raises(step.SecretUnusable, match="REDIS_PASSWORD_FILE cannot be read"):
+        run(step, tmp_path)
