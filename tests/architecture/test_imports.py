@@ -16,6 +16,7 @@ SOLE_USERS = {
     "redis": "common/limiter",
     "psycopg2": "common/store",
     "alembic": "common/mig",
+    "exchange_calendars": "common/sessions",
 }
 
 
