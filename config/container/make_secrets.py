@@ -8,6 +8,7 @@ folder below /run/pipeline is a volume of its own, mounted only into the service
 """
 
 import base64
+import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -168,19 +169,26 @@ def show(values: Mapping[str, str]) -> None:
 
 def join(host: str, values: Mapping[str, str]) -> None:
     """Print the .env of a second host whose workers join this one, known there as ``host``."""
+    postgres, redis, airflow, sandbox = (f"{host}:{port}" for port in published_ports())
     lines = {
-        "AIRFLOW_DATABASE_URL": airflow_url(values, f"{host}:5432"),
-        "CELERY_BROKER_URL": broker_url(values, f"{host}:6379"),
-        "EXECUTION_API_URL": f"http://{host}:8080/execution/",
-        "MARKET_DATABASE_URL": f"postgresql://market_app@{host}:5432",
-        "LIMITER_REDIS_URL": f"redis://{host}:6379/1",
-        "SANDBOX_URL": f"http://{host}:8765",
+        "AIRFLOW_DATABASE_URL": airflow_url(values, postgres),
+        "CELERY_BROKER_URL": broker_url(values, redis),
+        "EXECUTION_API_URL": f"http://{airflow}/execution/",
+        "MARKET_DATABASE_URL": f"postgresql://market_app@{postgres}",
+        "LIMITER_REDIS_URL": f"redis://{redis}/1",
+        "SANDBOX_URL": f"http://{sandbox}",
         **{name: values[name] for name in SHARED},
     }
     if values["ALPHA_VANTAGE_API_KEY"]:
         lines["ALPHA_VANTAGE_API_KEY"] = values["ALPHA_VANTAGE_API_KEY"]
     for name, value in lines.items():
         print(f"{name}={value}")
+
+
+def published_ports() -> tuple[str, ...]:
+    """Return the ports of PostgreSQL, Redis, Airflow and the sandbox on this host, as Compose passes them on."""
+    usual = {"POSTGRES_PORT": "5432", "REDIS_PORT": "6379", "AIRFLOW_PORT": "8080", "SANDBOX_PORT": "8765"}
+    return tuple(os.environ.get(name) or port for name, port in usual.items())
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,6 +9,9 @@ import pytest
 from tests.compose.stack import Stack, fresh_clone
 from tests.conftest import free_port, missing
 
+#: The project's name of the room's one stack.
+STACK = "pipelinetest"
+
 
 @pytest.fixture(scope="session")
 def engine() -> None:
@@ -30,7 +33,7 @@ def clone(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(clone: Path) -> Iterator[Stack]:
     """The cluster with four workers, as `docker compose up --scale airflow-worker=4` starts it on a fresh clone."""
     ports = {"AIRFLOW_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
-    stack = Stack(clone, "pipelinetest", ports)
+    stack = Stack(clone, STACK, ports)
     stack.down()
     try:
         stack.compose("build", "secrets", timeout_s=900)

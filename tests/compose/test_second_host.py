@@ -1,0 +1,76 @@
+"""Past one machine: a second project with workers alone, which shares nothing with the first but published ports."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compose.conftest import STACK
+from tests.compose.stack import SCALE, Stack, docker, fresh_clone
+from tests.compose.test_running import ROOMY
+from tests.conftest import free_port
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def bridge(engine: None) -> str:
+    """The address at which containers of any project reach this machine."""
+    return json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+
+
+@pytest.fixture(scope="module")
+def hosts(bridge: str, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
+    """The overlay on a first host, one worker each for fetching and housekeeping, and two workers on a second one."""
+    names = ("AIRFLOW_PORT", "FLOWER_PORT", "POSTGRES_PORT", "REDIS_PORT", "SANDBOX_PORT")
+    first = Stack(fresh_clone(tmp_path_factory.mktemp("first")), "pipelinefirst", files=SCALE)
+    second = Stack(fresh_clone(tmp_path_factory.mktemp("second")), "pipelinesecond", files=SCALE)
+    alike = {**ROOMY, "WORKER_AUTOSCALE": "2,2"}
+    one_each = {"WORKER_REPLICAS": "1", "SCHEDULER_REPLICAS": "1", "EXECUTION_REPLICAS": "1"}
+    ports = {name: str(free_port()) for name in names}
+    first.set_dotenv(**alike, **one_each, **ports, BIND_ADDRESS=bridge, CLUSTER_BIND_ADDRESS=bridge)
+    Stack(clone, STACK).down()  # the room's other cluster has done its work, and two are too much for two cores
+    try:
+        first.compose("build", "secrets", timeout_s=900)
+        first.up()
+        joined = dict(
+            line.split("=", 1) for line in first.compose("run", "--rm", "-T", "secrets", "join", bridge).split()
+        )
+        second.set_dotenv(**alike, **joined)
+        second.up("--scale", "airflow-worker-remote=2", "airflow-worker-remote")
+        yield first, second
+    finally:
+        second.down()
+        first.down()
+
+
+def test_the_second_host_runs_workers_alone(hosts: tuple[Stack, Stack]):
+    """There is its own secrets step and its workers, on no network of the first project."""
+    first, second = hosts
+    assert {row["Service"] for row in second.ps(all_of_them=True)} == {"secrets", "airflow-worker-remote"}
+    networks = [
+        {name for container in stack.inspect() for name in container["NetworkSettings"]["Networks"]} - {"none"}
+        for stack in hosts
+    ]
+    assert networks[0] & networks[1] == set()
+    assert len(first.ps("airflow-worker")) == 1
+
+
+def test_both_hosts_take_their_share(hosts: tuple[Stack, Stack]):
+    """60 symbols, fetched by the first host's worker and the second's two, each once; the plan by the housekeeper."""
+    first, second = hosts
+    symbols = [f"REMOTE{number}" for number in range(60)]
+    run_id = first.start_run(symbols)
+    assert first.finish_run(run_id) == "success"
+    outcomes = first.outcomes(run_id)
+    assert {symbol: status for symbol, (status, _) in outcomes.items()} == dict.fromkeys(symbols, "stored")
+    took = {worker for _, worker in outcomes.values()}
+    here = {row["ID"][:12] for row in first.ps("airflow-worker")}
+    there = {row["ID"][:12] for row in second.ps("airflow-worker-remote")}
+    assert took <= here | there
+    assert took & here
+    assert took & there
+    queues = {row["task_id"]: row["queue"] for row in first.api.task_instances(run_id)}
+    assert queues["fetch_and_store"] == "fetch"
+    assert queues["plan"] == queues["report"] == "housekeeping"
