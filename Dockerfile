@@ -53,6 +53,7 @@ WORKDIR /opt/pipeline
 USER 50000
 ENTRYPOINT ["entrypoint"]
 CMD ["airflow", "version"]
-HEALTHCHECK --interval=10s --timeout=10s --start-period=90s --retries=3 CMD ["healthy"]
+# Asked often, so that a start is seen at once; once all is well the check itself takes its time (see there).
+HEALTHCHECK --interval=4s --timeout=60s --start-period=120s --retries=3 CMD ["healthy"]
 # Last, since they change with every commit.
 LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"

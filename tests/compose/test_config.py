@@ -90,7 +90,7 @@ def test_every_service_is_hardened(config: dict[str, Any]):
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
         assert service["pids_limit"] == 1024, name
-        if name not in {"secrets", "airflow-init"}:  # these end
+        if name not in {"secrets", "market-init", "airflow-init"}:  # these end
             assert int(service["mem_limit"]) > 0, name
             assert service["restart"] == "unless-stopped", name
         if name != "secrets":  # Compose copies a file into it before it starts

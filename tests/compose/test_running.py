@@ -25,7 +25,7 @@ def test_a_fresh_clone_is_all_green(stack: Stack):
     """Without a .env every container is healthy or has done its work, and four workers are online in Flower."""
     rows = stack.ps(all_of_them=True)
     done = {row["Service"] for row in rows if row["State"] == "exited"}
-    assert done == {"secrets", "airflow-init"}
+    assert done == {"secrets", "market-init", "airflow-init"}
     assert {row["Health"] for row in rows if row["Service"] not in done} == {"healthy"}
     assert set(stack.api.health().values()) == {"healthy"}
     online = {
