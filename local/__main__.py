@@ -21,12 +21,13 @@ from local.services import ServiceMissing
 from local.state import State
 
 _INTERRUPTED: Final = 130
+_PLAIN_WIDTH: Final = 120  # of what is piped or logged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     state = State.of_this_checkout()
     cluster = Cluster(state, workers=getattr(options, "workers", 2), say=lambda text: console.print(text, markup=False))
     try:
@@ -112,7 +113,8 @@ def _demo(cluster: Cluster, options: argparse.Namespace, console: Console) -> in
         try:
             cluster.up(ends_with_us=True)
             console.print("triggering stock_data_pipeline …")
-            state = _run_and_show(cluster, [], console, force=False)
+            # Invented prices cost nobody's quota, so there each demonstration shows the workers at work.
+            state = _run_and_show(cluster, [], console, force=cluster.settings.uses_sandbox)
             show_addresses(cluster, console)
             console.print("stopping; `make up` starts it again with what was stored, and leaves it running")
         finally:

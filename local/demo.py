@@ -17,6 +17,8 @@ from local.cluster import ADMIN, Cluster
 from workers.wiring import Wiring
 
 _ENDED: Final = frozenset({"success", "failed"})
+#: How long a run is queued when nothing is ahead of it (s), generously.
+_PATIENCE_S: Final = 5
 _COLOURS: Final = {
     OutcomeStatus.STORED: "green",
     OutcomeStatus.SKIPPED: "cyan",
@@ -40,6 +42,8 @@ def watch(cluster: Cluster, run_id: str, console: Console, *, timeout_s: float =
         while time.monotonic() - begun < timeout_s:
             state = cluster.api.run_state(run_id)
             text = f"{state}: {_progress(store.outcomes(run_id))}"
+            if state == "queued" and time.monotonic() - begun > _PATIENCE_S:
+                text = "queued: an earlier run is not over yet, and one runs at a time"
             status.update(text)
             if text != shown and not console.is_terminal:
                 console.print(f"  {text}")
@@ -86,8 +90,6 @@ def _table(outcomes: Sequence[Outcome], quotes: dict[Symbol, Quote], *, invented
 
 def _row(outcome: Outcome, quote: Quote | None) -> list[str]:
     status = f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.status}[/]"
-    if outcome.reason:
-        status += f" ({outcome.reason})"
     if quote is None:
         return [outcome.symbol, status, "", "", "", "", outcome.worker]
     change = f"{quote.change_percent:+.2f} %"

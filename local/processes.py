@@ -18,6 +18,7 @@ from local.services import Postgres, Redis, server_user
 from local.state import ROOT, STATE_VARIABLE, State
 
 _BIN: Final = Path(sys.executable).parent
+_AIRFLOW: Final = str(_BIN / "airflow")
 _SESSION_FILE: Final = "session"
 
 
@@ -34,7 +35,8 @@ class Program:
 
     def section(self, logs: Path) -> str:
         """Return the program's section of supervisord's configuration."""
-        guard = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}", self.user or "-"]
+        child = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}", self.user or "-"]
+        guard = [] if self.command[0] == _AIRFLOW else child  # local/manager.py guards Airflow's own processes
         lines = {
             "command": " ".join(_quote(part) for part in (*guard, *self.command)),
             "directory": str(ROOT),
@@ -78,7 +80,7 @@ def storage_programs(postgres: Postgres, redis: Redis) -> list[Program]:
 
 def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: str | None) -> list[Program]:
     """Return Airflow's processes, Flower, and the sandbox where a plan for it is given."""
-    airflow = str(_BIN / "airflow")
+    airflow = _AIRFLOW
     programs = [
         Program("api-server", [airflow, "api-server"]),
         Program("scheduler", [airflow, "scheduler", "--skip-serve-logs"]),
@@ -97,7 +99,7 @@ def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: s
 def _worker(number: int) -> Program:
     """A worker with a name of its own; its warm shutdown lets running tasks end."""
     name = f"worker-{number}"
-    command = [str(_BIN / "airflow"), "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+    command = [_AIRFLOW, "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
     return Program(name, command, {"WORKER_NAME": name}, stop_wait_s=90)
 
 
@@ -135,7 +137,7 @@ class Supervisor:
 
     def launch(self, environment: Mapping[str, str], *, ends_with_us: bool) -> None:
         """Run supervisord in a session of its own; ``ends_with_us``: it stops when this process does."""
-        command = [str(_BIN / "supervisord"), "--nodaemon", "--configuration", str(self._configuration)]
+        command = [sys.executable, "-m", "local.manager", "--nodaemon", "--configuration", str(self._configuration)]
         if ends_with_us:
             command = [sys.executable, "-S", str(ROOT / "local" / "child.py"), "SIGTERM", "-", *command]
         with (self._state.logs / "supervisord.out").open("ab") as output:
