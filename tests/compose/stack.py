@@ -154,11 +154,20 @@ class Stack:
         return {symbol: (status, worker) for symbol, status, worker in rows}
 
     def wait_for_stored(self, run_id: str, number: int, timeout_s: float = 120) -> None:
-        """Wait until this many symbols of the run are stored: the run is in its middle."""
+        """Wait until this many symbols of the run are stored; a database that is starting is asked again."""
         deadline = time.monotonic() + timeout_s
-        while sum(status == "stored" for status, _ in self.outcomes(run_id).values()) < number:
-            assert time.monotonic() < deadline, self.outcomes(run_id)
+        seen = ""
+        while time.monotonic() < deadline:
+            try:
+                outcomes = self.outcomes(run_id)
+            except AssertionError as error:
+                seen = str(error)
+            else:
+                if sum(status == "stored" for status, _ in outcomes.values()) >= number:
+                    return
+                seen = str(outcomes)
             time.sleep(0.3)
+        raise AssertionError(f"not {number} stored within {timeout_s} s: {seen}")
 
     def calls(self, prefix: str) -> list[dict[str, Any]]:
         """Return the sandbox's log of the calls for symbols that begin so: the judge of what was asked."""
