@@ -15,7 +15,7 @@ ROWS = "SELECT symbol, latest_trading_day, price, xmin::text FROM stock_quotes O
 
 
 def test_the_default_symbols_are_stored_once(running: Running):
-    """A run without symbols stores the four defaults; a second one doubles no row and changes none."""
+    """A run without symbols stores the four defaults; a second one skips them, a forced one changes no row."""
     run_id, state = running.run()
     assert state == "success"
     assert {symbol: outcome.status for symbol, outcome in running.outcomes(run_id).items()} == dict.fromkeys(
@@ -23,8 +23,21 @@ def test_the_default_symbols_are_stored_once(running: Running):
     )
     before = running.query(ROWS)
     assert {row[0] for row in before} == DEFAULTS
-    assert running.run()[1] == "success"
+    calls = len(running.calls())
+    run_id, state = running.run()
+    assert state == "success"
+    assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.SKIPPED}
+    assert "skip 4" in running.cluster.api.get(f"{plan_of(run_id)}/xcomEntries/summary")["value"]
+    assert len(running.calls()) == calls
+    run_id = running.cluster.api.trigger({"force": True})
+    assert running.wait(run_id) == "success"
+    assert {outcome.reason for outcome in running.outcomes(run_id).values()} == {"unchanged"}
+    assert len(running.calls()) == calls + len(DEFAULTS)
     assert running.query(ROWS) == before
+
+
+def plan_of(run_id: str) -> str:
+    return f"dags/stock_data_pipeline/dagRuns/{run_id}/taskInstances/plan"
 
 
 def test_symbols_spread_over_the_workers(running: Running):
@@ -40,10 +53,10 @@ def test_symbols_spread_over_the_workers(running: Running):
 
 def test_one_failure_stops_no_other_and_is_not_retried(running: Running):
     """An unknown symbol fails at once with its reason, the others are stored, and the run is red and says why."""
-    run_id, state = running.run(["IBM", "NOSUCH1", "AAPL"])
+    run_id, state = running.run(["GOOD1", "NOSUCH1", "GOOD2"])
     assert state == "failed"
     outcomes = running.outcomes(run_id)
-    assert outcomes[Symbol("IBM")].status is outcomes[Symbol("AAPL")].status is OutcomeStatus.STORED
+    assert outcomes[Symbol("GOOD1")].status is outcomes[Symbol("GOOD2")].status is OutcomeStatus.STORED
     assert outcomes[Symbol("NOSUCH1")].status is OutcomeStatus.FAILED
     assert outcomes[Symbol("NOSUCH1")].reason == "unknown_symbol"
     calls = [call for call in running.calls() if call["symbol"] == "NOSUCH1"]
