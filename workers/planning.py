@@ -133,7 +133,7 @@ def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedel
     attempt = known.attempts.get(symbol)
     if attempt is None or attempt.attempted_at is None:
         return None
-    if attempt.status is OutcomeStatus.FAILED and attempt.reason in REFUSED:
+    if attempt.reason in REFUSED:
         return _refused_lately(symbol, attempt.reason, attempt.attempted_at, moment)
     day = known.days.get(symbol)
     if day is None:

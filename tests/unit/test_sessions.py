@@ -44,6 +44,7 @@ def latest(symbol: str, moment: str, grace: timedelta = timedelta()) -> str:
         ("600104.SHH", "XSHG"),
         ("000002.SHZ", "XSHG"),
         ("X.QQQ", UNKNOWN),
+        ("X.DE", UNKNOWN),
         ("RDS.A.LON", "XLON"),
     ],
 )
