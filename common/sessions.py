@@ -92,31 +92,30 @@ def latest_session(symbol: Symbol, moment: datetime, grace: timedelta = timedelt
 def _calendar(exchange: str, year: int) -> tuple[tuple[Session, ...], tuple[datetime, ...]]:
     """Return the sessions of a year and the one before it, and their closes, both in order."""
     last_day = date(year, 12, 31)
-    calendar = _build(exchange, last_day)
+    calendar, known_until = _build(exchange, last_day)
     known = [
         Session(exchange, day.date(), close.to_pydatetime().astimezone(UTC)) for day, close in calendar.closes.items()
     ]
-    sessions = (*known, *_assumed(known[-1], calendar.tz, last_day))
+    closing = known[-1].closed_at.astimezone(calendar.tz).timetz()
+    sessions = (*known, *_assumed(exchange, closing, known_until + _DAY, last_day))
     return sessions, tuple(session.closed_at for session in sessions)
 
 
-def _build(exchange: str, last_day: date) -> Any:  # noqa: ANN401  the library has no types
-    """Return the calendar up to ``last_day``, or to where the library's knowledge of holidays ends."""
+def _build(exchange: str, last_day: date) -> tuple[Any, date]:
+    """Return the calendar, and the day up to which it is known: ``last_day`` or the last one with recorded holidays."""
     import exchange_calendars  # noqa: PLC0415  takes seconds: see the module's docstring
 
     try:
-        return exchange_calendars.get_calendar(exchange, start=last_day - 2 * _YEAR, end=last_day)
+        return exchange_calendars.get_calendar(exchange, start=last_day - 2 * _YEAR, end=last_day), last_day
     except ValueError:  # some exchanges announce their holidays a year ahead
         kind = type(exchange_calendars.get_calendar(exchange))
         end = kind.bound_max()
-        return kind(start=end - _YEAR, end=end)
+        return kind(start=end - _YEAR, end=end), end.date()
 
 
-def _assumed(last: Session, zone: Any, last_day: date) -> Iterator[Session]:  # noqa: ANN401  the library has no types
-    """Yield what may be sessions after the last known one: every weekday, with its time of closing."""
-    closing = last.closed_at.astimezone(zone).time()
-    day = last.day + _DAY
+def _assumed(exchange: str, closing: time, day: date, last_day: date) -> Iterator[Session]:
+    """Yield what may be sessions from ``day`` on: every weekday, with ``closing``, a local time with its zone."""
     while day <= last_day:
         if day.weekday() < _SATURDAY:
-            yield Session(last.exchange, day, datetime.combine(day, closing, zone).astimezone(UTC))
+            yield Session(exchange, day, datetime.combine(day, closing).astimezone(UTC))
         day += _DAY

@@ -93,6 +93,7 @@ def test_a_late_publication_is_granted():
         ("IBM", "2026-12-28 23:00", "2026-12-28"),
         ("600104.SHH", "2026-10-05 12:00", "2026-09-30"),  # the week of the National Day
         ("T.TYO", "2026-11-03 12:00", "2026-11-02"),  # Culture Day
+        ("T.TYO", "2024-12-31 12:00", "2024-12-30"),  # the year's last day is none, and the last one that was asked for
     ],
 )
 def test_half_days_and_holidays(symbol: str, moment: str, day: str):
