@@ -39,11 +39,15 @@ class ClusterFailed(Exception):
 
 @dataclass
 class Cluster:
-    """One local cluster. ``workers`` counts for the next start only."""
+    """One local cluster. ``workers`` counts for the next start only.
+
+    ``person``: what a person set; by default what ``.env`` and the environment say.
+    """
 
     state: State
     workers: int = 2
     say: Say = print
+    person: Mapping[str, str] | None = None
 
     @cached_property
     def ports(self) -> dict[str, int]:
@@ -53,7 +57,8 @@ class Cluster:
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment that every process gets."""
-        return cluster_environment(self.state, self.ports, person_settings())
+        person = person_settings() if self.person is None else self.person
+        return cluster_environment(self.state, self.ports, person)
 
     @property
     def settings(self) -> Settings:

@@ -1,6 +1,5 @@
 """One cluster for the whole room: real scheduler, api-server, Celery workers, PostgreSQL and Redis, and the sandbox."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -34,9 +33,10 @@ class Running:
     cluster: Cluster
     sandbox_url: str
 
-    def run(self, symbols: Sequence[str] = (), timeout_s: float = 180) -> tuple[str, str]:
+    def run(self, symbols: Sequence[str] = (), timeout_s: float = 180, *, force: bool = True) -> tuple[str, str]:
         """Trigger the pipeline and wait for its end; return the run's id and state."""
-        run_id = self.cluster.api.trigger({"symbols": list(symbols)} if symbols else {})
+        conf = {"force": force, **({"symbols": list(symbols)} if symbols else {})}
+        run_id = self.cluster.api.trigger(conf)
         return run_id, self.wait(run_id, timeout_s)
 
     def wait(self, run_id: str, timeout_s: float = 180) -> str:
@@ -87,12 +87,10 @@ def sandbox_process(port: int) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone before the other rooms begin: it would slow them
 def running(services_folder: Path) -> Iterator[Running]:
     """Start the cluster with a marked key, two workers and quick retries."""
-    with pytest.MonkeyPatch.context() as patch, sandbox_process(free_port()) as sandbox:
-        for name in [name for name in os.environ if name.startswith(("AIRFLOW__", "ALPHA_", "STOCK_"))]:
-            patch.delenv(name)
+    with sandbox_process(free_port()) as sandbox:
         settings = {
             "ALPHA_VANTAGE_API_KEY": MARKED_KEY,
             "ALPHA_VANTAGE_BASE_URL": sandbox,
@@ -103,9 +101,7 @@ def running(services_folder: Path) -> Iterator[Running]:
             "STOCK_SCHEDULE": "none",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
         }
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        cluster = Cluster(State(services_folder / "cluster"), workers=2)
+        cluster = Cluster(State(services_folder / "cluster"), workers=2, person=settings)
         try:
             cluster.up(ends_with_us=True)
         except ServiceMissing as error:

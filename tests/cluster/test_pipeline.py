@@ -24,13 +24,13 @@ def test_the_default_symbols_are_stored_once(running: Running):
     before = running.query(ROWS)
     assert {row[0] for row in before} == DEFAULTS
     calls = len(running.calls())
-    run_id, state = running.run()
+    run_id, state = running.run(force=False)
     assert state == "success"
     assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.SKIPPED}
     assert "skip 4" in running.cluster.api.get(f"{plan_of(run_id)}/xcomEntries/summary")["value"]
     assert len(running.calls()) == calls
-    run_id = running.cluster.api.trigger({"force": True})
-    assert running.wait(run_id) == "success"
+    run_id, state = running.run(force=True)
+    assert state == "success"
     assert {outcome.reason for outcome in running.outcomes(run_id).values()} == {"unchanged"}
     assert len(running.calls()) == calls + len(DEFAULTS)
     assert running.query(ROWS) == before

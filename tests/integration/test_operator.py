@@ -1,0 +1,133 @@
+"""The door to Airflow: each operator's step on real services, and how its errors are told to Airflow."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+
+from common.errors import NetworkFailed
+from common.models import OutcomeStatus, Symbol
+from common.settings import DagSettings
+from sandbox.running import RunningSandbox
+from tests.integration.conftest import wired
+from workers import airflow_operator
+from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment, timetable
+from workers.wiring import Wiring
+
+RUN = "manual__1"
+
+
+class Instance:
+    """The task instance of a context: keeps what is pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        self.pushed[key] = value
+
+
+def context(**parameters: object) -> dict[str, object]:
+    return {"run_id": RUN, "params": parameters, "ti": Instance()}
+
+
+@pytest.fixture
+def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """The environment that an operator's process has; masks no secret, since no supervisor listens."""
+    monkeypatch.setattr(airflow_operator, "mask_secret", lambda _: None)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with wired(environment) as wiring:
+        yield wiring
+
+
+def fetch(symbol: str, **kwargs: object) -> None:
+    FetchAndStore(task_id="fetch", symbol=symbol).execute(context(), **kwargs)
+
+
+def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
+    """The five steps one after the other store the symbol and report it."""
+    ValidateEnvironment(task_id="check").execute(context())
+    planning = context(symbols=["IBM"], force=True)
+    assert PlanSymbols(task_id="plan").execute(planning) == ["IBM"]
+    assert "1" in str(planning["ti"].pushed["summary"])
+    fetch("IBM")
+    assert ReportRun(task_id="report").execute(context()) == {"counts": {"stored": 1}, "failed": []}
+    assert set(CleanUp(task_id="clean").execute(context()).values()) == {0}
+    assert len(sandbox.entries()) == 1
+
+
+def test_what_cannot_heal_is_not_retried(set_up: Wiring):
+    """An unknown symbol and a rejected key fail the task for good, in the error's own words."""
+    for symbol, words in (("NOSUCH1", "no data"), ("FAULT-KEY", "ALPHA_VANTAGE_API_KEY")):
+        with pytest.raises(AirflowFailException, match=words):
+            fetch(symbol)
+
+
+def test_what_can_heal_is_retried(set_up: Wiring):
+    """A network fault leaves as itself, so that Airflow tries again."""
+    with pytest.raises(NetworkFailed):
+        fetch("FAULT-RESET-BEFORE")
+
+
+def test_a_malformed_setting_fails_for_good(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """A setting that cannot be used fails the task without a retry, and is named."""
+    monkeypatch.setenv("API_TIMEOUT", "soon")
+    with pytest.raises(AirflowFailException, match="API_TIMEOUT='soon'"):
+        fetch("IBM")
+
+
+def test_a_far_permit_defers_the_task(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """The task holds no slot while it waits, and comes back with the permit that it waits for."""
+    monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
+    monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
+    ValidateEnvironment(task_id="check").execute(context())
+    fetch("IBM")
+    with pytest.raises(TaskDeferred) as first:
+        fetch("AAPL")
+    assert first.value.method_name == "execute"
+    assert first.value.trigger.moment > datetime.now(UTC)
+    with pytest.raises(TaskDeferred) as second:
+        fetch("AAPL", event=None, **first.value.kwargs)
+    assert second.value.kwargs == first.value.kwargs
+
+
+def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """A symbol beyond the day's calls shows as skipped, not as failed."""
+    monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
+    ValidateEnvironment(task_id="check").execute(context())
+    fetch("IBM")
+    with pytest.raises(AirflowSkipException, match="1/day"):
+        fetch("AAPL")
+
+
+def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixture):
+    """With a failed symbol the report is red, names it, and logs the table."""
+    PlanSymbols(task_id="plan").execute(context(symbols=["IBM", "NOSUCH1"], force=True))
+    fetch("IBM")
+    with pytest.raises(AirflowFailException):
+        fetch("NOSUCH1")
+    with caplog.at_level(logging.INFO), pytest.raises(AirflowFailException, match=r"NOSUCH1 \(unknown_symbol\)"):
+        ReportRun(task_id="report").execute(context())
+    outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.outcomes(RUN)}
+    assert outcomes == {Symbol("IBM"): OutcomeStatus.STORED, Symbol("NOSUCH1"): OutcomeStatus.FAILED}
+
+
+def test_secrets_are_masked_before_anything_is_logged(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """Airflow is told every secret of the settings."""
+    masked: list[str] = []
+    monkeypatch.setattr(airflow_operator, "mask_secret", masked.append)
+    monkeypatch.setenv("REDIS_PASSWORD", "MARKEDPASSWORD1")
+    with pytest.raises(AirflowSkipException), airflow_operator.wired():
+        raise AirflowSkipException
+    assert "MARKEDPASSWORD1" in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("0 0 * * *", "CronTriggerTimetable"), ("6h", "DeltaTriggerTimetable"), ("none", "NoneType")]
+)
+def test_each_kind_of_schedule(text: str, kind: str):
+    """A cron line, an interval and none give the timetable that they mean."""
+    assert type(timetable(DagSettings.from_environment({"STOCK_SCHEDULE": text}))).__name__ == kind
