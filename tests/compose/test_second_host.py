@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def bridge(engine: None) -> str:
     """The address at which containers of any project reach this machine."""
-    return json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    addresses = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
+    return addresses.get("Gateway") or str(ip_network(addresses["Subnet"])[1])  # older engines leave the default out
 
 
 @pytest.fixture(scope="module")
