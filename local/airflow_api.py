@@ -6,7 +6,7 @@ from typing import Any, Final
 import requests
 
 DAG_ID: Final = "stock_data_pipeline"
-_TIMEOUT_S: Final = 15
+_TIMEOUT_S: Final = 30
 
 
 class AirflowApi:

@@ -40,7 +40,11 @@ def watch(cluster: Cluster, run_id: str, console: Console, *, timeout_s: float =
     shown = ""
     with Store(cluster.settings.market_dsn) as store, console.status("waiting for the run to start") as status:
         while time.monotonic() - begun < timeout_s:
-            state = cluster.api.run_state(run_id)
+            try:
+                state = cluster.api.run_state(run_id)
+            except requests.RequestException as late:  # a busy machine answers late; the run goes on
+                status.update(f"waiting for Airflow's answer ({type(late).__name__})")
+                continue
             text = f"{state}: {_progress(store.outcomes(run_id))}"
             if state == "queued" and time.monotonic() - begun > _PATIENCE_S:
                 text = "queued: an earlier run is not over yet, and one runs at a time"

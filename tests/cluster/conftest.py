@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,20 +32,22 @@ class Running:
 
     cluster: Cluster
     sandbox_url: str
+    last_run: str = ""
 
     def run(self, symbols: Sequence[str] = (), timeout_s: float = 180, *, force: bool = True) -> tuple[str, str]:
         """Trigger the pipeline and wait for its end; return the run's id and state."""
         conf = {"force": force, **({"symbols": list(symbols)} if symbols else {})}
-        run_id = self.cluster.api.trigger(conf)
+        run_id = self.last_run = self.cluster.api.trigger(conf)
         return run_id, self.wait(run_id, timeout_s)
 
     def wait(self, run_id: str, timeout_s: float = 180) -> str:
         """Wait for the run's end; return its state."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            state = self.cluster.api.run_state(run_id)
-            if state in ENDED:
-                return state
+            with suppress(requests.RequestException):  # a busy machine answers late; the deadline decides
+                state = self.cluster.api.run_state(run_id)
+                if state in ENDED:
+                    return state
             time.sleep(0.5)
         raise TimeoutError(f"{run_id} has not ended: {self.cluster.api.task_instances(run_id)}")
 
