@@ -8,11 +8,15 @@ import json
 import logging
 import signal
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from airflow import __version__ as airflow_version
+from airflow.configuration import AIRFLOW_HOME
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import before_task_publish, worker_init, worker_process_init
+
+from workers import celery_health
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +72,10 @@ def prepare_worker(sender: object, **_: object) -> None:
     for module in PRELOADED:
         import_module(module)
     patch_supervisor_wait()
-    import_module("workers.celery_health").watch(sender)
+    from celery.bootsteps import StartStopStep  # noqa: PLC0415  only workers need it
+    from celery.worker import state  # noqa: PLC0415  only workers need it
+
+    celery_health.watch(sender, StartStopStep, celery_health.Pulse(Path(AIRFLOW_HOME), state))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types

@@ -11,15 +11,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-from airflow.configuration import AIRFLOW_HOME
-from celery.bootsteps import StartStopStep
-from celery.worker import state
+from typing import Any, Final, Protocol
 
 log = logging.getLogger(__name__)
 
+#: How often the worker's event loop looks at its consumer (s).
 BEAT_S: Final = 5.0
 #: A blocking pop returns within a second or so; one without an answer for this long hangs on a dead connection.
 POP_OVERDUE_S: Final = 15.0
@@ -29,39 +27,21 @@ GIVE_UP_S: Final = 45.0
 LAST_WORDS_S: Final = 10.0
 
 
-class Heartbeat(StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """A step of the consumer: it starts with each connection to the broker and stops when that is lost."""
+class WorkerState(Protocol):
+    """What ``celery.worker.state`` tells of this process: the requests that are taken, and whether it stops."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:  # noqa: ANN401  Celery has no types
-        super().__init__(parent, **kwargs)
-        self._file = heartbeat_file(parent.hostname)
-        self._timer: Any = None
-
-    def start(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
-        """Beat from the event loop: where that hangs, nothing beats. The pool has forked by now."""
-        WATCHDOG.begin()
-        self._timer = parent.timer.call_repeatedly(BEAT_S, self._beat, (parent,))
-
-    def stop(self, _: Any) -> None:  # noqa: ANN401  Celery has no types
-        """End with the connection."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _beat(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
-        if consumes(parent.task_consumer):
-            self._file.touch()
-            WATCHDOG.beat()
+    reserved_requests: Any
+    active_requests: Any
+    should_stop: Any
+    should_terminate: Any
 
 
-def heartbeat_file(hostname: str) -> Path:
+def heartbeat_file(home: Path, hostname: str) -> Path:
     """Return the file whose time of change is the last moment at which the worker could take a message."""
-    return Path(AIRFLOW_HOME) / f"{hostname}.consuming"
+    return home / f"{hostname}.consuming"
 
 
-def consumes(consumer: Any) -> bool:  # noqa: ANN401  kombu has no types
+def consumes(consumer: Any, state: WorkerState) -> bool:  # noqa: ANN401  kombu has no types
     """Whether the consumer takes messages, or has good reason not to: every slot is taken.
 
     With Redis, taking a message is a blocking pop that is under way. ``consumer`` is kombu's; None before it is made.
@@ -71,18 +51,18 @@ def consumes(consumer: Any) -> bool:  # noqa: ANN401  kombu has no types
         return False
     if not channel.qos.can_consume():
         return bool(state.reserved_requests)  # else the credit is lost, and nothing would ever come again
-    return (
-        bool(channel._in_poll) and time.monotonic() - channel._brpop_sent_at < POP_OVERDUE_S
-    )  # kombu tells it nowhere else
+    # kombu tells it nowhere else
+    return bool(channel._in_poll) and time.monotonic() - channel._brpop_sent_at < POP_OVERDUE_S
 
 
 class Watchdog(threading.Thread):
     """Ends the process when nothing has beaten for too long: warmly first, and for good where that hangs."""
 
-    def __init__(self, give_up_s: float = GIVE_UP_S, end: Callable[[], None] | None = None) -> None:
+    def __init__(self, state: WorkerState, *, give_up_s: float, end: Callable[[], None]) -> None:
         super().__init__(name="watchdog", daemon=True)
+        self._state = state
         self._give_up_s = give_up_s
-        self._end = end or end_worker
+        self._end = end
         self._last = time.monotonic()
 
     def beat(self) -> None:
@@ -103,25 +83,65 @@ class Watchdog(threading.Thread):
         """Wait until it is too long; a shutdown that was asked for takes the time that the tasks take."""
         self.beat()
         while self.silent_s < self._give_up_s:
-            if state.should_stop is not None or state.should_terminate is not None:
+            if self._state.should_stop is not None or self._state.should_terminate is not None:
                 return
             time.sleep(min(1.0, self._give_up_s / 10))
         log.error("no message could be taken for %.0f s: this worker ends, to be started anew", self.silent_s)
         self._end()
 
 
-def end_worker() -> None:
-    """Let running tasks end, then end the process, even where the event loop hangs."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    while state.active_requests:
-        time.sleep(1)
-    time.sleep(LAST_WORDS_S)
-    os._exit(1)
+@dataclass
+class Pulse:
+    """The heartbeat of one worker: a file that is touched, and a watchdog that is told, while messages are taken."""
+
+    home: Path
+    state: WorkerState
+    give_up_s: float = GIVE_UP_S
+    beat_s: float = BEAT_S
+
+    def __post_init__(self) -> None:
+        self._watchdog = Watchdog(self.state, give_up_s=self.give_up_s, end=self._end_worker)
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401  Celery has no types
+        """Beat from the event loop: where that hangs, nothing beats. The pool has forked by now."""
+        self._watchdog.begin()
+        self._timer = consumer.timer.call_repeatedly(self.beat_s, self._beat, (consumer,))
+
+    def stop(self) -> None:
+        """End with the connection."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self, consumer: Any) -> None:  # noqa: ANN401  Celery has no types
+        if consumes(consumer.task_consumer, self.state):
+            heartbeat_file(self.home, consumer.hostname).touch()
+            self._watchdog.beat()
+
+    def _end_worker(self) -> None:
+        """Let running tasks end, then end the process, even where the event loop hangs."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        while self.state.active_requests:
+            time.sleep(1)
+        time.sleep(LAST_WORDS_S)
+        os._exit(1)
 
 
-WATCHDOG: Final = Watchdog()
+def watch(worker: Any, step: type[Any], pulse: Pulse) -> None:  # noqa: ANN401  Celery has no types
+    """Give a worker that is about to be built the pulse; ``step`` is ``celery.bootsteps.StartStopStep``.
 
+    The step starts with each connection to the broker and stops when that is lost.
+    """
 
-def watch(worker: Any) -> None:  # noqa: ANN401  Celery has no types
-    """Add the heartbeat, and with it the watchdog, to a worker that is about to be built."""
+    class Heartbeat(step):  # type: ignore[misc]  # the base is an argument, so that this module needs no Celery
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
+            pulse.start(parent)
+
+        def stop(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
+            del parent
+            pulse.stop()
+
     worker.app.steps["consumer"].add(Heartbeat)

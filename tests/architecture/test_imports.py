@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py", "workers/celery_health.py"}
+AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py"}
 
 #: A library that only one room may use, and that room (a file, or a folder's files).
 SOLE_USERS = {

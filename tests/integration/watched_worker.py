@@ -4,11 +4,14 @@ BROKER names the Redis, GIVE_UP how long (s) the worker may take nothing before 
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 import redis
 from celery import Celery
+from celery.bootsteps import StartStopStep
 from celery.signals import worker_init
+from celery.worker import state
 
 from workers import celery_health
 
@@ -19,13 +22,14 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=False,
 )
-celery_health.BEAT_S = 0.1
-celery_health.WATCHDOG._give_up_s = float(os.environ["GIVE_UP"])
 
 
 @worker_init.connect
 def prepare(sender: Any, **_: Any) -> None:
-    celery_health.watch(sender)
+    pulse = celery_health.Pulse(
+        Path(os.environ["AIRFLOW_HOME"]), state, give_up_s=float(os.environ["GIVE_UP"]), beat_s=0.1
+    )
+    celery_health.watch(sender, StartStopStep, pulse)
 
 
 @app.task
