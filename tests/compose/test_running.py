@@ -66,7 +66,7 @@ def test_nothing_runs_as_root(stack: Stack):
         assert (container["Config"]["User"] in {"", "root", "0"}) == (service == "postgres"), service
         if container["State"]["Running"]:
             processes = [
-                line.split() for line in docker("top", container["Id"], "-eo", "pid,uid,comm").splitlines()[1:]
+                line.split(None, 2) for line in docker("top", container["Id"], "-eo", "pid,uid,comm").splitlines()[1:]
             ]
             root = [name for _, uid, name in processes if uid == "0" and name not in {"docker-init", "tini"}]
             assert root == [], service
