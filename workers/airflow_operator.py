@@ -8,7 +8,7 @@ has it all in memory before it forks.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
@@ -18,6 +18,9 @@ from airflow.sdk.log import mask_secret
 from common.errors import QuotaWait, RunFailed, SymbolFailed
 from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
+
+#: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
+WAKE_EARLY: Final = timedelta(seconds=2)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -108,7 +111,7 @@ class FetchAndStore(BaseOperator):
 
         self.log.info("%s", wait)
         self.defer(
-            trigger=DateTimeTrigger(moment=wait.retry_at),
+            trigger=DateTimeTrigger(moment=wait.retry_at - WAKE_EARLY),
             method_name="execute",
             kwargs={"permit_id": wait.permit_id},
         )

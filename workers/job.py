@@ -50,6 +50,8 @@ class Permits(Protocol):
 
     def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
 
+    def leave(self, permit_id: str) -> None: ...  # noqa: D102  the limiter's
+
 
 class Ledger(Protocol):
     """Where rows and outcomes go."""
@@ -153,6 +155,7 @@ class Job:
         outcome = self._outcome(attempt, OutcomeStatus.POSTPONED, wait.reason, detail)
         outcome = replace(outcome, retry_at=wait.retry_at)
         self.ledger.record_outcomes([outcome])
+        self.permits.leave(attempt.permit_id)
         return outcome
 
     def _record(self, attempt: _Attempt, error: PipelineError) -> None:

@@ -76,6 +76,10 @@ class DurablePermits:
         """Grant nothing for a while: the provider knows of calls that we don't."""
         self._limiter.hold_back(seconds, reason)
 
+    def leave(self, permit_id: str) -> None:
+        """Give up waiting for a permit: its place goes to the others."""
+        self._limiter.release(permit_id)
+
     def prepare(self) -> None:
         """Make the limiter's state known: on a fresh installation, after a loss, or for a changed plan."""
         try:

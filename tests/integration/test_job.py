@@ -131,6 +131,8 @@ def test_a_used_up_day_postpones(environment: dict[str, str], sandbox: RunningSa
         line = outcome(wiring, "AAPL")
         assert line.retry_at is not None
         assert timedelta(hours=23) < line.retry_at - datetime.now(UTC) <= timedelta(hours=24)
+        usage = wiring.limiter.usage()
+        assert (usage.waiting, usage.deferred) == (0, 0)
     assert len(sandbox.entries()) == 1
 
 
