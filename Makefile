@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test coverage check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -41,6 +41,9 @@ clean: venv ## Stop the cluster and delete everything that it stored
 
 test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about five minutes)
 	@$(PY) -m pytest
+
+coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
+	@$(PY) -m pytest -q --ignore tests/cluster --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 check: lint types ## Lint and check the types
 
