@@ -104,7 +104,8 @@ def _row(outcome: Outcome, quote: Quote | None) -> list[str]:
 def _show_failures(outcomes: Sequence[Outcome], console: Console) -> None:
     for outcome in outcomes:
         if outcome.status is not OutcomeStatus.STORED:
-            console.print(f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.symbol}[/]: {outcome.detail}")
+            detail = outcome.detail.removeprefix(f"{outcome.symbol}: ")
+            console.print(f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.symbol}[/]: {detail}")
 
 
 def _show_quota(limiter: Limiter, console: Console) -> None:
