@@ -202,7 +202,8 @@ def _shell(cluster: Cluster, options: argparse.Namespace, console: Console) -> i
 
 def _clean(cluster: Cluster, options: argparse.Namespace, console: Console) -> int:
     del options
-    cluster.clean()
+    with _only_one(cluster.state):
+        cluster.clean()
     console.print("stopped, and everything that it stored is deleted")
     return 0
 
