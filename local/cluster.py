@@ -1,6 +1,7 @@
 """Start and stop the whole cluster on this machine, and say how it is."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
@@ -216,10 +217,7 @@ class Cluster:
         self.down()
         if left := leftovers(self.state):
             raise ClusterFailed(f"still running, so nothing was deleted: {', '.join(str(p.pid) for p in left)}")
-        for path in sorted(self.state.folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        if self.state.folder.exists():
-            self.state.folder.rmdir()
+        shutil.rmtree(self.state.folder)
 
 
 @contextmanager
