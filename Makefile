@@ -1,10 +1,11 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test coverage check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
 SYMBOLS ?=
+WHAT ?=
 PROCESS ?= *
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
@@ -45,6 +46,10 @@ test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about s
 coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
 	@$(PY) -m pytest -q --ignore tests/cluster --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
+bench: venv ## Measure everything side by side (takes hours): make bench WHAT="limiter floor"
+	@.venv/bin/uv pip install --quiet --require-hashes -r requirements-bench.lock
+	@$(PY) -m benchmarks $(WHAT)
+
 check: lint types ## Lint and check the types
 
 lint: venv
@@ -61,6 +66,7 @@ LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) pyproject.toml -o requirements.lock
 	$(LOCK) $(UPGRADE) --extra local --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
+	$(LOCK) $(UPGRADE) --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
 
 # --- Docker
 .PHONY: test-compose passwords reload backup restore pin-images
