@@ -1,4 +1,4 @@
-"""Results as tables, with the machine and the versions that they were measured with: Markdown to read, JSON to compare."""
+"""Results as tables with the machine and versions behind them: Markdown to read, JSON to compare."""
 
 import json
 import os
