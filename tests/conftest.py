@@ -1,23 +1,17 @@
 """Fixtures that every room of the tests shares: real servers, scrubbed environment."""
 
 import os
-import secrets
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
 import redis
 
 from common.settings import DagSettings, Settings
-from local.services import Postgres, Redis, ServiceMissing, server_user
+from local.services import Postgres, Redis, ServiceMissing
+from local.temporary import free_port, running, running_postgres, running_redis, wait_until  # noqa: F401  benchmarks/limiter.py takes them from here
 
 #: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")
@@ -43,43 +37,6 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(ready, what: str, timeout_s: float = 30) -> None:
-    """Poll until ``ready()`` is true; ``ready`` may raise OSError or a driver's error while it is not."""
-    deadline = time.monotonic() + timeout_s
-    problem: Exception | None = None
-    while time.monotonic() < deadline:
-        try:
-            if ready():
-                return
-        except (OSError, psycopg2.Error, redis.RedisError) as error:
-            problem = error
-        time.sleep(0.02)
-    raise TimeoutError(f"{what} within {timeout_s} s ({problem})")
-
-
-@contextmanager
-def running(command: list[str], log: Path, *, user: str | None = None, stop: int = signal.SIGTERM) -> Iterator[int]:
-    """Run a server until the block ends; what it prints goes to ``log``."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, user=user, cwd="/")
-    try:
-        yield process.pid
-    finally:
-        if process.poll() is None:
-            process.send_signal(stop)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="session")
 def services_folder() -> Iterator[Path]:
     """A short path of its own: PostgreSQL's unprivileged user must be able to reach it."""
@@ -92,29 +49,21 @@ def services_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(services_folder: Path) -> Iterator[Postgres]:
     """A real PostgreSQL for the whole session, on a free port, without fsync."""
-    server = Postgres(services_folder / "pg", free_port(), secrets.token_hex(8), durable=False)
     try:
-        server.initialise()
+        with running_postgres(services_folder, durable=False) as server:
+            yield server
     except ServiceMissing as error:
         missing(str(error))
-    log = services_folder / "postgres.log"
-    with running(server.command(), log, user=server_user(), stop=signal.SIGINT):
-        wait_until(lambda: psycopg2.connect(server.url()).close() is None, f"PostgreSQL answers ({log})")
-        yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server(services_folder: Path) -> Iterator[Redis]:
     """A real Redis for the whole session, on a free port."""
-    server = Redis(services_folder / "redis", free_port(), secrets.token_hex(8))
     try:
-        server.initialise()
-        command = server.command()
+        with running_redis(services_folder) as server:
+            yield server
     except ServiceMissing as error:
         missing(str(error))
-    with running(command, services_folder / "redis.log"):
-        wait_until(lambda: redis.Redis.from_url(server.url()).ping(), "Redis answers")
-        yield server
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from common.models import Outcome, Symbol
 from local.cluster import Cluster
 from local.services import ServiceMissing
 from local.state import ROOT, State
-from tests.conftest import free_port, missing, wait_until
+from local.temporary import free_port, wait_until
+from tests.conftest import missing
 from workers.wiring import Wiring
 
 #: Looks like a key, and is searched for afterwards wherever something is written.

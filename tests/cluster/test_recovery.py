@@ -8,8 +8,8 @@ import pytest
 
 from common.models import OutcomeStatus
 from local.processes import leftovers
+from local.temporary import wait_until
 from tests.cluster.conftest import Running
-from tests.conftest import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(500)]
 

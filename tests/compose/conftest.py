@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from local.temporary import free_port
 from tests.compose.stack import Stack, fresh_clone
-from tests.conftest import free_port, missing
+from tests.conftest import missing
 
 #: The project's name of the room's one stack.
 STACK = "pipelinetest"

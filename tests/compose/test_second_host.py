@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from local.temporary import free_port
 from tests.compose.conftest import STACK
 from tests.compose.stack import SCALE, Stack, docker, fresh_clone
 from tests.compose.test_running import ROOMY
-from tests.conftest import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg2
 
 from local.services import Postgres, server_user
-from tests.conftest import running, wait_until
+from local.temporary import running, wait_until
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreach
 from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
 from common.models import Quota
 from local.services import Redis, ServiceMissing
-from tests.conftest import free_port, missing, running, wait_until
+from local.temporary import free_port, running, wait_until
+from tests.conftest import missing
 
 pytestmark = pytest.mark.redis
 

@@ -22,7 +22,7 @@ from common.migrate import APP, OWNER, READER, current_revision, main, migrate, 
 from common.migrations import HEAD
 from common.settings import DatabaseSettings
 from local.services import Postgres
-from tests.conftest import free_port
+from local.temporary import free_port
 from tests.integration.rows import quote
 from tests.integration.servers import serving
 

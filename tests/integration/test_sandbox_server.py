@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.temporary import wait_until
 from sandbox.journal import digest, read_log
 from sandbox.judge import judge
 from sandbox.plans import parse_quota
 from sandbox.running import RunningSandbox, running
-from tests.conftest import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEY = "MARKED-KEY-0123456789"

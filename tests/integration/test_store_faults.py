@@ -18,7 +18,7 @@ from common.store import Store
 from common.store.rows import as_row
 from common.store.store import _upsert
 from local.services import Postgres
-from tests.conftest import free_port, wait_until
+from local.temporary import free_port, wait_until
 from tests.integration.rows import RUN, bar, outcome, quote
 from tests.integration.servers import serving
 

@@ -15,7 +15,7 @@ from celery import Celery
 
 from local.services import Redis
 from local.state import ROOT
-from tests.conftest import free_port, running, wait_until
+from local.temporary import free_port, running, wait_until
 
 pytestmark = pytest.mark.redis
 
