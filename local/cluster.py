@@ -42,13 +42,15 @@ class ClusterFailed(Exception):
 class Cluster:
     """One local cluster. ``workers`` counts for the next start only.
 
-    ``person``: what a person set; by default what ``.env`` and the environment say.
+    ``person``: what a person set; by default what ``.env`` and the environment say. ``forks``: see
+    ``pipeline_programs``.
     """
 
     state: State
     workers: int = 2
     say: Say = print
     person: Mapping[str, str] | None = None
+    forks: bool = True
 
     @cached_property
     def ports(self) -> dict[str, int]:
@@ -106,7 +108,7 @@ class Cluster:
             postgres.initialise()
             broker.initialise()
             plan = str(self.settings.quota) if self.settings.uses_sandbox else None
-            pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan)
+            pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, forks=self.forks)
             storage = storage_programs(postgres, broker)
             self.supervisor.write([*storage, *pipeline])
             self.supervisor.launch(self.environment, ends_with_us=ends_with_us)

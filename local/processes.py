@@ -78,17 +78,22 @@ def storage_programs(postgres: Postgres, redis: Redis) -> list[Program]:
     ]
 
 
-def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: str | None) -> list[Program]:
-    """Return Airflow's processes, Flower, and the sandbox where a plan for it is given."""
-    airflow = _AIRFLOW
+def pipeline_programs(
+    ports: Mapping[str, int], workers: int, *, sandbox_plan: str | None, forks: bool = True
+) -> list[Program]:
+    """Return Airflow's processes, Flower, and the sandbox where a plan for it is given.
+
+    ``forks``: Airflow is imported once and forked (local/manager.py); else each process is executed and imports it.
+    """
+    airflow = [_AIRFLOW] if forks else [sys.executable, "-m", "airflow"]
     programs = [
-        Program("api-server", [airflow, "api-server"]),
-        Program("scheduler", [airflow, "scheduler", "--skip-serve-logs"]),
-        Program("dag-processor", [airflow, "dag-processor"]),
+        Program("api-server", [*airflow, "api-server"]),
+        Program("scheduler", [*airflow, "scheduler", "--skip-serve-logs"]),
+        Program("dag-processor", [*airflow, "dag-processor"]),
         # Its end waits 10 s for a process that has ended already; what it waits for is kept in the database.
-        Program("triggerer", [airflow, "triggerer", "--skip-serve-logs"], stop_wait_s=3),
-        *(_worker(number) for number in range(1, workers + 1)),
-        Program("flower", [airflow, "celery", "flower"], stop_wait_s=5),
+        Program("triggerer", [*airflow, "triggerer", "--skip-serve-logs"], stop_wait_s=3),
+        *(_worker(airflow, number) for number in range(1, workers + 1)),
+        Program("flower", [*airflow, "celery", "flower"], stop_wait_s=5),
     ]
     if sandbox_plan is not None:
         command = [sys.executable, "-m", "sandbox", "--port", str(ports["sandbox"]), "--quota", sandbox_plan]
@@ -96,10 +101,10 @@ def pipeline_programs(ports: Mapping[str, int], workers: int, *, sandbox_plan: s
     return programs
 
 
-def _worker(number: int) -> Program:
+def _worker(airflow: Sequence[str], number: int) -> Program:
     """A worker with a name of its own; its warm shutdown lets running tasks end."""
     name = f"worker-{number}"
-    command = [_AIRFLOW, "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
+    command = [*airflow, "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
     return Program(name, command, {"WORKER_NAME": name}, stop_wait_s=90)
 
 
