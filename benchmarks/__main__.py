@@ -1,0 +1,76 @@
+"""``python -m benchmarks [PART …]``: measure, print tables, and keep them as Markdown and JSON in benchmarks/results/.
+
+Each part writes its results when it ends, so an interrupted run keeps what it has.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from benchmarks.clusters import progress
+from benchmarks.tables import RESULTS, Table, write
+
+#: What each part measures, and about how long it takes on two cores (minutes).
+PARTS: Final = {
+    "limiter": ("the quota limiter beside four libraries", 40),
+    "parsing": ("parsing and validation beside json.loads", 1),
+    "store": ("upserts beside executemany, execute_values and COPY", 2),
+    "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 3),
+    "idle": ("what a cluster burns that has nothing to do", 5),
+    "shipped": ("the DAG under Airflow's shipped settings beside ours", 7),
+    "cluster": ("fetch and store through the cluster at 100, 1,000 and 10,000 symbols (--long: 10,000 tasks too)", 15),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts one after the other; return the exit code."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # what was started is stopped, as with Ctrl-C
+    for name in options.parts or PARTS:
+        begun = time.monotonic()
+        progress(f"{name}: {PARTS[name][0]}")
+        write(name, _run(name, options), options.results)
+        progress(f"{name}: done after {time.monotonic() - begun:.0f} s")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {name:<9} about {minutes:>2} min  {text}" for name, (text, minutes) in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the pipeline beside what else there is.",
+        epilog=f"parts (all by default):\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="what to measure, see below")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean nothing")
+    parser.add_argument("--long", action="store_true", help="10,000 symbols as 10,000 tasks too: 20 minutes more")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the tables go")
+    return parser
+
+
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(PARTS)}")
+    return name
+
+
+def _run(name: str, options: argparse.Namespace) -> list[Table]:
+    run: Callable[..., list[Table]] = import_module(f"benchmarks.{name}").run
+    known = signature(run).parameters
+    return run(**{option: True for option in ("quick", "long") if getattr(options, option) and option in known})
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
