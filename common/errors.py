@@ -11,6 +11,7 @@
     │   ├── DailyQuotaUsedUp     the provider says: no more today
     │   ├── PayloadRejected      the reply is not what was asked for; it is in quarantine
     │   ├── QuotaWait            our own limiter says: not yet
+    │   ├── BatchIncomplete      some symbols of a batch failed in a way that can heal
     │   ├── LimiterUnavailable   our own limiter cannot answer, so no call is made
     │   │   ├── LimiterUnreachable    Redis does not answer in time
     │   │   ├── LimiterStateUnknown   Redis lost, or cannot date, what it knew: rebuild it from the ledger
@@ -126,6 +127,12 @@ class QuotaWait(TryAgainLater):
         self.retry_at = retry_at
         self.window = window
         self.permit_id = permit_id
+
+
+class BatchIncomplete(TryAgainLater):
+    """Some symbols of a batch failed in a way that can heal; each has its own reason in the ledger."""
+
+    reason = "batch_incomplete"
 
 
 class LimiterUnavailable(TryAgainLater):
@@ -245,3 +252,8 @@ class ConfigurationError(RunFailed):
     def __init__(self, message: str, *, variable: str | None = None) -> None:
         super().__init__(message)
         self.variable = variable
+
+
+def reasons_of(branch: type[PipelineError]) -> frozenset[str]:
+    """Return the reason codes of a branch of the tree."""
+    return frozenset({branch.reason}).union(*(reasons_of(leaf) for leaf in branch.__subclasses__()))

@@ -51,6 +51,10 @@ def _split_symbols(value: object) -> tuple[Symbol, ...]:
     return parse_symbols(text.replace(",", " ").split())
 
 
+def _none_for_auto(value: object) -> object:
+    return None if str(value).lower() == "auto" else value
+
+
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_symbols)]
 
 
@@ -75,6 +79,8 @@ class Settings(BaseModel):
     stock_symbols: Symbols = Field(default_factory=lambda: _split_symbols(DEFAULT_SYMBOLS), min_length=1)
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
+    symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
+    batch_concurrency: int = Field(default=8, ge=1, le=64)
     data_retention_days: int = Field(default=90, ge=1, le=36_500)
     worker_name: str = Field(default_factory=socket.gethostname)
     session_grace: float = Field(default=3600, ge=0, le=86_400)  # how late after a close its data is expected
@@ -207,6 +213,7 @@ class DagSettings(BaseModel):
     task_timeout: float = Field(default=600, gt=0, le=86_400)
     fetch_queue: str = Field(default="default", pattern=_QUEUE)
     housekeeping_queue: str = Field(default="default", pattern=_QUEUE)
+    max_active_fetches: int = Field(default=32, ge=1, le=10_000)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

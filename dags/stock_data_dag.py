@@ -1,4 +1,4 @@
-"""The DAG ``stock_data_pipeline``: check, plan, one task for each symbol, report, clean up."""
+"""The DAG ``stock_data_pipeline``: check, plan, one task for each symbol or batch of symbols, report, clean up."""
 
 from datetime import timedelta
 
@@ -14,9 +14,9 @@ with DAG(
     description="Fetch, validate and store a quote for each symbol, within one quota over all workers",
     doc_md="""
     ### Stock data pipeline
-    One task for each symbol: **quota → fetch → validate → store**. A symbol that fails stops no other; the report
-    says what became of each, and is red if one failed. Trigger it with symbols of your own, or leave them empty for
-    those of `STOCK_SYMBOLS`.
+    One task for each symbol, or for each batch where there are many: **quota → fetch → validate → store**. A symbol
+    that fails stops no other; the report says what became of each, and is red if one failed. Trigger it with symbols
+    of your own, or leave them empty for those of `STOCK_SYMBOLS`.
     """,
     schedule=timetable(settings),
     catchup=False,
@@ -51,9 +51,10 @@ with DAG(
     fetched = FetchAndStore.partial(
         task_id="fetch_and_store",
         queue=settings.fetch_queue,
-        map_index_template="{{ task.symbol }}",
+        map_index_template="{{ label | default(task.label) }}",
+        max_active_tis_per_dagrun=settings.max_active_fetches,
         do_xcom_push=False,
-    ).expand(symbol=planned.output)
+    ).expand(work=planned.output)
     reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
     # A teardown runs whatever came before it, and the run's colour stays the report's.
     cleaned = CleanUp(task_id="clean_up").as_teardown()

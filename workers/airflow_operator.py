@@ -5,26 +5,31 @@ the steps need is imported when they run: a DAG file is parsed far more often th
 has it all in memory before it forks.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from common.errors import QuotaWait, RunFailed, SymbolFailed
+from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
+#: How long (s) a pass over a batch takes up symbols where the task has no time-out.
+DEFAULT_BUDGET_S: Final = 300.0
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from workers.batch import BatchEnd
     from workers.wiring import Wiring
 
 
@@ -39,6 +44,24 @@ def timetable(settings: DagSettings) -> BaseTimetable | None:
     if schedule is None:
         return None
     return CronTriggerTimetable(schedule, timezone=settings.stock_timezone)
+
+
+class PermitTrigger(BaseTrigger):
+    """Wakes a task at ``moment``, when its permit is near: a timer of the event loop, which costs nothing meanwhile."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.moment = moment
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer builds it from."""
+        return f"{__name__}.{type(self).__name__}", {"moment": self.moment}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Sleep, and say that it is time. A clock that is set meanwhile is noticed within a minute."""
+        while (left := (self.moment - datetime.now(UTC)).total_seconds()) > 0:
+            await asyncio.sleep(min(left, 60))
+        yield TriggerEvent(self.moment.isoformat())  # type: ignore[no-untyped-call]  # Airflow's
 
 
 @contextmanager
@@ -71,12 +94,12 @@ class ValidateEnvironment(BaseOperator):
 
 
 class PlanSymbols(BaseOperator):
-    """Write the run's plan to the ledger. Returns the symbols to fetch, in order: one mapped task each.
+    """Write the run's plan to the ledger. Returns what each mapped task works on, in order: symbols, or batch numbers.
 
     The XCom ``summary`` says in one sentence what the run will spend, skip and postpone.
     """
 
-    def execute(self, context: "Context") -> list[str]:
+    def execute(self, context: "Context") -> list[str] | list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
         from workers.run import plan_run  # noqa: PLC0415  see the module's docstring
 
@@ -85,36 +108,72 @@ class PlanSymbols(BaseOperator):
             run_id = str(context["run_id"])
             plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
         context["ti"].xcom_push(key="summary", value=plan.summary)
-        return [str(symbol) for symbol in plan.fetch]
+        return plan.tasks
 
 
 class FetchAndStore(BaseOperator):
-    """Fetch, validate and store one symbol. Waits for a far permit without holding a worker slot."""
+    """Fetch, validate and store one symbol, or the symbols of one batch. Waits for a far permit without a worker slot.
 
-    def __init__(self, *, symbol: str, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
+    ``work`` is the symbol, or the batch's number in the run. The map index's label is ``label`` of the context: what
+    the task works on, and how a batch went.
+    """
+
+    def __init__(self, *, work: str | int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
         super().__init__(**kwargs)
-        self.symbol = symbol
+        self.work = work
+
+    @property
+    def label(self) -> str:
+        """What the task works on, for the UI."""
+        return str(self.work) if isinstance(self.work, str) else f"batch {self.work}"
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "") -> None:
-        """Run the job; when its permit is far, defer, and come back with the same permit."""
-        del event  # the trigger only tells that it is time
+        """Do the work; when its permit is far, defer, and come back with the same permit."""
+        run_id = str(context["run_id"])
         with wired() as wiring:
-            try:
-                outcome = wiring.job.run(str(context["run_id"]), Symbol(self.symbol), permit_id=permit_id)
-            except QuotaWait as wait:
-                self._defer(wait)
-        if outcome.status is OutcomeStatus.POSTPONED:
-            raise AirflowSkipException(outcome.detail)
+            if isinstance(self.work, str):
+                self._fetch_one(wiring, run_id, Symbol(self.work), permit_id)
+            else:
+                batch = wiring.batch(budget_s=self._budget_s())
+                # What failed waits for a retry; coming back from a wait is none.
+                end = batch.run(run_id, self.work, permit_id=permit_id, again=event is None)
+                context["label"] = f"{self.label}: {end.counts}"  # type: ignore[typeddict-unknown-key]  # for the template
+                self._judge(end)
 
-    def _defer(self, wait: QuotaWait) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415  see the module's docstring
+    def _fetch_one(self, wiring: "Wiring", run_id: str, symbol: Symbol, permit_id: str) -> None:
+        try:
+            outcome = wiring.job.run(run_id, symbol, permit_id=permit_id)
+        except QuotaWait as wait:
+            self._defer(wait)
+        else:
+            self.log.info("%s: %s, %s", symbol, outcome.status, outcome.detail)
+            if outcome.status is OutcomeStatus.POSTPONED:
+                raise AirflowSkipException(outcome.detail)
 
-        self.log.info("%s", wait)
-        self.defer(
-            trigger=DateTimeTrigger(moment=wait.retry_at - WAKE_EARLY),
-            method_name="execute",
-            kwargs={"permit_id": wait.permit_id},
-        )
+    def _judge(self, end: "BatchEnd") -> None:
+        """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""
+        self.log.info("%s: %s", self.label, end.summary)
+        if end.left:
+            self._defer(end.wait)
+        if end.can_heal:
+            raise BatchIncomplete(f"{self.label}: {end.summary}")
+        if end.failures:
+            raise AirflowFailException(f"{self.label}: {end.summary}")
+        if end.postponed:
+            raise AirflowSkipException(f"{self.label}: {end.summary}")
+
+    def _budget_s(self) -> float:
+        """Return how long (s) a pass takes up symbols: half of the task's time-out leaves the last ones enough."""
+        timeout = self.execution_timeout
+        return timeout.total_seconds() / 2 if timeout else DEFAULT_BUDGET_S
+
+    def _defer(self, wait: QuotaWait | None) -> None:
+        """Give the slot away until the permit is near, or (None) until it is this task's turn again."""
+        if wait:
+            self.log.info("%s", wait)
+        moment = wait.retry_at - WAKE_EARLY if wait else datetime.now(UTC)
+        kwargs = {"permit_id": wait.permit_id if wait else ""}
+        self.defer(trigger=PermitTrigger(moment), method_name="execute", kwargs=kwargs)
 
 
 class ReportRun(BaseOperator):

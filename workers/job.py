@@ -145,8 +145,7 @@ class Job:
 
     def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
         outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
-        counts = self.ledger.save_quotes([quote], [outcome])
-        log.info("%s: %s, %s", quote.symbol, outcome.detail, counts)
+        self.ledger.save_quotes([quote], [outcome])
         return outcome
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from math import ceil
 from typing import Final, Protocol
 
 from common.errors import PremiumRequired, QuotaWait, UnknownSymbol
-from common.models import Outcome, OutcomeStatus, Symbol
+from common.models import Outcome, OutcomeStatus, Quota, Symbol
 from common.sessions import Session, latest_session
 from common.store.values import LastAttempt
 
@@ -25,6 +26,15 @@ REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
 #: How long such a refusal holds before a call is spent on asking again.
 REFUSED_FOR: Final = timedelta(days=7)
 _NAMED: Final = 5
+
+# How many symbols share a task. A task costs about a quarter of a second of a core, so two cores start some eight a
+# second, whatever they do; a symbol in a batch costs a hundredth of that. docs/adr/0006-batches.md
+_ALONE_UP_TO: Final = 100
+_TASKS_A_SECOND: Final = 5.0
+#: As many batches as a small cluster has slots, so that all of them work on a run; and none that loses much work when
+#: its worker is killed.
+_BATCHES: Final = 16
+_LARGEST_BATCH: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class Plan:
 
     ``failed``: symbols that the provider refused lately, so that asking again would be a call in vain.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
+    ``batch_size``: how many symbols share a task.
     """
 
     fetch: tuple[Symbol, ...]
@@ -69,6 +80,7 @@ class Plan:
     postpone: tuple[LeftOut, ...] = ()
     failed: tuple[LeftOut, ...] = ()
     settled: int = 0
+    batch_size: int = 1
 
     def __len__(self) -> int:
         return len(self.fetch) + len(self.skip) + len(self.postpone) + len(self.failed) + self.settled
@@ -78,11 +90,18 @@ class Plan:
         for left in (*self.skip, *self.postpone, *self.failed):
             yield Outcome(run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at)
 
+    @property
+    def tasks(self) -> list[str] | list[int]:
+        """What each fetching task works on: a symbol, or the number of a batch, from 1 on."""
+        if self.batch_size == 1:
+            return [str(symbol) for symbol in self.fetch]
+        return list(range(1, ceil(len(self.fetch) / self.batch_size) + 1))
+
     @cached_property
     def summary(self) -> str:
         """One sentence: what the run will spend, skip and postpone."""
         parts = [
-            f"spend {_count(len(self.fetch), 'call')}",
+            f"spend {_count(len(self.fetch), 'call')}{self._batches()}",
             f"skip {len(self.skip)}, stored as far as there is data",
             f"postpone {len(self.postpone)}, beyond the quota" + self._moments(),
         ]
@@ -93,6 +112,9 @@ class Plan:
         if self.settled:
             parts.append(f"leave {self.settled} as this run settled them before")
         return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}."
+
+    def _batches(self) -> str:
+        return f" in {len(self.tasks)} batches of {self.batch_size}" if self.batch_size > 1 else ""
 
     def _moments(self) -> str:
         moments = [left.retry_at for left in self.postpone if left.retry_at]
@@ -126,6 +148,21 @@ def make_plan(
         failed=tuple(left for left in left_out.values() if left.status is OutcomeStatus.FAILED),
         settled=settled,
     )
+
+
+def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, wanted: int | None = None) -> int:
+    """Return how many of ``count`` symbols share a task, so that there are at most ``most_tasks``.
+
+    Unless so many are ``wanted``: one, while that costs no time (few symbols, or a quota that is slower than the tasks
+    are), and a batch beyond.
+    """
+    at_least = ceil(count / most_tasks) or 1
+    if wanted:
+        return max(wanted, at_least)
+    a_second = min(window.limit / window.period_s for window in quota.windows)
+    if at_least == 1 and (count <= _ALONE_UP_TO or a_second <= _TASKS_A_SECOND):
+        return 1
+    return max(min(ceil(count / _BATCHES), _LARGEST_BATCH), at_least)
 
 
 def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta) -> LeftOut | None:

@@ -3,14 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.errors import ConfigurationError
 from common.models import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.outlook import Outlook
-from workers.planning import Known, Plan, make_plan
+from workers.planning import Known, Plan, make_plan, symbols_per_task
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -50,29 +49,22 @@ def plan_run(
 
     What this run has settled before, in an earlier pass, stays as it is and is not planned again.
 
-    Raises ConfigurationError for a malformed symbol, and for more symbols to fetch than MAX_MAPPED_TASKS: then nothing
-    is written.
+    Raises ConfigurationError for a malformed symbol: then nothing is written.
     """
     moment = moment or datetime.now(UTC)
     symbols = requested_symbols(wiring, asked)
     settled = {line.symbol for line in wiring.store.outcomes(run_id) if _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
-    limit = wiring.settings.max_mapped_tasks
-    if len(plan.fetch) > limit:
-        raise ConfigurationError(
-            f"{len(plan.fetch)} symbols to fetch are more than MAX_MAPPED_TASKS={limit} allows in a run: name fewer, "
-            "or raise it.",
-            variable="MAX_MAPPED_TASKS",
-        )
-    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id))
+    size = plan.batch_size
+    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=size if size > 1 else None)
     log.info("%s", plan.summary)
     return plan
 
 
 def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bool, settled: int) -> Plan:
     store, settings = wiring.store, wiring.settings
-    return make_plan(
+    plan = make_plan(
         symbols,
         Known(store.latest_sessions(symbols), store.last_attempts(symbols)),
         Outlook(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
@@ -81,6 +73,10 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
         force=force,
         settled=settled,
     )
+    size = symbols_per_task(
+        len(plan.fetch), settings.quota, most_tasks=settings.max_mapped_tasks, wanted=settings.symbols_per_task
+    )
+    return replace(plan, batch_size=size)
 
 
 def _is_settled(line: Outcome, moment: datetime) -> bool:

@@ -10,6 +10,7 @@ from common.client import AlphaVantageClient
 from common.limiter import Limiter
 from common.settings import Settings
 from common.store import Store
+from workers.batch import Batch
 from workers.job import Job
 from workers.permits import DurablePermits
 
@@ -36,6 +37,7 @@ class Wiring:
             self.settings.api_key,
             timeout_s=self.settings.api_timeout,
             attempts=self.settings.api_attempts,
+            pool_size=self.settings.batch_concurrency,
         )
 
     @cached_property
@@ -75,6 +77,10 @@ class Wiring:
             max_wait_s=self.settings.quota_wait_in_place,
             postpones=self.settings.on_daily_quota == "postpone",
         )
+
+    def batch(self, *, budget_s: float) -> Batch:
+        """Return the work on a run's batches; a pass takes up symbols for ``budget_s``."""
+        return Batch(self.job, self.store, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
 
     def __enter__(self) -> Self:
         return self

@@ -3,16 +3,20 @@
 -- A line that is settled stays as it is, and so does one that says the same already (it may be in work). One that
 -- failed in an earlier pass, or whose postponement is over, takes what this plan says; its attempts and calls go on
 -- counting.
-INSERT INTO fetch_outcomes AS line (run_id, symbol, status, reason, detail, retry_at, finished_at)
-SELECT %(run_id)s, symbol, status, reason, detail, retry_at, CASE WHEN status <> 'planned' THEN now() END
+INSERT INTO fetch_outcomes AS line (run_id, symbol, status, reason, detail, retry_at, batch, place, finished_at)
+SELECT
+    %(run_id)s, symbol, status, reason, detail, retry_at, batch, place,
+    CASE WHEN status <> 'planned' THEN now() END
 FROM json_to_recordset(%(rows)s) AS incoming (
-    symbol varchar(32) COLLATE "C", status text, reason text, detail text, retry_at timestamptz
+    symbol varchar(32) COLLATE "C", status text, reason text, detail text, retry_at timestamptz,
+    batch integer, place integer
 )
 ORDER BY symbol
 ON CONFLICT (run_id, symbol) DO UPDATE SET
     status = excluded.status, reason = excluded.reason, detail = excluded.detail, retry_at = excluded.retry_at,
+    batch = excluded.batch, place = excluded.place,
     planned_at = now(), started_at = NULL, finished_at = excluded.finished_at
-WHERE line.status <> excluded.status
+WHERE (line.status, line.batch, line.place) IS DISTINCT FROM (excluded.status, excluded.batch, excluded.place)
   AND (
       line.status IN ('planned', 'failed', 'quarantined')
       OR (line.status = 'postponed' AND line.retry_at <= now())

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
 from pydantic import SecretStr
 
-from common.errors import PipelineError, RunFailed
+from common.errors import RunFailed, TryAgainLater, reasons_of
 from common.migrations import HEAD
 from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 from common.store.address import Address
@@ -110,38 +110,69 @@ class Store:
 
     # The ledger
 
-    def plan_run(self, run_id: str, symbols: Iterable[Symbol], without_call: Iterable[Outcome] = ()) -> None:
+    def plan_run(
+        self,
+        run_id: str,
+        symbols: Iterable[Symbol],
+        without_call: Iterable[Outcome] = (),
+        *,
+        batch_size: int | None = None,
+    ) -> None:
         """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays.
 
-        ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
+        ``symbols`` are in the order in which the quota is spent. With a ``batch_size`` the first so many of them are
+        batch 1, and so on. ``run_id`` must differ between DAGs too: two of them started at the same moment have the
+        same one in Airflow.
         """
-        planned = (Outcome(run_id, symbol, OutcomeStatus.PLANNED) for symbol in symbols)
-        rows = {outcome.symbol: outcome_row(outcome) for outcome in (*planned, *without_call)}
+        rows: dict[Symbol, dict[str, Any]] = {}
+        for place, symbol in enumerate(symbols):
+            batch = place // batch_size + 1 if batch_size else None
+            rows[symbol] = {"symbol": symbol, "status": "planned", "reason": "", "detail": ""}
+            rows[symbol] |= {"batch": batch, "place": place if batch else None}
+        rows |= {outcome.symbol: outcome_row(outcome) for outcome in without_call}
         self._execute("plan_run", {"run_id": run_id, "rows": as_json(rows.values())})
 
     def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
         """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""
 
         def mark(cursor: Cursor) -> Outcome | None:
-            cursor.execute(statement("start"), {"run_id": run_id, "symbol": symbol, "worker": worker})
+            cursor.execute(statement("start"), {"run_id": run_id, "symbols": [symbol], "worker": worker})
             if cursor.fetchone():
                 return None
-            cursor.execute(statement("outcomes"), {"run_id": run_id, "symbol": symbol})
+            cursor.execute(statement("outcomes"), {"run_id": run_id, "symbol": symbol, "batch": None})
             return read_outcome(fetch_one(cursor))
 
         return self._connections.run(mark)
+
+    def start_all(self, run_id: str, symbols: Sequence[Symbol], worker: str) -> list[Symbol]:
+        """Mark that ``worker`` takes up the symbols; return those of them that are not settled, in the order given."""
+        rows = self._query(
+            "start", {"run_id": run_id, "symbols": [str(symbol) for symbol in symbols], "worker": worker}
+        )
+        taken = {symbol for (symbol,) in rows}
+        return [symbol for symbol in symbols if symbol in taken]
+
+    def batch_symbols(self, run_id: str, batch: int, *, again: bool) -> list[Symbol]:
+        """Return the symbols of a batch that are not done, in the plan's order.
+
+        ``again``: those count too whose failure can heal.
+        """
+        reasons = sorted(reasons_of(TryAgainLater))
+        values = {"run_id": run_id, "batch": batch, "again": again, "reasons": reasons}
+        return [Symbol(symbol) for (symbol,) in self._query("batch_symbols", values)]
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's."""
         self._connections.run(lambda cursor: _write_outcomes(cursor, outcomes))
 
-    def outcomes(self, run_id: str) -> list[Outcome]:
-        """Return the run's ledger lines by symbol."""
-        return [read_outcome(row) for row in self._query("outcomes", {"run_id": run_id, "symbol": None})]
+    def outcomes(self, run_id: str, batch: int | None = None) -> list[Outcome]:
+        """Return the ledger lines of the run, or of one of its batches, by symbol."""
+        rows = self._query("outcomes", {"run_id": run_id, "symbol": None, "batch": batch})
+        return [read_outcome(row) for row in rows]
 
     def halted_by(self, run_id: str) -> Outcome | None:
         """Return the run's first outcome that no other symbol can escape (a rejected key, say), or None."""
-        rows = self._query("halted_by", {"run_id": run_id, "reasons": sorted(_reasons(RunFailed))})
+        rows = self._query("halted_by", {"run_id": run_id, "reasons": sorted(reasons_of(RunFailed))})
         return read_outcome(rows[0]) if rows else None
 
     def last_attempts(self, symbols: Iterable[Symbol]) -> dict[Symbol, LastAttempt]:
@@ -279,8 +310,3 @@ def _with_change(outcome: Outcome, changes: Mapping[Symbol, str]) -> Outcome:
 def _count(changes: Mapping[tuple[str, date], str], total: int) -> UpsertCounts:
     inserted = sum(change == "inserted" for change in changes.values())
     return UpsertCounts(inserted, len(changes) - inserted, total - len(changes))
-
-
-def _reasons(branch: type[PipelineError]) -> set[str]:
-    """Return the reason codes of a branch of the error tree."""
-    return {branch.reason}.union(*(_reasons(leaf) for leaf in branch.__subclasses__()))

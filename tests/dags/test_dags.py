@@ -68,7 +68,7 @@ def test_one_mapped_task_for_each_symbol(dag: DAG):
     mapped = dag.get_task("fetch_and_store")
     assert mapped.is_mapped
     assert mapped.operator_class is FetchAndStore
-    assert mapped.partial_kwargs["map_index_template"] == "{{ task.symbol }}"
+    assert mapped.partial_kwargs["map_index_template"] == "{{ label | default(task.label) }}"
 
 
 def test_retries_as_promised(dag: DAG):

@@ -1,19 +1,28 @@
 """The door to Airflow: each operator's step on real services, and how its errors are told to Airflow."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from common.errors import NetworkFailed
+from common.errors import BatchIncomplete, NetworkFailed
 from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from workers import airflow_operator
-from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment, timetable
+from workers.airflow_operator import (
+    CleanUp,
+    FetchAndStore,
+    PermitTrigger,
+    PlanSymbols,
+    ReportRun,
+    ValidateEnvironment,
+    timetable,
+)
 from workers.wiring import Wiring
 
 RUN = "manual__1"
@@ -44,7 +53,7 @@ def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def fetch(symbol: str, **kwargs: object) -> None:
-    FetchAndStore(task_id="fetch", symbol=symbol).execute(context(), **kwargs)
+    FetchAndStore(task_id="fetch", work=symbol).execute(context(), **kwargs)
 
 
 def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
@@ -101,6 +110,79 @@ def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: py
     fetch("IBM")
     with pytest.raises(AirflowSkipException, match="1/day"):
         fetch("AAPL")
+
+
+def fetch_batch(number: int, **kwargs: object) -> str:
+    """Run the task of a batch; return the label that it gives its map index."""
+    given = context()
+    try:
+        FetchAndStore(task_id="fetch", work=number).execute(given, **kwargs)
+    finally:
+        fetch_batch.label = given.get("label")
+    return given["label"]
+
+
+def plan_batch(**parameters: object) -> object:
+    return PlanSymbols(task_id="plan").execute(context(**parameters))
+
+
+def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """A batch's label names the batch, and then what became of its symbols."""
+    monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
+    assert plan_batch(symbols=["IBM", "AAPL", "MSFT"]) == [1, 2]
+    assert FetchAndStore(task_id="fetch", work=2).label == "batch 2"
+    assert fetch_batch(2) == "batch 2: 1 stored"
+    assert fetch_batch(1) == "batch 1: 2 stored"
+
+
+@pytest.mark.parametrize(("symbol", "error"), [("NOSUCH1", AirflowFailException), ("FAULT-HTTP500", BatchIncomplete)])
+def test_a_batch_is_retried_for_what_can_heal(
+    set_up: Wiring, monkeypatch: pytest.MonkeyPatch, symbol: str, error: type[Exception]
+):
+    """A batch with a failure fails, for good if no other try makes sense, and names the symbol."""
+    monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
+    plan_batch(symbols=["IBM", symbol])
+    with pytest.raises(error, match=f"batch 1: 1 stored, 1 failed. {symbol} "):
+        fetch_batch(1)
+
+
+def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """The batch gives its slot away as a whole, with the permit that it waits for, and says how far it is."""
+    monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
+    monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
+    monkeypatch.setenv("SYMBOLS_PER_TASK", "3")
+    ValidateEnvironment(task_id="check").execute(context())
+    plan_batch(symbols=["IBM", "AAPL", "MSFT"])
+    with pytest.raises(TaskDeferred) as deferred:
+        fetch_batch(1)
+    assert fetch_batch.label == "batch 1: 1 stored, 2 left"
+    assert deferred.value.kwargs["permit_id"]
+    with pytest.raises(TaskDeferred):
+        fetch_batch(1, event="now", **deferred.value.kwargs)
+
+
+def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """A batch that was postponed as a whole shows as skipped."""
+    monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
+    monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
+    set_up.store.plan_run(RUN, [Symbol("AAPL"), Symbol("MSFT")], batch_size=2)
+    ValidateEnvironment(task_id="check").execute(context())
+    fetch("IBM")
+    with pytest.raises(AirflowSkipException, match="batch 1: 2 postponed"):
+        fetch_batch(1)
+
+
+def test_the_trigger_wakes_at_its_moment():
+    """The triggerer builds the trigger from its serialised form, and it fires once its moment has come."""
+    moment = datetime.now(UTC) + timedelta(seconds=0.2)
+    path, values = PermitTrigger(moment).serialize()
+    assert path == "workers.airflow_operator.PermitTrigger"
+
+    async def fire() -> list[object]:
+        return [event.payload async for event in PermitTrigger(**values).run()]
+
+    assert asyncio.run(fire()) == [moment.isoformat()]
+    assert datetime.now(UTC) >= moment
 
 
 def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixture):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from common.errors import ConfigurationError, LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
+from common.errors import LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
 from common.models import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import Market, wired
@@ -78,12 +78,23 @@ def test_the_configured_symbols_are_the_default(environment: dict[str, str]):
         assert plan_run(wiring, RUN, None, force=False).fetch == (Symbol("BRK-B"), Symbol("TSCO.LON"))
 
 
-def test_too_many_symbols_are_refused(environment: dict[str, str]):
-    """More symbols to fetch than a run may have are refused with the setting's name, and nothing is written."""
+def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
+    """Beyond MAX_MAPPED_TASKS symbols share tasks, and each batch finds its symbols in the ledger, stalest first."""
     with wired(environment, MAX_MAPPED_TASKS="2") as wiring:
-        with pytest.raises(ConfigurationError, match="MAX_MAPPED_TASKS=2"):
-            plan_run(wiring, RUN, ["A", "B", "C"], force=False)
-        assert wiring.store.outcomes(RUN) == []
+        plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
+        assert plan.tasks == [1, 2]
+        assert "in 2 batches of 2" in plan.summary
+        assert wiring.store.batch_symbols(RUN, 1, again=False) == ["A", "B"]
+        assert wiring.store.batch_symbols(RUN, 2, again=False) == ["C"]
+
+
+def test_planning_again_batches_what_is_left(environment: dict[str, str]):
+    """A second pass of the plan puts what is left into batches of its own and leaves alone what is stored."""
+    with wired(environment, SYMBOLS_PER_TASK="2") as wiring:
+        plan_run(wiring, RUN, ["A", "B", "C"], force=False)
+        wiring.job.run(RUN, Symbol("A"))
+        assert plan_run(wiring, RUN, ["A", "B", "C"], force=False).tasks == [1]
+        assert wiring.store.batch_symbols(RUN, 1, again=False) == ["B", "C"]
 
 
 def test_the_report_names_each_failure(wiring: Wiring):

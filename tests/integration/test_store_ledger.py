@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from common.errors import RowRefused, StoreNotReady
+from common.migrations import HEAD
 from common.models import SETTLED, OutcomeStatus, Rejection, Symbol
 from common.store import LastAttempt
 from common.store.rows import MAX_PAYLOAD
@@ -269,7 +270,7 @@ def test_health(store, market):
     assert str(health).startswith("PostgreSQL 1")
     health.require_head()
     market.query("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StoreNotReady, match=r"revision 9999, but this version needs revision 0001: run python -m"):
+    with pytest.raises(StoreNotReady, match=rf"revision 9999, but this version needs revision {HEAD}: run"):
         store.check().require_head()
     market.query("DROP TABLE alembic_version")
     assert store.check().revision is None

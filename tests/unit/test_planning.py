@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.models import OutcomeStatus, Symbol
+from common.models import PLANS, OutcomeStatus, Quota, Symbol
 from common.sessions import latest_session
 from common.store.values import LastAttempt
-from workers.planning import FINAL_AFTER, NOTHING_NEWER, REFUSED_FOR, UP_TO_DATE, Known, Plan, make_plan
+from workers.planning import (
+    FINAL_AFTER,
+    NOTHING_NEWER,
+    REFUSED_FOR,
+    UP_TO_DATE,
+    Known,
+    Plan,
+    make_plan,
+    symbols_per_task,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas
 
@@ -254,3 +263,46 @@ def test_every_symbol_has_its_turn(size: int, a_day: int):
         what, moment = Known(days, attempts), moment + DAY
         fetched.update(made.fetch)
     assert fetched == set(symbols)
+
+
+FAST = Quota.parse("100000/s")
+
+
+@pytest.mark.parametrize(
+    ("count", "quota", "most_tasks", "wanted", "expected"),
+    [
+        (0, FAST, 500, None, 1),
+        (4, FAST, 500, None, 1),
+        (100, FAST, 500, None, 1),
+        (101, FAST, 500, None, 7),
+        (1000, FAST, 500, None, 63),
+        (10_000, FAST, 500, None, 250),
+        (500, PLANS["premium75"], 500, None, 1),
+        (501, PLANS["premium75"], 500, None, 32),
+        (500, PLANS["premium600"], 500, None, 32),
+        (50_000, FAST, 100, None, 500),
+        (10, FAST, 500, 4, 4),
+        (1000, FAST, 500, 1, 2),
+    ],
+)
+def test_symbols_share_a_task_where_that_saves_time(
+    count: int, quota: Quota, most_tasks: int, wanted: int | None, expected: int
+):
+    """One symbol a task while that costs nothing, batches for all the slots beyond, never more than ``most_tasks``."""
+    assert symbols_per_task(count, quota, most_tasks=most_tasks, wanted=wanted) == expected
+
+
+@given(st.integers(0, 60_000), st.integers(1, 10_000), st.none() | st.integers(1, 10_000))
+def test_the_tasks_hold_every_symbol(count: int, most_tasks: int, wanted: int | None):
+    """Whatever the setting, there are never more tasks than allowed."""
+    size = symbols_per_task(count, FAST, most_tasks=most_tasks, wanted=wanted)
+    assert size >= 1
+    assert -(-count // size) <= most_tasks
+
+
+def test_a_plan_names_what_its_tasks_work_on():
+    """Tasks are named by their symbol while each has one, else by the number of their batch."""
+    fetch = tuple(Symbol(name) for name in ("A", "B", "C"))
+    assert Plan(fetch).tasks == ["A", "B", "C"]
+    assert Plan(fetch, batch_size=2).tasks == [1, 2]
+    assert Plan((), batch_size=2).tasks == []

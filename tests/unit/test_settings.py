@@ -97,6 +97,9 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("ALPHA_VANTAGE_BASE_URL", "http://127.0.0.1.example.org"),
         ("MAX_FAILURE_RATIO", "1.5"),
         ("MAX_MAPPED_TASKS", "0"),
+        ("SYMBOLS_PER_TASK", "0"),
+        ("SYMBOLS_PER_TASK", "many"),
+        ("BATCH_CONCURRENCY", "65"),
         ("DATA_RETENTION_DAYS", "-1"),
         ("ON_DAILY_QUOTA", "panic"),
         ("MARKET_DATABASE_URL", "mysql://db"),
@@ -150,3 +153,9 @@ def test_any_environment_is_read_or_refused(values: dict[str, str]):
     for read in (Settings.from_environment, DagSettings.from_environment):
         with suppress(ConfigurationError):
             assert read({name.upper(): text for name, text in values.items()})
+
+
+def test_auto_is_no_number_of_symbols():
+    """``auto`` and nothing at all leave the number of symbols a task to the plan; a number is one."""
+    assert settings().symbols_per_task is settings(SYMBOLS_PER_TASK="Auto").symbols_per_task is None
+    assert settings(SYMBOLS_PER_TASK="40").symbols_per_task == 40

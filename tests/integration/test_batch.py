@@ -1,0 +1,265 @@
+"""A batch of symbols, with the real limiter, client and store, against the sandbox."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from common.errors import ApiKeyRejected
+from common.models import OutcomeStatus, Symbol
+from sandbox.running import RunningSandbox
+from tests.conftest import wait_until
+from tests.integration.conftest import Market, wired
+from workers.batch import Batch, BatchEnd
+from workers.wiring import Wiring
+
+RUN = "manual__1"
+ROOT = Path(__file__).resolve().parents[2]
+STORED = "SELECT count(*) FROM stock_quotes"
+
+
+def symbols(count: int) -> list[Symbol]:
+    return [Symbol(f"S{number:03}") for number in range(count)]
+
+
+def planned(wiring: Wiring, *names: Symbol | str, budget_s: float = 60) -> Batch:
+    """Plan the names as one batch of the run; return the work on it."""
+    wiring.store.plan_run(RUN, [Symbol(name) for name in names], batch_size=len(names))
+    return wiring.batch(budget_s=budget_s)
+
+
+def by_symbol(end: BatchEnd) -> dict[str, str]:
+    return {str(outcome.symbol): outcome.reason for outcome in end.outcomes}
+
+
+def due(wiring: Wiring, moment: datetime) -> bool:
+    return wiring.limiter.usage().at >= moment
+
+
+@contextmanager
+def away(admin: Market, database: str) -> Iterator[None]:
+    """Let nobody connect to the database while the block lasts, and end who is connected."""
+    admin.query(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", database)
+    try:
+        yield
+    finally:
+        admin.query(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
+def calls(sandbox: RunningSandbox) -> Counter[str]:
+    return Counter(entry.symbol for entry in sandbox.entries())
+
+
+@pytest.fixture
+def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s", BATCH_CONCURRENCY="4") as opened:
+        yield opened
+
+
+def test_each_symbol_is_stored_once(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+    """A batch that is larger than what is written together stores each symbol with one call and an outcome each."""
+    names = symbols(120)
+    end = planned(wiring, *names).run(RUN, 1)
+    assert by_symbol(end) == dict.fromkeys(names, "inserted")
+    assert calls(sandbox) == dict.fromkeys(names, 1)
+    assert (end.counts, end.left, end.wait, end.failures) == ("120 stored", 0, None, [])
+    assert {outcome.worker for outcome in end.outcomes} == {"worker-7"}
+    assert {outcome.api_calls for outcome in end.outcomes} == {1}
+    assert market.query(STORED) == [(120,)]
+    assert market.violations() == []
+
+
+def test_rows_are_written_in_few_transactions(wiring: Wiring, market: Market):
+    """Far fewer transactions write the rows than there are symbols."""
+    end = planned(wiring, *symbols(100)).run(RUN, 1)
+    assert end.counts == "100 stored"
+    assert market.query("SELECT count(DISTINCT xmin::text) FROM stock_quotes")[0][0] <= 25
+
+
+def test_the_quota_is_spent_in_the_order_of_the_plan(environment: dict[str, str], sandbox: RunningSandbox):
+    """The symbols are asked for in the plan's order, not by name."""
+    names = ["C1", "A1", "B1"]
+    with wired(environment, BATCH_CONCURRENCY="1") as wiring:
+        planned(wiring, *names).run(RUN, 1)
+    assert [entry.symbol for entry in sandbox.entries()] == names
+
+
+def test_one_failure_stops_no_other(wiring: Wiring, sandbox: RunningSandbox):
+    """Each symbol ends with its own outcome, and the batch's end names those that failed."""
+    end = planned(wiring, "IBM", "NOSUCH1", "FAULT-HTTP500", "FAULT-NAN", "AAPL").run(RUN, 1)
+    assert end.counts == "2 stored, 2 failed, 1 quarantined"
+    assert by_symbol(end)["NOSUCH1"] == "unknown_symbol"
+    assert by_symbol(end)["FAULT-HTTP500"] == "provider_unavailable"
+    assert end.can_heal
+    assert "NOSUCH1 (unknown_symbol)" in end.summary
+    assert len(wiring.store.quarantined()) == 1
+
+
+def test_a_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox):
+    """A retry leaves alone what is stored and what the provider refused for good."""
+    batch = planned(wiring, "IBM", "NOSUCH1", "FAULT3-HTTP500")  # three attempts fail, the next one does not
+    assert batch.run(RUN, 1).can_heal
+    end = batch.run(RUN, 1)
+    assert by_symbol(end) == {"FAULT3-HTTP500": "inserted", "IBM": "inserted", "NOSUCH1": "unknown_symbol"}
+    assert not end.can_heal
+    assert calls(sandbox) == {"IBM": 1, "NOSUCH1": 1, "FAULT3-HTTP500": 4}
+
+
+def test_coming_back_from_a_wait_is_no_retry(wiring: Wiring, sandbox: RunningSandbox):
+    """A pass that goes on after a wait does not try again what failed before it."""
+    batch = planned(wiring, "FAULT-NAN", "IBM")
+    batch.run(RUN, 1)
+    batch.run(RUN, 1, again=False)
+    assert calls(sandbox) == {"FAULT-NAN": 1, "IBM": 1}
+
+
+def test_who_asks_again_gets_a_new_try(wiring: Wiring, sandbox: RunningSandbox):
+    """Where nothing is left that could heal by itself, another run of the task tries what failed for good."""
+    batch = planned(wiring, "IBM", "NOSUCH1")
+    batch.run(RUN, 1)
+    batch.run(RUN, 1)
+    assert calls(sandbox) == {"IBM": 1, "NOSUCH1": 2}
+
+
+def test_a_rejected_key_ends_the_batch(environment: dict[str, str], sandbox: RunningSandbox):
+    """After the key was rejected no further call is made, and every symbol that was left says so."""
+    with wired(environment, BATCH_CONCURRENCY="1") as wiring:
+        batch = planned(wiring, "IBM", "FAULT-KEY", *symbols(60))
+        with pytest.raises(ApiKeyRejected):
+            batch.run(RUN, 1)
+        reasons = Counter(outcome.reason for outcome in wiring.store.outcomes(RUN))
+    assert reasons == {"inserted": 1, "api_key": 1, "run_halted": 60}
+    assert len(sandbox.entries()) == 2
+
+
+def test_a_halted_run_makes_no_call(wiring: Wiring, sandbox: RunningSandbox):
+    """A batch of a run that another batch ended is written off without a call."""
+    wiring.store.plan_run(RUN, [Symbol("FAULT-KEY"), Symbol("IBM")], batch_size=1)
+    with pytest.raises(ApiKeyRejected):
+        wiring.batch(budget_s=60).run(RUN, 1)
+    end = wiring.batch(budget_s=60).run(RUN, 2)
+    assert by_symbol(end) == {"IBM": "run_halted"}
+    assert "FAULT-KEY" in end.summary
+    assert calls(sandbox) == {"FAULT-KEY": 1}
+
+
+def test_a_far_quota_ends_the_pass(environment: dict[str, str], sandbox: RunningSandbox):
+    """What the quota does not reach is left; one permit waits for the whole batch, and the next pass takes it up."""
+    with wired(environment, ALPHA_VANTAGE_QUOTA="5/2s", QUOTA_WAIT_IN_PLACE="0", BATCH_CONCURRENCY="4") as wiring:
+        batch = planned(wiring, *symbols(12))
+        end = batch.run(RUN, 1)
+        assert end.counts == "5 stored, 7 left"
+        assert end.wait is not None
+        usage = wiring.limiter.usage()
+        assert usage.waiting + usage.deferred <= 1
+        while wait := end.wait:
+            wait_until(partial(due, wiring, wait.retry_at), "the permit is due")
+            end = batch.run(RUN, 1, permit_id=wait.permit_id, again=False)
+    assert end.counts == "12 stored"
+    assert calls(sandbox) == dict.fromkeys(symbols(12), 1)
+
+
+def test_beyond_the_day_symbols_are_postponed(environment: dict[str, str], sandbox: RunningSandbox):
+    """When the day is used up, each of the other symbols is postponed to its moment."""
+    with wired(environment, ALPHA_VANTAGE_QUOTA="50/s,3/day") as wiring:
+        end = planned(wiring, *symbols(5)).run(RUN, 1)
+    assert end.counts == "3 stored, 2 postponed"
+    assert not end.postponed
+    assert all(outcome.retry_at for outcome in end.outcomes if outcome.status is OutcomeStatus.POSTPONED)
+    assert len(sandbox.entries()) == 3
+
+
+def test_a_pass_ends_when_its_time_is_up(wiring: Wiring, sandbox: RunningSandbox):
+    """Beyond its time a pass takes up nothing; what is left is for the next one."""
+    end = planned(wiring, *symbols(5), budget_s=-1).run(RUN, 1)
+    assert (end.counts, end.wait) == ("5 left", None)
+    assert sandbox.entries() == []
+
+
+def test_a_row_that_is_refused_fails_alone(wiring: Wiring, market: Market):
+    """A row that PostgreSQL does not take fails its own symbol; those that were written with it are stored."""
+    market.query("ALTER TABLE stock_quotes ADD CONSTRAINT stock_quotes_test CHECK (symbol <> 'S003')")
+    end = planned(wiring, *symbols(6)).run(RUN, 1)
+    assert end.counts == "5 stored, 1 failed"
+    assert by_symbol(end)["S003"] == "row_refused"
+
+
+def test_a_restart_of_the_database_is_borne(
+    environment: dict[str, str], sandbox: RunningSandbox, market: Market, admin: Market
+):
+    """While the database is away nothing new is asked for, and what was fetched is stored when it is back."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s", MARKET_DB_TIMEOUT="2") as wiring:
+        batch = planned(wiring, *symbols(150))
+        ends: list[BatchEnd] = []
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] > 0, "the first rows are stored")
+        market.close()
+        with away(admin, market.database):
+            asked = len(sandbox.entries())
+            wait_until(lambda: len(sandbox.entries()) > asked, "what was taken up is fetched still")
+        thread.join()
+    assert [end.counts for end in ends] == ["150 stored"]
+    assert calls(sandbox) == dict.fromkeys(symbols(150), 1)
+
+
+def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """When the task is timed out amid a batch, what was fetched is stored, and only the rest is left."""
+    sandbox.change("faults", faults="", latency="0.05:0.2")
+
+    def expire(signum: int, frame: object) -> None:
+        raise TimeoutError
+
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s") as wiring:
+        batch = planned(wiring, *symbols(200))
+        before = signal.signal(signal.SIGALRM, expire)
+        signal.setitimer(signal.ITIMER_REAL, 1)
+        try:
+            with pytest.raises(TimeoutError):
+                batch.run(RUN, 1)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        fetched = len(sandbox.entries())
+        assert 0 < fetched < 200
+        assert market.query(STORED) == [(fetched,)]
+        assert batch.run(RUN, 1).counts == "200 stored"
+    assert len(sandbox.entries()) == 200
+
+
+def test_a_killed_worker_fetches_no_stored_symbol_again(
+    environment: dict[str, str], sandbox: RunningSandbox, market: Market
+):
+    """After kill -9 amid a batch, the next pass asks only for what is not stored, and nothing is lost."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}
+    names = symbols(150)
+    with wired(changed) as wiring:
+        batch = planned(wiring, *names)
+        code = "from workers.wiring import Wiring; Wiring.from_environment().batch(budget_s=60).run(%s, 1)"
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code % json.dumps(RUN)],
+            env=os.environ | changed | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+        )
+        wait_until(lambda: market.query(STORED)[0][0] > 30, "some are stored")
+        worker.kill()
+        worker.wait()
+        stored = {symbol for (symbol,) in market.query("SELECT symbol FROM stock_quotes")}
+        end = batch.run(RUN, 1)
+    assert end.counts == "150 stored"
+    assert 30 < len(stored) < 150
+    counted = calls(sandbox)
+    assert {counted[symbol] for symbol in stored} == {1}
+    assert max(counted.values()) == 2  # what was out, or in hand, when the worker was killed
