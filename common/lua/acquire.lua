@@ -19,14 +19,14 @@ local score = redis.call('ZSCORE', LOG, first)
 if score then
   if tonumber(score) <= now then return {'spent', now, epoch} end
   put(LOG, id, cost, now + cap)
-  redis.call('HSET', META, 'seen', now)
+  redis.call('HSET', META, 'seen', digits(now))
   return {'granted', now, epoch}
 end
 
 -- Who is ahead of us, after reservations that nobody came for were handed on.
 local ahead, place = redis.call('ZCARD', QUEUE), nil
 if ahead > 0 then
-  for _, absent in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, EXPIRED_AT_ONCE)) do
+  for _, absent in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', digits(now), 'LIMIT', 0, EXPIRED_AT_ONCE)) do
     if absent ~= id then
       redis.call('ZREM', DUE, absent)
       ahead = ahead - take(QUEUE, absent)
@@ -44,13 +44,13 @@ local function leave_the_queue()
 end
 
 local fits, window = earliest(ahead + cost)
-local at = math.max(fits, hold)
+local at = fits > hold and fits or hold
 if at <= now then
   if size + cost > tonumber(ARGV[#ARGV - 1]) then -- the longest window has no use for what is older
-    size = size - redis.call('ZREMRANGEBYSCORE', LOG, '-inf', now - tonumber(ARGV[#ARGV]))
+    size = size - redis.call('ZREMRANGEBYSCORE', LOG, '-inf', digits(now - ARGV[#ARGV]))
   end
   put(LOG, id, cost, now + cap)
-  redis.call('HSET', META, 'seen', now, 'size', size + cost)
+  redis.call('HSET', META, 'seen', digits(now), 'size', size + cost)
   leave_the_queue()
   return {'granted', now, epoch}
 end
@@ -63,7 +63,7 @@ if at - now > horizon then
 end
 if at - now <= horizon then
   if not place then put(QUEUE, id, cost, now) end
-  redis.call('ZADD', DUE, at + grace, id)
+  redis.call('ZADD', DUE, digits(at + grace), id)
   return {'reserved', now, epoch, at}
 end
 
@@ -72,8 +72,8 @@ leave_the_queue()
 local held_by = ''
 if hold > fits then window, held_by = 0, redis.call('HGET', META, 'held_by') end
 if told and told > now then return {'denied', now, epoch, told, window, at, held_by} end
-redis.call('ZREMRANGEBYSCORE', DEFERRED, '-inf', now - grace)
+redis.call('ZREMRANGEBYSCORE', DEFERRED, '-inf', digits(now - grace))
 local crowd, back = redis.call('ZCARD', DEFERRED), at
 if crowd > 0 then back = at + (earliest(ahead + crowd + cost) - fits) % MAX_SPREAD end
-if crowd < MAX_DEFERRED then redis.call('ZADD', DEFERRED, back, id) end
+if crowd < MAX_DEFERRED then redis.call('ZADD', DEFERRED, digits(back), id) end
 return {'denied', now, epoch, back, window, at, held_by}

@@ -4,3 +4,9 @@ local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end
+
+-- A moment as a command's argument. Left to Redis, a number of this size goes through '%.17g', which takes as long as
+-- the command itself.
+local function digits(moment)
+  return string.format('%d', moment)
+end

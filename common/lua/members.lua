@@ -5,7 +5,7 @@ local function member(id, cost, unit)
 end
 
 local function put(key, id, cost, score)
-  for unit = 1, cost do redis.call('ZADD', key, score, member(id, cost, unit)) end
+  for unit = 1, cost do redis.call('ZADD', key, digits(score), member(id, cost, unit)) end
 end
 
 -- Remove every member; return how many there were.

@@ -21,7 +21,7 @@ end
 if now < seen - CLOCK_SLACK then return {'unknown', now, 'clock_behind', seen - now} end
 -- A command that lay in a stalled server's buffer: its caller has given up, and a grant would be lost.
 if now > tonumber(ARGV[4]) then return {'late', now} end
-now = math.max(now, seen)
+if now < seen then now = seen end
 
 local size = redis.call('ZCARD', LOG)
 if size ~= tonumber(meta[4]) then return {'unknown', now, 'log_missing'} end

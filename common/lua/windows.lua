@@ -6,23 +6,27 @@ local FIRST_WINDOW = 10
 -- go as soon as they can. That is when the entry which stands 'limit' places before it has left; what is not in the
 -- log yet follows it by whole periods. A request that is still out (its score lies ahead) can be settled now at the
 -- earliest, so it leaves a period from now at the earliest. A lower bound, then: who comes at it loses no quota.
-local function fits_at(limit, period, units)
-  local rounds = math.max(0, math.ceil(units / limit) - 1)
-  local index = size + units - (rounds + 1) * limit - 1
-  local at = now
-  if index >= 0 then
-    local score = tonumber(redis.call('ZRANGE', LOG, index, index, 'WITHSCORES')[2])
-    at = math.max(now, math.min(score, now) + period)
-  end
-  return at + rounds * period
+--   rounds  how many periods the units take: the moment is never more than these from now
+local function fits_at(limit, period, units, rounds)
+  local index = size + units - rounds * limit - 1
+  if index < 0 then return now + (rounds - 1) * period end
+  local rank = digits(index)
+  local left = redis.call('ZRANGE', LOG, rank, rank, 'WITHSCORES')[2] + period
+  if left < now then left = now elseif left > now + period then left = now + period end
+  return left + (rounds - 1) * period
 end
 
--- Return that moment over all windows, and which window (1 is the shortest) decides.
+-- Return that moment over all windows, and which window (1 is the shortest) decides. Longest first: where that one is
+-- full, the shorter ones are mostly sure to have room by then, and need not be looked up.
 local function earliest(units)
   local at, window = now, 0
-  for first = FIRST_WINDOW, #ARGV, 2 do
-    local fits = fits_at(tonumber(ARGV[first]), tonumber(ARGV[first + 1]), units)
-    if fits > at then at, window = fits, (first - FIRST_WINDOW) / 2 + 1 end
+  for first = #ARGV - 1, FIRST_WINDOW, -2 do
+    local limit, period = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+    local rounds = math.ceil(units / limit)
+    if now + rounds * period > at then
+      local fits = fits_at(limit, period, units, rounds)
+      if fits > at then at, window = fits, (first - FIRST_WINDOW) / 2 + 1 end
+    end
   end
   return at, window
 end
