@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import redis
+import requests
 from pydantic import SecretStr
 
 from common.errors import QuotaWait
@@ -51,3 +52,15 @@ def hammer(url: str, quota: str, worker: int, calls: int, arrivals: Path) -> Non
                 if worker == 0 and number == 3:
                     os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(min(0.3, jitter.lognormvariate(-4, 1)))  # and back
+
+
+def spend(redis_url: str, sandbox_url: str, quota: str, worker: int, calls: int) -> None:
+    """Make up to ``calls`` calls to the sandbox; stop when the next permit is further away than half a minute."""
+    limiter = Limiter(SecretStr(redis_url), Quota.parse(quota), key=SecretStr("k"), cap_s=20)
+    query = {"function": "GLOBAL_QUOTE", "symbol": "IBM", "apikey": "k"}
+    for number in range(calls):
+        try:
+            with limiter.permit(f"{worker}-{number}", max_wait_s=30):
+                requests.get(f"{sandbox_url}/query", params=query, timeout=5)
+        except QuotaWait:
+            return
