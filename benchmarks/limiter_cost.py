@@ -35,6 +35,7 @@ FULL: Final = PLANS["premium1200"]
 FULL_FOR_LONG: Final = Quota.parse("30/s,1200/day")
 #: As many calls in the log, and room for more.
 ROOMY: Final = Quota.parse("20000/s,40000/min")
+_HORIZON_S: Final = 1e6
 _COLUMNS: Final = ("who", "operation", "Redis (µs)", "x bare no-op", "round trips", "all trips (µs)")
 
 
@@ -55,10 +56,9 @@ def run(*, quick: bool = False) -> list[Table]:
     rounds, waiters = (3, 100) if quick else (ROUNDS, WAITERS)
     progress("what an acquire costs")
     with TemporaryDirectory() as folder, running_redis(Path(folder)) as server:
-        rows = _rows(
-            measured(_operations(server.url, waiters, rounds * BATCH + 1), redis.Redis.from_url(server.url()), rounds)
-        )
-        version = redis.Redis.from_url(server.url()).info()["redis_version"]
+        client = redis.Redis.from_url(server.url())
+        rows = _rows(measured(_operations(server.url, waiters, rounds * BATCH + 1), client, rounds))
+        version = client.info()["redis_version"]
     note = (
         f"Median of {rounds} batches of {BATCH} calls over one connection, one after the other, in Redis {version}. "
         f"Full: 1,200 calls in {FULL} (libraries: {FULL_FOR_LONG}, so that they stay full). Room: 1,200 in {ROOMY}. "
@@ -114,7 +114,8 @@ def _stats(client: redis.Redis) -> defaultdict[str, tuple[int, int]]:
 def _sent() -> Iterator[list[str]]:
     """Collect the commands that this thread's clients send; pyrate-limiter cleans up in another."""
     sent: list[str] = []
-    original, thread = AbstractConnection.send_packed_command, threading.get_ident()
+    original: Callable[..., None] = AbstractConnection.send_packed_command
+    thread = threading.get_ident()
 
     def noting(connection: AbstractConnection, command: Sequence[bytes], check_health: bool = True) -> None:
         if threading.get_ident() == thread:
@@ -127,39 +128,45 @@ def _sent() -> Iterator[list[str]]:
 
 def _operations(url: Callable[[int], str], waiters: int, calls: int) -> Operations:
     """Prepare a database for each state, and return what is measured there."""
+    libraries = _of_libraries(url)
     noop = redis.Redis.from_url(url(0)).register_script("return {'noop', 1}")
-    full, queued = (_filled_limiter(url(database), FULL) for database in (1, 2))
-    room, out = (_filled_limiter(url(database), ROOMY) for database in (3, 14))
+    with_room = _filled_limiter(url(1), ROOMY)
+    out = _filled_limiter(url(2), ROOMY)
     for number in range(calls):
         out.acquire(f"s{number}")
-    for number in range(waiters):
-        queued.acquire(f"w{number}", horizon_s=1e6)
-    ours: Operations = {
+    return {
         ("no-op", "bare"): lambda _: noop(),
         ("no-op", "with an acquire's keys and arguments"): lambda _: noop(keys=["x" * 24] * 5, args=["x" * 16] * 13),
-        ("ours", "granted (room)"): lambda n: _expect(Granted, room.acquire(f"g{n}")),
-        ("ours", "denied (full)"): lambda n: _expect(Denied, full.acquire(f"d{n}", horizon_s=0)),
-        ("ours", "reserved (full)"): lambda n: _expect(Reserved, full.acquire(f"r{n}", horizon_s=1e6)),
-        ("ours", f"denied (full, {waiters:,} waiters)"): lambda n: _expect(
-            Denied, queued.acquire(f"d{n}", horizon_s=0)
-        ),
-        ("ours", f"reserved (full, {waiters:,} waiters)"): lambda n: _expect(
-            Reserved, queued.acquire(f"r{n}", horizon_s=1e6)
-        ),
-        ("ours", f"asked again (full, {waiters:,} waiters)"): lambda n: _expect(
-            Reserved, queued.acquire(f"w{n % waiters}", horizon_s=1e6)
-        ),
+        ("ours", "granted (room)"): lambda n: _expect(Granted, with_room.acquire(f"g{n}")),
+        **_of_a_full_log(url, waiters),
         ("ours", "settle"): lambda n: out.settle(f"s{n}"),
+        **libraries,
     }
-    return {**ours, **_of_libraries(url)}
+
+
+def _of_a_full_log(url: Callable[[int], str], waiters: int) -> Operations:
+    """Return ours on a full log, which is full for a minute."""
+    alone, growing, crowded = (_filled_limiter(url(database), FULL) for database in (3, 4, 5))
+    for number in range(waiters):
+        crowded.acquire(f"w{number}", horizon_s=_HORIZON_S)
+    crowd = f"full, {waiters:,} wait"
+    return {
+        ("ours", "denied (full)"): lambda n: _expect(Denied, alone.acquire(f"d{n}", horizon_s=0)),
+        ("ours", "reserved (full)"): lambda n: _expect(Reserved, growing.acquire(f"r{n}", horizon_s=_HORIZON_S)),
+        ("ours", f"denied ({crowd})"): lambda n: _expect(Denied, crowded.acquire(f"d{n}", horizon_s=0)),
+        ("ours", f"reserved ({crowd})"): lambda n: _expect(Reserved, crowded.acquire(f"r{n}", horizon_s=_HORIZON_S)),
+        ("ours", f"asked again ({crowd})"): lambda n: _expect(
+            Reserved, crowded.acquire(f"w{n % waiters}", horizon_s=_HORIZON_S)
+        ),
+    }
 
 
 def _of_libraries(url: Callable[[int], str]) -> Operations:
     operations: dict[tuple[str, str], Callable[[int], object]] = {}
     for number, (name, build) in enumerate(list(CONTENDERS.items())[1:]):
-        room, full = build(url(4 + number), ROOMY), build(url(9 + number), FULL_FOR_LONG)
+        room, full = build(url(6 + number), ROOMY), build(url(11 + number), FULL_FOR_LONG)
         _fill(room, 1200)
-        _fill(build(url(9 + number), Quota(FULL_FOR_LONG.windows[-1:])), 1200)
+        _fill(build(url(11 + number), Quota(FULL_FOR_LONG.windows[-1:])), 1200)
         operations[name, "granted (room)"] = partial(_allowed, room, True)
         operations[name, "denied (full)"] = partial(_allowed, full, False)
     return operations
@@ -207,7 +214,7 @@ def _memory(plans: list[str]) -> Table:
         rows: list[tuple[str | float, ...]] = [
             (name, *(_kilobytes(client, server.url(), PLANS[plan], name) for plan in plans)) for name in CONTENDERS
         ]
-    note = "Every window full, ids of 32 characters in ours. No libraries' log is told of a reply, or keeps who waits."
+    note = "Every window full, all keys together; ids of 32 characters in ours."
     return Table("The memory of a full plan (kB)", ("who", *plans), rows, note)
 
 

@@ -216,6 +216,24 @@ def test_a_limiter_without_a_cap_cannot_be_built(cap_s, grace_s):
         Limiter(SecretStr("redis://"), Quota.parse("1/s"), key=SecretStr("k"), cap_s=cap_s, grace_s=grace_s)
 
 
+def test_every_question_is_one_round_trip(make, clocked, monkeypatch):
+    """Granted, asked again, settled, reserved, denied, given up: each is one command, once Redis knows the script."""
+    limiter = make("1/s")
+    call(limiter, "a")
+    limiter.release("a")
+    clocked.advance(1)
+    sent: list[str] = []
+    execute = clocked.execute_command
+    monkeypatch.setattr(clocked, "execute_command", lambda *parts, **options: sent.append(parts[0]) or execute(*parts))
+    limiter.acquire("b")
+    limiter.acquire("b")
+    limiter.settle("b")
+    assert isinstance(limiter.acquire("c"), Reserved)
+    assert isinstance(limiter.acquire("d", horizon_s=0), Denied)
+    limiter.release("c")
+    assert sent == ["EVALSHA"] * 6
+
+
 def test_denied_callers_are_told_to_come_back_one_after_the_other(make):
     """Beyond the horizon each gets the time of a slot of its own, and keeps it when it asks again early."""
     limiter = make("10/min")
