@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from math import ceil
+from typing import TypeVar
 
 from benchmarks.bare import BareJob
 from benchmarks.clusters import progress, symbols
@@ -14,9 +16,10 @@ from benchmarks.tables import Table, middle
 from common.models import Symbol
 from workers.wiring import Wiring
 
-SYMBOLS, ROUNDS, THREADS = 2000, 5, 8
+SYMBOLS, ROUNDS, THREADS, BATCH = 2000, 5, 8, 250
 _RUN = "benchmark"
 
+T = TypeVar("T")
 Contender = Callable[[Servers, list[Symbol]], float]
 
 
@@ -56,6 +59,15 @@ def our_pool(servers: Servers, universe: list[Symbol]) -> float:
         return _timed(lambda: list(pool.map(lambda symbol: wiring.job.run(_RUN, symbol), universe)))
 
 
+def our_batches(servers: Servers, universe: list[Symbol]) -> float:
+    """``workers.batch``: the same job on eight threads, written together; one batch after the other."""
+    with Wiring(servers.settings) as wiring:
+        _prepare(wiring, universe, BATCH)
+        batch = wiring.batch(budget_s=600)
+        batches = range(1, ceil(len(universe) / BATCH) + 1)
+        return _timed(lambda: _each(lambda number: batch.run(_RUN, number), batches))
+
+
 def plain_celery(servers: Servers, universe: list[Symbol]) -> float:
     """A Celery application that does the bare job, one message for each symbol, four processes."""
     with celery_worker(servers) as publish:
@@ -68,6 +80,7 @@ CONTENDERS: dict[str, Contender] = {
     "plain Celery, 4 processes": plain_celery,
     "workers.job, loop": our_loop,
     f"workers.job, pool of {THREADS} threads": our_pool,
+    f"workers.batch of {BATCH}, {THREADS} threads": our_batches,
 }
 
 
@@ -96,9 +109,9 @@ def _note() -> str:
     )
 
 
-def _prepare(wiring: Wiring, universe: list[Symbol]) -> None:
+def _prepare(wiring: Wiring, universe: list[Symbol], batch_size: int | None = None) -> None:
     wiring.permits.prepare()
-    wiring.store.plan_run(_RUN, universe)
+    wiring.store.plan_run(_RUN, universe, batch_size=batch_size)
     wiring.job.run("warm", Symbol("WARM"))
 
 
@@ -108,9 +121,9 @@ def _warm(pool: ThreadPoolExecutor) -> None:
     list(pool.map(lambda _: barrier.wait(), range(THREADS)))
 
 
-def _each(work: Callable[[Symbol], object], universe: Iterable[Symbol]) -> None:
-    for symbol in universe:
-        work(symbol)
+def _each(work: Callable[[T], object], items: Iterable[T]) -> None:
+    for item in items:
+        work(item)
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ import redis
 
 from common.settings import DagSettings, Settings
 from local.services import Postgres, Redis, ServiceMissing
-from local.temporary import free_port, running, running_postgres, running_redis, wait_until  # noqa: F401  benchmarks/limiter.py takes them from here
+from local.temporary import running_postgres, running_redis
 
 #: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")
