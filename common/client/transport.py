@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import requests
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from common.client.deadline import Deadline, bound, reach
@@ -55,7 +54,12 @@ class Transport:
         self._filter = RedactingFilter(self.redactor, escape=True)
         for logger in _LOGGERS:
             logger.addFilter(self._filter)
-        self._session = _session(self.base_url, api_key, pool_size)
+        self._key = api_key
+        self._url = f"{self.base_url}/query"
+        self._session = _session(self.base_url, pool_size)
+        # Prepared once: only the query differs, and what requests does for each anew is a fifth of the cost of a call.
+        self._request = self._session.prepare_request(requests.Request("GET", self._url, auth=_no_netrc))
+        self._settings = self._session.merge_environment_settings(self._url, {}, True, None, None)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -77,9 +81,12 @@ class Transport:
 
     def _get(self, params: dict[str, str], max_bytes: int) -> Answer | str:
         """Return the answer, or a clean text on what kept it away."""
-        url, timeout = f"{self.base_url}/query", self.timeout_s
         try:
-            with self._session.get(url, params=params, stream=True, allow_redirects=False, timeout=timeout) as response:
+            request = self._request.copy()
+            request.prepare_url(self._url, params | {"apikey": self._key.get_secret_value()})
+            with self._session.send(
+                request, timeout=self.timeout_s, allow_redirects=False, **self._settings
+            ) as response:
                 return Answer(response.status_code, response.headers, *_body(response, max_bytes))
         except _FAULTS as error:
             return self.clean(_root_cause(error))
@@ -97,13 +104,11 @@ class Transport:
         return time.monotonic() - started
 
     def _reach(self) -> str:
-        request = requests.Request("HEAD", self.base_url, auth=_without_key)
-        prepared = self._session.prepare_request(request)
-        settings = self._session.merge_environment_settings(self.base_url, {}, None, None, None)
         adapter = self._session.get_adapter(self.base_url)
         assert isinstance(adapter, HTTPAdapter)  # noqa: S101  mounted below
+        verify, proxies = self._settings["verify"], self._settings["proxies"]
         try:
-            reach(adapter.get_connection_with_tls_context(prepared, settings["verify"], settings["proxies"]))
+            reach(adapter.get_connection_with_tls_context(self._request, verify, proxies))
         except _FAULTS as error:
             return self.clean(_root_cause(error))
         return ""
@@ -126,18 +131,8 @@ class Transport:
         return one_line(self.redactor.text(text))
 
 
-class _KeyInQuery(AuthBase):
-    """Puts the key into the URL when the request is prepared; being an auth, it also keeps ``.netrc`` out."""
-
-    def __init__(self, key: SecretStr) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.prepare_url(request.url, {"apikey": self._key.get_secret_value()})
-        return request
-
-
-def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stand in for credentials: without any, requests looks for some in ``.netrc``."""
     return request
 
 
@@ -152,10 +147,9 @@ class _BoundedAdapter(HTTPAdapter):
         return bound(super().proxy_manager_for(*args, **kwargs))
 
 
-def _session(base_url: str, api_key: SecretStr, pool_size: int) -> requests.Session:
+def _session(base_url: str, pool_size: int) -> requests.Session:
     session = requests.Session()
     session.trust_env = base_url.startswith("https:")
-    session.auth = _KeyInQuery(api_key)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"})
     for scheme in ("http://", "https://"):
