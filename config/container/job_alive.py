@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 
 URL = Path("/run/pipeline/airflow/sql_alchemy_conn")
-#: Airflow's own jobs beat every 5 s or less; three beats may be missed.
+#: Airflow's own jobs beat every 10 s (config/airflow.env); two beats may be missed.
 FRESH = """
 SELECT max(latest_heartbeat) > now() - interval '30 seconds' FROM job
 WHERE job_type = %s AND hostname = %s AND state = 'running'
