@@ -10,7 +10,7 @@ TASKS = Contender("one symbol a task", {"SYMBOLS_PER_TASK": "1"})
 BATCHES = Contender("batches", {"SYMBOLS_PER_TASK": "auto"})
 DEFAULT_SYMBOLS = 4
 #: How many symbols, and how many runs of that size: the more symbols, the less a run differs from the next.
-SIZES = {DEFAULT_SYMBOLS: 5, 100: 3, 1_000: 3, 10_000: 3}
+SIZES = {DEFAULT_SYMBOLS: 3, 100: 3, 1_000: 3, 10_000: 3}
 _EARLY = 500  # symbols after which a worker's memory is taken as its normal size
 
 Measurements = dict[tuple[str, int], list[Run]]
