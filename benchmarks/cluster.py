@@ -29,9 +29,10 @@ def run(*, quick: bool = False, long: bool = False) -> list[Table]:
 
 
 def _sizes(contender: Contender, *, long: bool) -> dict[int, int]:
+    """Return sizes and numbers of runs: up to 100 symbols ``auto`` makes tasks of one symbol, as the other way does."""
     if contender is BATCHES:
-        return SIZES
-    once = {1_000: 1} | ({10_000: 1} if long else {})  # minutes each
+        return {size: times for size, times in SIZES.items() if size > 100}
+    once = {1_000: 1, 10_000: 1}  # minutes each
     return {size: once.get(size, times) for size, times in SIZES.items() if long or size < 10_000}
 
 
