@@ -16,7 +16,7 @@ from benchmarks.tables import Table, middle
 from common.models import Symbol
 from workers.wiring import Wiring
 
-SYMBOLS, ROUNDS, THREADS, BATCH = 2000, 5, 8, 250
+SYMBOLS, ROUNDS, THREADS, BATCH = 1000, 5, 8, 250
 _RUN = "benchmark"
 
 T = TypeVar("T")
