@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final, Protocol
 
 import limits
@@ -128,6 +129,8 @@ class Throttled:
 
 
 Build = Callable[[str, Quota], Gate]
+
+VERSIONS: Final = ", ".join(f"{name} {version(name)}" for name in ("limits", "pyrate-limiter", "throttled-py"))
 
 CONTENDERS: Final[Mapping[str, Build]] = {
     "ours": Ours,

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from redis.connection import AbstractConnection
 
 from benchmarks.clusters import progress
-from benchmarks.limiter_contenders import CAP_S, CONTENDERS, Gate
+from benchmarks.limiter_contenders import CAP_S, CONTENDERS, VERSIONS, Gate
 from benchmarks.tables import Table, middle
 from common.limiter import Denied, Granted, Limiter, Reserved
 from common.models import PLANS, Quota
@@ -63,7 +63,7 @@ def run(*, quick: bool = False) -> list[Table]:
         f"Median of {rounds} batches of {BATCH} calls over one connection, one after the other, in Redis {version}. "
         f"Full: 1,200 calls in {FULL} (libraries: {FULL_FOR_LONG}, so that they stay full). Room: 1,200 in {ROOMY}. "
         "Redis's time is that of every command sent, as INFO commandstats has it; the caller's includes its "
-        "Python. What a library has to ask to learn when to come back is part of its refusal."
+        f"Python. What a library has to ask to learn when to come back is part of its refusal. {VERSIONS}."
     )
     progress("what a plan's log takes")
     return [

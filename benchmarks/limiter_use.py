@@ -22,7 +22,7 @@ import psutil
 import requests
 
 from benchmarks.clusters import progress
-from benchmarks.limiter_contenders import CONTENDERS, Build, Gate
+from benchmarks.limiter_contenders import CONTENDERS, VERSIONS, Build, Gate
 from benchmarks.tables import Table
 from common.models import Quota
 from local.temporary import running_redis
@@ -71,7 +71,7 @@ def run(*, quick: bool = False) -> list[Table]:
         "longest window's periods from the first call on, and up to the last call, wherever in a period that is. Most: "
         "arrivals, refused ones too. Refused calls cost no quota here, and all processes share one clock: the kindest "
         "case for who counts at the grant or trusts the caller's clock. Processors busy in these runs: "
-        f"{', '.join(busy)}."
+        f"{', '.join(busy)}. {VERSIONS}."
     )
     return [Table("The quota, seen from the provider's side", _COLUMNS, rows, note)]
 
