@@ -159,8 +159,8 @@ def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, wanted: int |
     at_least = ceil(count / most_tasks) or 1
     if wanted:
         return max(wanted, at_least)
-    a_second = min(window.limit / window.period_s for window in quota.windows)
-    if at_least == 1 and (count <= _ALONE_UP_TO or a_second <= _TASKS_A_SECOND):
+    quota_s = max((count - 1) // window.limit * window.period_s for window in quota.windows)
+    if at_least == 1 and (count <= _ALONE_UP_TO or count <= _TASKS_A_SECOND * quota_s):
         return 1
     return max(min(ceil(count / _BATCHES), _LARGEST_BATCH), at_least)
 

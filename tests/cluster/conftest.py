@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class Running:
                 if state in ENDED:
                     return state
             time.sleep(0.5)
-        raise TimeoutError(f"{run_id} has not ended: {self.cluster.api.task_instances(run_id)}")
+        states = Counter((task["task_id"], task["state"]) for task in self.cluster.api.task_instances(run_id))
+        raise TimeoutError(f"{run_id} has not ended: {states}")
 
     def outcomes(self, run_id: str) -> dict[Symbol, Outcome]:
         with Wiring(self.cluster.settings) as wiring:

@@ -6,7 +6,9 @@ import pytest
 import requests
 
 from common.models import OutcomeStatus, Symbol
+from local.temporary import wait_until
 from tests.cluster.conftest import MARKED_KEY, Running
+from workers.wiring import Wiring
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
@@ -117,6 +119,44 @@ def test_a_rejected_key_stops_the_run_at_once(running: Running):
     assert set(reasons) == {"api_key", "run_halted"}, reasons
     assert reasons["api_key"] < len(symbols)
     assert len(running.calls()) - before == reasons["api_key"]
+
+
+def test_many_symbols_share_tasks(running: Running):
+    """Beyond a hundred symbols tasks take batches: each symbol is asked for once, and a batch says how it went."""
+    symbols = [f"SHARED{number}" for number in range(120)] + ["NOSUCHSHARED"]
+    run_id, state = running.run(symbols)
+    assert state == "failed"
+    statuses = Counter(outcome.status for outcome in running.outcomes(run_id).values())
+    assert statuses == {OutcomeStatus.STORED: 120, OutcomeStatus.FAILED: 1}
+    assert Counter(c["symbol"] for c in running.calls() if "SHARED" in c["symbol"]) == dict.fromkeys(symbols, 1)
+    mapped = [t for t in running.cluster.api.task_instances(run_id) if t["task_id"] == "fetch_and_store"]
+    labels = sorted(instance["rendered_map_index"] for instance in mapped)
+    assert len(labels) == 16
+    assert sum(label.endswith(": 8 stored") for label in labels) >= 14
+    assert [label for label in labels if "1 failed" in label]
+    assert {instance["try_number"] for instance in mapped} == {1}
+
+
+def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
+    """While nothing may be called for a while, tasks are deferred; they go on by themselves and spend no retry."""
+    with Wiring(running.cluster.settings) as wiring:
+        wiring.limiter.hold_back(20, "a test")
+    run_id = running.cluster.api.trigger({"symbols": ["FAR1", "FAR2", "FAR3"], "force": True})
+    wait_until(lambda: states_of(running, run_id) == ["deferred"] * 3, "all three are deferred", 60)
+    assert running.wait(run_id) == "success"
+    assert states_of(running, run_id) == ["success"] * 3
+    mapped = [t for t in running.cluster.api.task_instances(run_id) if t["task_id"] == "fetch_and_store"]
+    assert {instance["try_number"] for instance in mapped} == {1}
+    assert Counter(call["symbol"] for call in running.calls() if call["symbol"].startswith("FAR")) == {
+        "FAR1": 1,
+        "FAR2": 1,
+        "FAR3": 1,
+    }
+
+
+def states_of(running: Running, run_id: str) -> list[str]:
+    tasks = running.cluster.api.task_instances(run_id)
+    return [task["state"] for task in tasks if task["task_id"] == "fetch_and_store"]
 
 
 def test_flower_shows_names_and_no_token(running: Running):

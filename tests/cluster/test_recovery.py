@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 
 import psutil
 import pytest
@@ -18,15 +19,19 @@ def pid_of(running: Running, name: str) -> int:
     return running.cluster.supervisor.states()[name][1]
 
 
+def kill_tree(pid: int) -> None:
+    victim = psutil.Process(pid)
+    for process in [victim, *victim.children(recursive=True)]:
+        process.kill()
+
+
 def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     """kill -9 of a worker amid a run: every symbol is stored, at most one call more for each that was in work."""
     symbols = [f"KILLED{number}" for number in range(40)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
     stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
     wait_until(lambda: running.query(stored, run_id)[0][0] >= 4, "the first symbols are stored", 60)
-    victim = psutil.Process(pid_of(running, "worker-1"))
-    for process in [victim, *victim.children(recursive=True)]:
-        process.kill()
+    kill_tree(pid_of(running, "worker-1"))
     assert running.wait(run_id, timeout_s=300) == "success"
     outcomes = running.outcomes(run_id)
     assert {outcome.status for outcome in outcomes.values()} == {OutcomeStatus.STORED}
@@ -35,6 +40,22 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     assert len(symbols) <= len(calls) <= len(symbols) + 4
     rows = running.query("SELECT symbol FROM stock_quotes WHERE symbol LIKE 'KILLED%%'")
     assert len(rows) == len(symbols)
+
+
+def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Running):
+    """kill -9 of a worker amid batches: every symbol is stored, and what was stored by then is not asked for again."""
+    symbols = [f"BATCHED{number}" for number in range(240)]
+    run_id = running.cluster.api.trigger({"symbols": symbols})
+    stored = "SELECT symbol FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
+    wait_until(lambda: len(running.query(stored, run_id)) >= 40, "some batches are under way", 60)
+    kill_tree(pid_of(running, "worker-1"))
+    before = {symbol for (symbol,) in running.query(stored, run_id)}
+    assert running.wait(run_id, timeout_s=300) == "success"
+    assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
+    calls = Counter(call["symbol"] for call in running.calls() if call["symbol"] in symbols)
+    assert set(calls) == set(symbols)
+    assert {calls[symbol] for symbol in before} == {1}
+    assert max(calls.values()) <= 2
 
 
 def test_a_killed_manager_leaves_no_orphan_and_the_next_start_recovers(running: Running):

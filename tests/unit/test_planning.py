@@ -280,6 +280,7 @@ FAST = Quota.parse("100000/s")
         (500, PLANS["premium75"], 500, None, 1),
         (501, PLANS["premium75"], 500, None, 32),
         (500, PLANS["premium600"], 500, None, 32),
+        (500, Quota.parse("20/s,2000/day"), 500, None, 32),
         (50_000, FAST, 100, None, 500),
         (10, FAST, 500, 4, 4),
         (1000, FAST, 500, 1, 2),
