@@ -122,16 +122,18 @@ class Batch:
         """Work on what is left of the batch; return how it stands.
 
         ``again``: what failed is tried once more if it can heal; and if nothing else is left, everything that failed
-        is, because then somebody asked for it. ``permit_id`` continues the wait that ended the last pass.
+        is, because then somebody asked for it, also after the run was halted. ``permit_id`` continues the wait that
+        ended the last pass.
 
         Raises StoreUnavailable after a minute without the database, and the RunFailed of a symbol that no other can
         escape: then all that is left is written off as halted.
         """
         symbols = self.ledger.batch_symbols(run_id, number, again=again)
-        if again and not symbols:
+        asked_again = again and not symbols
+        if asked_again:
             symbols = [outcome.symbol for outcome in BatchEnd(self.ledger.outcomes(run_id, number)).failures]
         current = _Pass(self, run_id, symbols, permit_id)
-        if halted := self.ledger.halted_by(run_id):
+        if not asked_again and (halted := self.ledger.halted_by(run_id)):
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
         else:
             current.work()

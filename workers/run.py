@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from common.models import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.outlook import Outlook
@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 #: Outcomes that count against MAX_FAILURE_RATIO. "Planned" at the end means that its task never came to work.
 FAILURES = frozenset({OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeStatus.PLANNED})
+
+#: How many symbols the report's table shows: a log of ten thousand lines helps nobody.
+_SHOWN: Final = 300
 
 
 def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
@@ -117,11 +120,14 @@ class Report:
         return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}{more}" if failed else "")
 
     def lines(self) -> Iterator[str]:
-        """Yield a table of the outcomes, failures first, and the summary."""
-        width = max((len(outcome.symbol) for outcome in self.outcomes), default=0)
-        for outcome in sorted(self.outcomes, key=lambda outcome: (outcome.status not in FAILURES, outcome.symbol)):
+        """Yield a table of the outcomes, failures first, of at most a few hundred lines, and the summary."""
+        ordered = sorted(self.outcomes, key=lambda outcome: (outcome.status not in FAILURES, outcome.symbol))
+        width = max((len(outcome.symbol) for outcome in ordered), default=0)
+        for outcome in ordered[:_SHOWN]:
             text = f"{outcome.symbol:<{width}}  {outcome.status:<11}  {outcome.reason:<17}  {outcome.detail}"
             yield f"{text}  [{outcome.worker}]" if outcome.worker else text
+        if len(ordered) > _SHOWN:
+            yield f"… and {len(ordered) - _SHOWN} more: the table fetch_outcomes has every symbol of the run."
         yield self.summary
 
     def as_dict(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ import pytest
 
 from common.errors import ApiKeyRejected
 from common.models import OutcomeStatus, Symbol
+from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.conftest import wait_until
 from tests.integration.conftest import Market, wired
 from workers.batch import Batch, BatchEnd
 from workers.wiring import Wiring
@@ -152,6 +152,18 @@ def test_a_halted_run_makes_no_call(wiring: Wiring, sandbox: RunningSandbox):
     assert by_symbol(end) == {"IBM": "run_halted"}
     assert "FAULT-KEY" in end.summary
     assert calls(sandbox) == {"FAULT-KEY": 1}
+
+
+def test_a_halted_batch_can_be_cleared(environment: dict[str, str], sandbox: RunningSandbox):
+    """Once the key is mended, another run of the task fetches what the rejected key had halted."""
+    key = environment | {"ALPHA_VANTAGE_API_KEY": "TESTKEY", "ALPHA_VANTAGE_BASE_URL": sandbox.url}
+    with wired(key, BATCH_CONCURRENCY="1") as wiring:
+        batch = planned(wiring, *symbols(3))
+        sandbox.change("revoke", keys=["TESTKEY"])
+        with pytest.raises(ApiKeyRejected):
+            batch.run(RUN, 1)
+        sandbox.change("revoke", keys=[])
+        assert batch.run(RUN, 1).counts == "3 stored"
 
 
 def test_a_far_quota_ends_the_pass(environment: dict[str, str], sandbox: RunningSandbox):

@@ -224,3 +224,12 @@ def test_the_module_runs_and_a_closed_pipe_is_no_traceback(environment):
     _, error = process.communicate(timeout=60)
     assert b"Traceback" not in error
     assert process.returncode == 1
+
+
+def test_the_report_of_a_large_run_stays_short():
+    """Of ten thousand symbols the table shows the failures and some others, and says where the rest is."""
+    outcomes = [Outcome(RUN, Symbol(f"S{number}"), OutcomeStatus.STORED) for number in range(10_000)]
+    lines = list(Report([*outcomes, Outcome(RUN, Symbol("Z"), OutcomeStatus.FAILED, "network")], 0).lines())
+    assert lines[0].startswith("Z ")
+    assert lines[-2] == "… and 9701 more: the table fetch_outcomes has every symbol of the run."
+    assert len(lines) == 302
