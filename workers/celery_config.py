@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 #: Imported once by a worker, before it forks: a task's process then starts with them in memory.
 PRELOADED: Final = (
     "airflow.sdk.execution_time.task_runner",
-    "airflow.providers.standard.triggers.temporal",
     "workers.airflow_operator",
+    "workers.run",
     "workers.wiring",
 )
 
