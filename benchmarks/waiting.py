@@ -19,10 +19,10 @@ from benchmarks.tables import Table
 from local.cluster import Cluster
 from local.processes import servers
 from local.state import ROOT, State
+from sandbox.judge import share_used
+from sandbox.plans import parse_quota
 from sandbox.running import RunningSandbox
 
-QUOTA: Final = "75/min"
-_COUNT: Final = 500
 _OTHER: Final = "another_dag"
 _OTHER_DAG: Final = f"""
 from airflow.sdk import DAG, task
@@ -37,6 +37,7 @@ with DAG("{_OTHER}", schedule=None, catchup=False):
 """
 #: How often the other DAG is triggered meanwhile (s).
 _EVERY_S: Final = 7.0
+_INSTANT_S: Final = 1e-6
 
 
 @dataclass
@@ -48,10 +49,31 @@ class _WithAnotherDag(Cluster):
         return super().environment | {"AIRFLOW__CORE__DAGS_FOLDER": str(self.dags)}
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A run of ``count`` symbols under ``quota``, whose longest window is ``limit`` calls in any ``period_s``."""
+
+    count: int
+    quota: str
+    limit: int
+    period_s: int
+    symbols_per_task: str
+
+    @property
+    def least_s(self) -> float:
+        """The least time from the first call to the last: a call that many further on follows a whole period later."""
+        return (self.count - 1) // self.limit * self.period_s
+
+
 def run(*, quick: bool = False) -> list[Table]:
-    """Run 500 symbols, one a task, on 75 a minute, and another DAG's task every few seconds."""
-    count, quota, period_s, limit = (40, "15/10s", 10, 15) if quick else (_COUNT, QUOTA, 60, 75)
-    with _cluster(count, quota) as cluster:
+    """Run 500 symbols, one a task, on 75 a minute; and 10,000 in batches on the largest plan."""
+    slow = _Case(40, "15/10s", 15, 10, "1") if quick else _Case(500, "75/min", 75, 60, "1")
+    large = _Case(200, "30/s,60/6s", 60, 6, "auto") if quick else _Case(10_000, "30/s,1200/min", 1200, 60, "auto")
+    return [_table("Waiting for a slow quota", slow), _table("A large run on a large quota", large)]
+
+
+def _table(title: str, case: _Case) -> Table:
+    with _cluster(case) as cluster:
         sandbox = RunningSandbox(cluster.settings.sandbox_url)
         sandbox.change("reset")
         run_id = cluster.api.trigger({"force": True})
@@ -60,16 +82,21 @@ def run(*, quick: bool = False) -> list[Table]:
         entries = sandbox.entries()
         held = _held(cluster, run_id)
         deferrals = _count_deferrals(cluster)
-    took = entries[-1].at - entries[0].at
-    possible = (count - 1) // limit * period_s
-    refused = sum(entry.verdict.startswith("refused") for entry in entries)
+    windows = parse_quota(case.quota)
+    times = [entry.at for entry in entries]
+    took = times[-1] - times[0]
+    # The calls of the first window set the pace: each later one can go a whole number of periods after one of them.
+    paced = case.least_s + times[(case.count - 1) % case.limit] - times[0]
     rows: list[Sequence[str | float]] = [
-        ("run", state),
+        ("the run", state),
         ("calls", len(entries)),
-        ("refused by the sandbox", refused),
+        ("refused by the sandbox", sum(entry.verdict.startswith("refused") for entry in entries)),
+        ("quota used in whole periods (%)", 100 * share_used(times, windows, took // case.period_s * case.period_s)),
+        ("quota used up to the last call (%)", 100 * share_used(times, windows, took + _INSTANT_S)),
         ("from the first call to the last (s)", took),
-        ("the least that the quota allows (s)", possible),
-        ("longer than that (%)", 100 * (took / possible - 1)),
+        ("the least that the quota allows, all at once in each period (s)", case.least_s),
+        ("the same, at the pace of the first period's calls (s)", paced),
+        ("longer than that (%)", 100 * (took / paced - 1)),
         ("longest time that a symbol held a worker slot (s)", max(held)),
         ("median time that a symbol held a worker slot (s)", median(held)),
         ("another DAG's task: median time from trigger to start (s)", median(delays)),
@@ -77,22 +104,24 @@ def run(*, quick: bool = False) -> list[Table]:
         ("another DAG's task: how often", len(delays)),
         ("times that a task gave its slot away", deferrals),
     ]
-    note = f"{count} symbols, one a task, quota {quota}, {WORKERS} workers of 4 slots; the sandbox's log is the judge."
-    return [Table("Waiting for the quota", ("figure", "value"), rows, note)]
+    how = "one a task" if case.symbols_per_task == "1" else "in batches"
+    note = f"{case.count} symbols, {how}, quota {case.quota}, {WORKERS} workers of 4 slots; the sandbox's log judges."
+    return Table(title, ("figure", "value"), rows, note)
 
 
 @contextmanager
-def _cluster(count: int, quota: str) -> Iterator[Cluster]:
+def _cluster(case: _Case) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="pipeline-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL's unprivileged user must be able to pass through
         shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "dags" / "another_dag.py").write_text(_OTHER_DAG, encoding="utf-8")
+        (folder / "universe.txt").write_text("\n".join(symbols(case.count)), encoding="utf-8")
         person = {
-            "ALPHA_VANTAGE_QUOTA": quota,
-            "SYMBOLS_PER_TASK": "1",
+            "ALPHA_VANTAGE_QUOTA": case.quota,
+            "SYMBOLS_PER_TASK": case.symbols_per_task,
             "STOCK_SCHEDULE": "none",
-            "STOCK_SYMBOLS": ",".join(symbols(count)),
+            "STOCK_SYMBOLS": f"@{folder / 'universe.txt'}",
         }
         cluster = _WithAnotherDag(State(folder / "state"), WORKERS, progress, person, dags=folder / "dags")
         cluster.up(ends_with_us=True)
