@@ -1,12 +1,9 @@
 """One cluster for the whole room: real scheduler, api-server, Celery workers, PostgreSQL and Redis, and the sandbox."""
 
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +14,9 @@ import requests
 from common.models import Outcome, Symbol
 from local.cluster import Cluster
 from local.services import ServiceMissing
-from local.state import ROOT, State
-from local.temporary import free_port, wait_until
+from local.state import State
+from sandbox.running import RunningSandbox
+from sandbox.running import running as running_sandbox
 from tests.conftest import missing
 from workers.wiring import Wiring
 
@@ -33,7 +31,7 @@ class Running:
     """A healthy cluster and the sandbox that it fetches from."""
 
     cluster: Cluster
-    sandbox_url: str
+    sandbox: RunningSandbox  # its log is the judge of what was really asked
     last_run: str = ""
 
     def run(self, symbols: Sequence[str] = (), timeout_s: float = 180, *, force: bool = True) -> tuple[str, str]:
@@ -68,37 +66,14 @@ class Running:
         finally:
             connection.close()
 
-    def control(self, what: str, **values: object) -> dict:
-        """Tell the sandbox to do something."""
-        response = requests.post(f"{self.sandbox_url}/sandbox/{what}", json=values, timeout=10)
-        response.raise_for_status()
-        return response.json()
-
-    def calls(self) -> list[dict]:
-        """Return the sandbox's log: the judge of what was really asked."""
-        return requests.get(f"{self.sandbox_url}/sandbox/log", timeout=10).json()["entries"]
-
-
-@contextmanager
-def sandbox_process(port: int) -> Iterator[str]:
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--quota", QUOTA, "--stall", "3"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: requests.get(f"{url}/sandbox/health", timeout=2).ok, "the sandbox answers")
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-
 
 @pytest.fixture(scope="package")  # gone before the other rooms begin: it would slow them
 def running(services_folder: Path) -> Iterator[Running]:
     """Start the cluster with a marked key, two workers and quick retries."""
-    with sandbox_process(free_port()) as sandbox:
+    with running_sandbox("--quota", QUOTA, "--stall", "3") as sandbox:
         settings = {
             "ALPHA_VANTAGE_API_KEY": MARKED_KEY,
-            "ALPHA_VANTAGE_BASE_URL": sandbox,
+            "ALPHA_VANTAGE_BASE_URL": sandbox.url,
             "ALPHA_VANTAGE_QUOTA": QUOTA,
             "API_TIMEOUT": "2",
             "TASK_RETRY_DELAY": "1",

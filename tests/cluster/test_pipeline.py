@@ -25,16 +25,16 @@ def test_the_default_symbols_are_stored_once(running: Running):
     )
     before = running.query(ROWS)
     assert {row[0] for row in before} == DEFAULTS
-    calls = len(running.calls())
+    calls = len(running.sandbox.entries())
     run_id, state = running.run(force=False)
     assert state == "success"
     assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.SKIPPED}
     assert "skip 4" in running.cluster.api.get(f"{plan_of(run_id)}/xcomEntries/summary")["value"]
-    assert len(running.calls()) == calls
+    assert len(running.sandbox.entries()) == calls
     run_id, state = running.run(force=True)
     assert state == "success"
     assert {outcome.reason for outcome in running.outcomes(run_id).values()} == {"unchanged"}
-    assert len(running.calls()) == calls + len(DEFAULTS)
+    assert len(running.sandbox.entries()) == calls + len(DEFAULTS)
     assert running.query(ROWS) == before
 
 
@@ -61,7 +61,7 @@ def test_one_failure_stops_no_other_and_is_not_retried(running: Running):
     assert outcomes[Symbol("GOOD1")].status is outcomes[Symbol("GOOD2")].status is OutcomeStatus.STORED
     assert outcomes[Symbol("NOSUCH1")].status is OutcomeStatus.FAILED
     assert outcomes[Symbol("NOSUCH1")].reason == "unknown_symbol"
-    calls = [call for call in running.calls() if call["symbol"] == "NOSUCH1"]
+    calls = [call for call in running.sandbox.entries() if call.symbol == "NOSUCH1"]
     assert len(calls) == 1
     instances = {(i["task_id"], i["rendered_map_index"]): i for i in running.cluster.api.task_instances(run_id)}
     assert instances["fetch_and_store", "NOSUCH1"]["try_number"] == 1
@@ -77,28 +77,28 @@ def task_log(running: Running, run_id: str, task_id: str) -> str:
 
 def test_malformed_symbols_are_refused_before_a_call(running: Running):
     """A symbol that can be none fails the check with a sentence, and nothing is asked of the provider."""
-    before = len(running.calls())
+    before = len(running.sandbox.entries())
     run_id, state = running.run(["IBM", "no such thing!"])
     assert state == "failed"
     assert "is not a stock symbol" in task_log(running, run_id, "validate_environment")
-    assert len(running.calls()) == before
+    assert len(running.sandbox.entries()) == before
 
 
 def test_every_symbol_ends_somewhere_under_faults(running: Running):
     """With 30 % faults of every kind each symbol ends stored, or quarantined with a reason and the reply."""
     symbols = [f"FAULTY{number}" for number in range(24)]
-    running.control("faults", faults="all:0.3")
+    running.sandbox.change("faults", faults="all:0.3")
     try:
         run_id, _ = running.run(symbols)
     finally:
-        running.control("faults", faults="")
+        running.sandbox.change("faults", faults="")
     outcomes = running.outcomes(run_id)
     assert set(outcomes) == set(map(Symbol, symbols))
     ended = Counter(outcome.status for outcome in outcomes.values())
     assert set(ended) <= {OutcomeStatus.STORED, OutcomeStatus.QUARANTINED}, outcomes
     assert ended[OutcomeStatus.STORED] > ended[OutcomeStatus.QUARANTINED]
-    faults = [call for call in running.calls() if call["verdict"].startswith("fault:")]
-    assert len({call["verdict"] for call in faults}) > 3
+    faults = [call for call in running.sandbox.entries() if call.verdict.startswith("fault:")]
+    assert len({call.verdict for call in faults}) > 3
     kept = dict(running.query("SELECT symbol, reason FROM quarantine WHERE run_id = %s", run_id))
     for symbol, outcome in outcomes.items():
         if outcome.status is OutcomeStatus.QUARANTINED:
@@ -108,17 +108,17 @@ def test_every_symbol_ends_somewhere_under_faults(running: Running):
 def test_a_rejected_key_stops_the_run_at_once(running: Running):
     """When the key is revoked no symbol is retried, and those that come later are not tried at all."""
     symbols = [f"REVOKED{number}" for number in range(30)]
-    before = len(running.calls())
-    running.control("revoke", keys=[MARKED_KEY])
+    before = len(running.sandbox.entries())
+    running.sandbox.change("revoke", keys=[MARKED_KEY])
     try:
         run_id, state = running.run(symbols)
     finally:
-        running.control("revoke", keys=[])
+        running.sandbox.change("revoke", keys=[])
     assert state == "failed"
     reasons = Counter(outcome.reason for outcome in running.outcomes(run_id).values())
     assert set(reasons) == {"api_key", "run_halted"}, reasons
     assert reasons["api_key"] < len(symbols)
-    assert len(running.calls()) - before == reasons["api_key"]
+    assert len(running.sandbox.entries()) - before == reasons["api_key"]
 
 
 def test_many_symbols_share_tasks(running: Running):
@@ -128,7 +128,7 @@ def test_many_symbols_share_tasks(running: Running):
     assert state == "failed"
     statuses = Counter(outcome.status for outcome in running.outcomes(run_id).values())
     assert statuses == {OutcomeStatus.STORED: 120, OutcomeStatus.FAILED: 1}
-    assert Counter(c["symbol"] for c in running.calls() if "SHARED" in c["symbol"]) == dict.fromkeys(symbols, 1)
+    assert Counter(c.symbol for c in running.sandbox.entries() if "SHARED" in c.symbol) == dict.fromkeys(symbols, 1)
     mapped = [t for t in running.cluster.api.task_instances(run_id) if t["task_id"] == "fetch_and_store"]
     labels = sorted(instance["rendered_map_index"] for instance in mapped)
     assert len(labels) == 16
@@ -147,7 +147,7 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
     assert states_of(running, run_id) == ["success"] * 3
     mapped = [t for t in running.cluster.api.task_instances(run_id) if t["task_id"] == "fetch_and_store"]
     assert {instance["try_number"] for instance in mapped} == {1}
-    assert Counter(call["symbol"] for call in running.calls() if call["symbol"].startswith("FAR")) == {
+    assert Counter(call.symbol for call in running.sandbox.entries() if call.symbol.startswith("FAR")) == {
         "FAR1": 1,
         "FAR2": 1,
         "FAR3": 1,

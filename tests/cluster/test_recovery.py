@@ -36,7 +36,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     outcomes = running.outcomes(run_id)
     assert {outcome.status for outcome in outcomes.values()} == {OutcomeStatus.STORED}
     assert len(outcomes) == len(symbols)
-    calls = [call for call in running.calls() if call["symbol"] in symbols]
+    calls = [call for call in running.sandbox.entries() if call.symbol in symbols]
     assert len(symbols) <= len(calls) <= len(symbols) + 4
     rows = running.query("SELECT symbol FROM stock_quotes WHERE symbol LIKE 'KILLED%%'")
     assert len(rows) == len(symbols)
@@ -52,7 +52,7 @@ def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Ru
     before = {symbol for (symbol,) in running.query(stored, run_id)}
     assert running.wait(run_id, timeout_s=300) == "success"
     assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
-    calls = Counter(call["symbol"] for call in running.calls() if call["symbol"] in symbols)
+    calls = Counter(call.symbol for call in running.sandbox.entries() if call.symbol in symbols)
     assert set(calls) == set(symbols)
     assert {calls[symbol] for symbol in before} == {1}
     assert max(calls.values()) <= 2
