@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
@@ -108,19 +109,13 @@ class Settings(BaseModel):
         _require_safe_url("ALPHA_VANTAGE_BASE_URL", self.alpha_vantage_base_url or ALPHA_VANTAGE_URL)
         _require_scheme("MARKET_DATABASE_URL", self.market_database_url, {"postgresql", "postgres"})
         _require_scheme("LIMITER_REDIS_URL", self.limiter_redis_url, {"redis", "rediss", "unix"})
-        if not self.alpha_vantage_quota and self.alpha_vantage_plan not in PLANS:
-            raise ConfigurationError(
-                f"ALPHA_VANTAGE_PLAN={self.alpha_vantage_plan[:64]!r} is not a plan: use one of {', '.join(PLANS)}, "
-                "or spell the windows out in ALPHA_VANTAGE_QUOTA.",
-                variable="ALPHA_VANTAGE_PLAN",
-            )
         self.quota  # noqa: B018  a malformed quota is refused here and not in the middle of a run
         return self
 
     @cached_property
     def quota(self) -> Quota:
         """The windows that hold: spelled out, or the plan's."""
-        return Quota.parse(self.alpha_vantage_quota) if self.alpha_vantage_quota else PLANS[self.alpha_vantage_plan]
+        return _quota(self.alpha_vantage_plan, self.alpha_vantage_quota)
 
     @property
     def uses_sandbox(self) -> bool:
@@ -164,6 +159,19 @@ class Settings(BaseModel):
         return tuple(text for text in (*(field.get_secret_value() for field in fields), *in_urls) if text)
 
 
+def _quota(plan: str, spelled_out: str) -> Quota:
+    """Return the windows that are spelled out, or the plan's."""
+    if spelled_out:
+        return Quota.parse(spelled_out)
+    if plan not in PLANS:
+        raise ConfigurationError(
+            f"ALPHA_VANTAGE_PLAN={plan[:64]!r} is not a plan: use one of {', '.join(PLANS)}, or spell the windows out "
+            "in ALPHA_VANTAGE_QUOTA.",
+            variable="ALPHA_VANTAGE_PLAN",
+        )
+    return PLANS[plan]
+
+
 _INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
 _PRESETS: Final = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _CRON_FIELDS: Final = 5
@@ -197,6 +205,14 @@ def _known_zone(name: str) -> str:
         ) from None
 
 
+#: What a fetching task takes (s) with all that Airflow does around it, and the tasks that are started ahead of time.
+_TASK_S: Final = 2.0
+_SPARE_FETCHES: Final = 2
+_MOST_FETCHES: Final = 32
+#: Windows longer than this (s) postpone, they do not slow down.
+_WAITED_FOR_S: Final = 3600
+
+
 class DagSettings(BaseModel):
     """What the DAG files declare with; reads no file, so that parsing a DAG stays free of input and output.
 
@@ -213,12 +229,31 @@ class DagSettings(BaseModel):
     task_timeout: float = Field(default=600, gt=0, le=86_400)
     fetch_queue: str = Field(default="default", pattern=_QUEUE)
     housekeeping_queue: str = Field(default="default", pattern=_QUEUE)
-    max_active_fetches: int = Field(default=32, ge=1, le=10_000)
+    max_active_fetches: int | None = Field(default=None, ge=1, le=10_000)
+    alpha_vantage_plan: str = "free"
+    alpha_vantage_quota: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
         return _read(cls, os.environ if environment is None else environment, lambda source, name: source.get(name, ""))
+
+    @model_validator(mode="after")
+    def _check_quota(self) -> Self:
+        self.fetches_at_once  # noqa: B018  a malformed quota is refused as in Settings
+        return self
+
+    @property
+    def fetches_at_once(self) -> int:
+        """How many fetching tasks of a run may be under way: MAX_ACTIVE_FETCHES, or what the quota can feed.
+
+        A task is under way for about two seconds. More of them would hold worker slots only to wait in them.
+        """
+        if self.max_active_fetches:
+            return self.max_active_fetches
+        windows = _quota(self.alpha_vantage_plan, self.alpha_vantage_quota).windows
+        a_second = min((w.limit / w.period_s for w in windows if w.period_s <= _WAITED_FOR_S), default=1.0)
+        return min(ceil(_TASK_S * a_second) + _SPARE_FETCHES, _MOST_FETCHES)
 
 
 def read_variable(source: Mapping[str, str], name: str) -> str:

@@ -39,6 +39,8 @@ with DAG(
     },
     default_args={
         "queue": settings.housekeeping_queue,
+        "weight_rule": "absolute",
+        "priority_weight": 2,  # before hundreds of fetching tasks, which no other DAG's task waits behind either
         "retries": settings.task_retries,
         "retry_delay": timedelta(seconds=settings.task_retry_delay),
         "retry_exponential_backoff": True,
@@ -51,8 +53,9 @@ with DAG(
     fetched = FetchAndStore.partial(
         task_id="fetch_and_store",
         queue=settings.fetch_queue,
+        priority_weight=1,
         map_index_template="{{ label | default(task.label) }}",
-        max_active_tis_per_dagrun=settings.max_active_fetches,
+        max_active_tis_per_dagrun=settings.fetches_at_once,
         do_xcom_push=False,
     ).expand(work=planned.output)
     reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)

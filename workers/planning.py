@@ -31,10 +31,14 @@ _NAMED: Final = 5
 # second, whatever they do; a symbol in a batch costs a hundredth of that. docs/adr/0006-batches.md
 _ALONE_UP_TO: Final = 100
 _TASKS_A_SECOND: Final = 5.0
-#: As many batches as a small cluster has slots, so that all of them work on a run; and none that loses much work when
-#: its worker is killed.
+#: As many batches as a small cluster has slots, so that all of them work on a run that nothing else slows down; and
+#: none that loses much time when its worker is killed.
 _BATCHES: Final = 16
 _LARGEST_BATCH: Final = 250
+#: Where the quota is what slows a run down, a few batches use all of it, and a slot more would be held for nothing: as
+#: many as have the calls of so many seconds out at once, and enough that the loss of one leaves the others at work.
+_CALL_S: Final = 1.0
+_FEWEST_BATCHES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +154,11 @@ def make_plan(
     )
 
 
-def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, wanted: int | None = None) -> int:
+def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: int, wanted: int | None = None) -> int:
     """Return how many of ``count`` symbols share a task, so that there are at most ``most_tasks``.
 
     Unless so many are ``wanted``: one, while that costs no time (few symbols, or a quota that is slower than the tasks
-    are), and a batch beyond.
+    are), and a batch beyond. A batch works on ``concurrency`` symbols at once.
     """
     at_least = ceil(count / most_tasks) or 1
     if wanted:
@@ -162,7 +166,9 @@ def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, wanted: int |
     quota_s = max((count - 1) // window.limit * window.period_s for window in quota.windows)
     if at_least == 1 and (count <= _ALONE_UP_TO or count <= _TASKS_A_SECOND * quota_s):
         return 1
-    return max(min(ceil(count / _BATCHES), _LARGEST_BATCH), at_least)
+    unhindered = min(ceil(count / _BATCHES), _LARGEST_BATCH)
+    feeding = ceil(count / max(quota_s, 1) * _CALL_S / concurrency)
+    return max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
 
 
 def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta) -> LeftOut | None:

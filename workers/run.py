@@ -77,7 +77,11 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
         settled=settled,
     )
     size = symbols_per_task(
-        len(plan.fetch), settings.quota, most_tasks=settings.max_mapped_tasks, wanted=settings.symbols_per_task
+        len(plan.fetch),
+        settings.quota,
+        most_tasks=settings.max_mapped_tasks,
+        concurrency=settings.batch_concurrency,
+        wanted=settings.symbols_per_task,
     )
     return replace(plan, batch_size=size)
 

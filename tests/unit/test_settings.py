@@ -159,3 +159,18 @@ def test_auto_is_no_number_of_symbols():
     """``auto`` and nothing at all leave the number of symbols a task to the plan; a number is one."""
     assert settings().symbols_per_task is settings(SYMBOLS_PER_TASK="Auto").symbols_per_task is None
     assert settings(SYMBOLS_PER_TASK="40").symbols_per_task == 40
+
+
+@pytest.mark.parametrize(
+    ("variables", "tasks"),
+    [
+        ({}, 4),
+        ({"ALPHA_VANTAGE_PLAN": "premium75"}, 5),
+        ({"ALPHA_VANTAGE_PLAN": "premium1200"}, 32),
+        ({"ALPHA_VANTAGE_QUOTA": "25/day"}, 4),
+        ({"ALPHA_VANTAGE_PLAN": "premium75", "MAX_ACTIVE_FETCHES": "50"}, 50),
+    ],
+)
+def test_no_more_tasks_are_started_than_the_quota_can_feed(variables: dict[str, str], tasks: int):
+    """A slow quota keeps few tasks under way; a number of one's own wins."""
+    assert DagSettings.from_environment(variables).fetches_at_once == tasks
