@@ -127,7 +127,7 @@ class FetchAndStore(BaseOperator):
         """What the task works on, for the UI."""
         return str(self.work) if isinstance(self.work, str) else f"batch {self.work}"
 
-    def execute(self, context: "Context", event: object = None, permit_id: str = "") -> None:
+    def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
         run_id = str(context["run_id"])
         with wired() as wiring:
@@ -135,8 +135,8 @@ class FetchAndStore(BaseOperator):
                 self._fetch_one(wiring, run_id, Symbol(self.work), permit_id)
             else:
                 batch = wiring.batch(budget_s=self._budget_s())
-                # What failed waits for a retry; coming back from a wait is none.
-                end = batch.run(run_id, self.work, permit_id=permit_id, again=event is None)
+                resumed = event is not None
+                end = batch.run(run_id, self.work, permit_id=permit_id, resumed=resumed, cleared=cleared)
                 context["label"] = f"{self.label}: {end.counts}"  # type: ignore[typeddict-unknown-key]  # for the template
                 self._judge(end)
 
@@ -154,7 +154,7 @@ class FetchAndStore(BaseOperator):
         """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""
         self.log.info("%s: %s", self.label, end.summary)
         if end.left:
-            self._defer(end.wait)
+            self._defer(end.wait, cleared=end.cleared)
         if end.can_heal:
             raise BatchIncomplete(f"{self.label}: {end.summary}")
         if end.failures:
@@ -167,12 +167,12 @@ class FetchAndStore(BaseOperator):
         timeout = self.execution_timeout
         return timeout.total_seconds() / 2 if timeout else DEFAULT_BUDGET_S
 
-    def _defer(self, wait: QuotaWait | None) -> None:
+    def _defer(self, wait: QuotaWait | None, **known: bool) -> None:
         """Give the slot away until the permit is near, or (None) until it is this task's turn again."""
         if wait:
             self.log.info("%s", wait)
         moment = wait.retry_at - WAKE_EARLY if wait else datetime.now(UTC)
-        kwargs = {"permit_id": wait.permit_id if wait else ""}
+        kwargs = {"permit_id": wait.permit_id if wait else "", **known}
         self.defer(trigger=PermitTrigger(moment), method_name="execute", kwargs=kwargs)
 
 

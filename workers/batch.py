@@ -7,23 +7,40 @@ there. workers/batch_pass.py does the work.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from common.errors import QuotaWait, TryAgainLater, reasons_of
-from common.models import SETTLED, Outcome, OutcomeStatus
-from workers.batch_pass import Ledger, Pass
+from common.errors import QuotaWait, RunFailed, RunHalted, TryAgainLater, reasons_of
+from common.models import SETTLED, Outcome, OutcomeStatus, Symbol
+from workers.batch_pass import Pass
+from workers.batch_writer import Ledger as WriterLedger
+from workers.batch_writer import patiently
 from workers.job import Job
 
 _NAMED: Final = 5
 _CAN_HEAL: Final = reasons_of(TryAgainLater)
+_HALTED: Final = reasons_of(RunFailed) | {RunHalted.reason}
+
+
+class Ledger(WriterLedger, Protocol):
+    """Where rows and outcomes go, and where a batch finds what it holds."""
+
+    def reopen_batch(self, run_id: str, batch: int) -> bool: ...  # noqa: D102  the store's
+
+    def batch_symbols(self, run_id: str, batch: int) -> Sequence[Symbol]: ...  # noqa: D102  the store's
+
+    def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...  # noqa: D102  the store's
 
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """How a batch stands after a pass: its ledger lines, and the permit that it waits for if its quota is far."""
+    """How a batch stands after a pass: its ledger lines, and the permit that it waits for if its quota is far.
+
+    ``cleared``: a person had it done again, so that what halted the run before does not halt it now.
+    """
 
     outcomes: Sequence[Outcome]
     wait: QuotaWait | None = None
+    cleared: bool = False
 
     @property
     def left(self) -> int:
@@ -38,9 +55,10 @@ class BatchEnd:
 
     @property
     def can_heal(self) -> bool:
-        """Whether another try makes sense for one of the failures."""
-        quarantined = OutcomeStatus.QUARANTINED
-        return any(outcome.status is quarantined or outcome.reason in _CAN_HEAL for outcome in self.failures)
+        """Whether another try makes sense by itself: a failure can heal, and no person has to act first."""
+        reasons = {outcome.reason for outcome in self.failures}
+        quarantined = any(outcome.status is OutcomeStatus.QUARANTINED for outcome in self.failures)
+        return (quarantined or bool(reasons & _CAN_HEAL)) and not reasons & _HALTED
 
     @property
     def postponed(self) -> bool:
@@ -77,23 +95,25 @@ class Batch:
     concurrency: int
     budget_s: float
 
-    def run(self, run_id: str, number: int, *, permit_id: str = "", again: bool = True) -> BatchEnd:
+    def run(
+        self, run_id: str, number: int, *, permit_id: str = "", resumed: bool = False, cleared: bool = False
+    ) -> BatchEnd:
         """Work on what is left of the batch; return how it stands.
 
-        ``again``: what failed is tried once more if it can heal; and if nothing else is left, everything that failed
-        is, because then somebody asked for it, also after the run was halted. ``permit_id`` continues the wait that
-        ended the last pass.
+        A first try, a retry and a task that was cleared begin with what failed before, too (``Store.reopen_batch``).
+        One that is ``resumed`` after a wait goes on with what is left; ``permit_id`` continues that wait, and
+        ``cleared`` is what its last pass ended with.
 
-        Raises StoreUnavailable after a minute without the database, and the RunFailed of a symbol that no other can
-        escape: then all that is left is written off as halted.
+        Raises after a minute without the database or the limiter their StoreUnavailable or LimiterUnavailable, and
+        the RunFailed of a symbol that no other can escape: then all that is left is written off as halted.
         """
-        symbols = self.ledger.batch_symbols(run_id, number, again=again)
-        asked_again = again and not symbols
-        if asked_again:
-            symbols = [outcome.symbol for outcome in BatchEnd(self.ledger.outcomes(run_id, number)).failures]
+        if not resumed:
+            cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number))
+        symbols = patiently(lambda: self.ledger.batch_symbols(run_id, number))
         current = Pass(self.job, self.ledger, run_id, symbols, permit_id, concurrency=self.concurrency)
-        if not asked_again and (halted := self.ledger.halted_by(run_id)):
+        halted = None if cleared else patiently(lambda: self.ledger.halted_by(run_id))
+        if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
         else:
             current.work(self.budget_s)
-        return BatchEnd(self.ledger.outcomes(run_id, number), current.wait)
+        return BatchEnd(patiently(lambda: self.ledger.outcomes(run_id, number)), current.wait, cleared)

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
 from pydantic import SecretStr
 
-from common.errors import RunFailed, TryAgainLater, reasons_of
+from common.errors import RunFailed, RunHalted, TryAgainLater, reasons_of
 from common.migrations import HEAD
 from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 from common.store.address import Address
@@ -130,7 +130,12 @@ class Store:
             rows[symbol] = {"symbol": symbol, "status": "planned", "reason": "", "detail": ""}
             rows[symbol] |= {"batch": batch, "place": place if batch else None}
         rows |= {outcome.symbol: outcome_row(outcome) for outcome in without_call}
-        self._execute("plan_run", {"run_id": run_id, "rows": as_json(rows.values())})
+
+        def write(cursor: Cursor) -> None:
+            cursor.execute(statement("unbatch_run"), {"run_id": run_id})
+            cursor.execute(statement("plan_run"), {"run_id": run_id, "rows": as_json(rows.values())})
+
+        self._connections.run(write)
 
     def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
         """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""
@@ -152,14 +157,19 @@ class Store:
         taken = {symbol for (symbol,) in rows}
         return [symbol for symbol in symbols if symbol in taken]
 
-    def batch_symbols(self, run_id: str, batch: int, *, again: bool) -> list[Symbol]:
-        """Return the symbols of a batch that are not done, in the plan's order.
+    def reopen_batch(self, run_id: str, batch: int) -> bool:
+        """Make what failed of a batch, and can heal, ready for another try.
 
-        ``again``: those count too whose failure can heal.
+        Return whether a person asked for the try, because none would come by itself: then all that failed is ready.
         """
-        reasons = sorted(reasons_of(TryAgainLater))
-        values = {"run_id": run_id, "batch": batch, "again": again, "reasons": reasons}
-        return [Symbol(symbol) for (symbol,) in self._query("batch_symbols", values)]
+        halted = reasons_of(RunFailed) | {RunHalted.reason}
+        reasons = {"can_heal": sorted(reasons_of(TryAgainLater)), "halted": sorted(halted)}
+        return bool(self._query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons})[0][0])
+
+    def batch_symbols(self, run_id: str, batch: int) -> list[Symbol]:
+        """Return the symbols of a batch that are to be done, in the plan's order."""
+        rows = self._query("batch_symbols", {"run_id": run_id, "batch": batch})
+        return [Symbol(symbol) for (symbol,) in rows]
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's."""

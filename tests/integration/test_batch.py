@@ -8,18 +8,32 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
-from common.errors import ApiKeyRejected
-from common.models import OutcomeStatus, Symbol
+from common.errors import (
+    ApiKeyRejected,
+    LimiterUnavailable,
+    PipelineError,
+    RunFailed,
+    SymbolFailed,
+    TryAgainLater,
+    UnknownSymbol,
+    reasons_of,
+)
+from common.limiter import Reserved
+from common.models import Outcome, OutcomeStatus, Symbol
+from common.settings import Settings
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import Market, wired
+from workers import batch_pass
 from workers.batch import Batch, BatchEnd
 from workers.wiring import Wiring
 
@@ -120,7 +134,7 @@ def test_coming_back_from_a_wait_is_no_retry(wiring: Wiring, sandbox: RunningSan
     """A pass that goes on after a wait does not try again what failed before it."""
     batch = planned(wiring, "FAULT-NAN", "IBM")
     batch.run(RUN, 1)
-    batch.run(RUN, 1, again=False)
+    batch.run(RUN, 1, resumed=True)
     assert calls(sandbox) == {"FAULT-NAN": 1, "IBM": 1}
 
 
@@ -166,6 +180,89 @@ def test_a_halted_batch_can_be_cleared(environment: dict[str, str], sandbox: Run
         assert batch.run(RUN, 1).counts == "3 stored"
 
 
+def test_a_cleared_batch_stays_cleared_while_it_waits(environment: dict[str, str], sandbox: RunningSandbox):
+    """A batch that was cleared after the run was halted is not halted again by the old line when it comes back."""
+    slow = {"ALPHA_VANTAGE_QUOTA": "5/2s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "1"}
+    with wired(environment, **slow) as wiring:
+        wiring.store.plan_run(RUN, [Symbol("FAULT-KEY"), *symbols(7)], batch_size=1)
+        with pytest.raises(ApiKeyRejected):
+            wiring.batch(budget_s=60).run(RUN, 1)
+        wiring.store.plan_run("other", symbols(8), batch_size=8)
+        halted = [Outcome("other", name, OutcomeStatus.FAILED, "run_halted") for name in symbols(7)]
+        key = Outcome("other", Symbol("S007"), OutcomeStatus.FAILED, "api_key")
+        wiring.store.record_outcomes([*halted, key])
+        end = wiring.batch(budget_s=60).run("other", 1)
+        assert end.cleared
+        while wait := end.wait:
+            wait_until(partial(due, wiring, wait.retry_at), "the permit is due")
+            end = wiring.batch(budget_s=60).run("other", 1, permit_id=wait.permit_id, resumed=True, cleared=end.cleared)
+    assert end.counts == "8 stored"
+
+
+def test_a_halted_batch_waits_for_a_person(wiring: Wiring):
+    """A batch with a symbol that was halted is not tried again by itself, though another's failure could heal."""
+    batch = planned(wiring, *symbols(2))
+    lines = [(OutcomeStatus.FAILED, "run_halted"), (OutcomeStatus.FAILED, "network")]
+    wiring.store.record_outcomes([Outcome(RUN, name, *line) for name, line in zip(symbols(2), lines, strict=True)])
+    assert not BatchEnd(wiring.store.outcomes(RUN, 1)).can_heal
+    assert batch.run(RUN, 1).counts == "2 stored"
+
+
+@pytest.mark.parametrize("branch", [TryAgainLater, SymbolFailed, RunFailed])
+def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, branch: type[PipelineError]):
+    """For each reason of the error tree, the retry that a batch asks for takes its symbol up."""
+    reasons = sorted(reasons_of(branch))
+    for number, reason in enumerate(reasons):
+        run_id = f"{branch.__name__}{number}"
+        wiring.store.plan_run(run_id, symbols(2), batch_size=2)
+        left = Outcome(run_id, symbols(2)[1], OutcomeStatus.FAILED, UnknownSymbol.reason)
+        wiring.store.record_outcomes([Outcome(run_id, symbols(1)[0], OutcomeStatus.FAILED, reason), left])
+        end = BatchEnd(wiring.store.outcomes(run_id, 1))
+        by_a_person = wiring.store.reopen_batch(run_id, 1)
+        assert end.can_heal is not by_a_person
+        assert wiring.store.batch_symbols(run_id, 1) == (symbols(2) if by_a_person else symbols(1)), reason
+
+
+def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, str], sandbox: RunningSandbox):
+    """What a retry reopened stays open while the batch waits for its quota, however far the first pass came."""
+    slow = {"ALPHA_VANTAGE_QUOTA": "60/2s", "QUOTA_WAIT_IN_PLACE": "0"}
+    with wired(environment, **slow) as wiring:
+        batch = planned(wiring, *symbols(120))
+        wiring.store.record_outcomes(
+            [Outcome(RUN, name, OutcomeStatus.FAILED, "network", api_calls=3) for name in symbols(120)]
+        )
+        end = batch.run(RUN, 1)
+        assert end.failures == []
+        while wait := end.wait:
+            wait_until(partial(due, wiring, wait.retry_at), "the permit is due")
+            end = batch.run(RUN, 1, permit_id=wait.permit_id, resumed=True)
+    assert end.counts == "120 stored"
+    assert {outcome.api_calls for outcome in end.outcomes} == {4}
+
+
+def test_halting_loses_no_symbol_and_no_place(environment: dict[str, str], sandbox: RunningSandbox):
+    """When the key is rejected while others wait for the quota, each symbol has an outcome and nobody stays in line."""
+    slow = {"ALPHA_VANTAGE_QUOTA": "1/3s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "8"}
+    sandbox.change("faults", faults="", latency="0.2:0.3")  # the others ask while the key's call is out
+    with wired(environment, **slow) as wiring:
+        with pytest.raises(ApiKeyRejected):
+            planned(wiring, "FAULT-KEY", *symbols(20)).run(RUN, 1)
+        reasons = Counter(outcome.reason for outcome in wiring.store.outcomes(RUN))
+        usage = wiring.limiter.usage()
+    assert reasons == {"api_key": 1, "run_halted": 20}
+    assert usage.waiting + usage.deferred == 0
+
+
+def test_a_batch_with_nothing_left_gives_its_place_back(environment: dict[str, str]):
+    """The permit that a batch waited for goes to others if there is no symbol for it any more."""
+    with wired(environment, ALPHA_VANTAGE_QUOTA="1/30s", QUOTA_WAIT_IN_PLACE="0") as wiring:
+        batch = planned(wiring, "IBM")
+        assert batch.run(RUN, 1).counts == "1 stored"
+        assert isinstance(wiring.limiter.acquire("waiting"), Reserved)
+        batch.run(RUN, 1, permit_id="waiting", resumed=True)
+        assert wiring.limiter.usage().waiting == 0
+
+
 def test_a_far_quota_ends_the_pass(environment: dict[str, str], sandbox: RunningSandbox):
     """What the quota does not reach is left; one permit waits for the whole batch, and the next pass takes it up."""
     with wired(environment, ALPHA_VANTAGE_QUOTA="5/2s", QUOTA_WAIT_IN_PLACE="0", BATCH_CONCURRENCY="4") as wiring:
@@ -177,7 +274,7 @@ def test_a_far_quota_ends_the_pass(environment: dict[str, str], sandbox: Running
         assert usage.waiting + usage.deferred <= 1
         while wait := end.wait:
             wait_until(partial(due, wiring, wait.retry_at), "the permit is due")
-            end = batch.run(RUN, 1, permit_id=wait.permit_id, again=False)
+            end = batch.run(RUN, 1, permit_id=wait.permit_id, resumed=True)
     assert end.counts == "12 stored"
     assert calls(sandbox) == dict.fromkeys(symbols(12), 1)
 
@@ -207,24 +304,58 @@ def test_a_row_that_is_refused_fails_alone(wiring: Wiring, market: Market):
     assert by_symbol(end)["S003"] == "row_refused"
 
 
+@pytest.mark.parametrize("quota", ["10000/s", "10000/s,100000/day"])
 def test_a_restart_of_the_database_is_borne(
-    environment: dict[str, str], sandbox: RunningSandbox, market: Market, admin: Market
+    *,
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    market: Market,
+    admin: Market,
+    caplog: pytest.LogCaptureFixture,
+    quota: str,
 ):
-    """While the database is away nothing new is asked for, and what was fetched is stored when it is back."""
+    """While the database is away no symbol is taken up, and what was fetched is stored when it is back."""
     sandbox.change("faults", faults="", latency="0.02:0.05")
-    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s", MARKET_DB_TIMEOUT="2") as wiring:
-        batch = planned(wiring, *symbols(150))
+    with wired(environment, ALPHA_VANTAGE_QUOTA=quota, MARKET_DB_TIMEOUT="2") as wiring:
         ends: list[BatchEnd] = []
+        batch = planned(wiring, *symbols(400))
         thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
         thread.start()
         wait_until(lambda: market.query(STORED)[0][0] > 0, "the first rows are stored")
         market.close()
         with away(admin, market.database):
-            asked = len(sandbox.entries())
-            wait_until(lambda: len(sandbox.entries()) > asked, "what was taken up is fetched still")
+            wait_until(lambda: caplog.text.count("waiting") >= 4, "the batch has tried a few times", 60)
+            assert len(sandbox.entries()) < 400
         thread.join()
-    assert [end.counts for end in ends] == ["150 stored"]
-    assert calls(sandbox) == dict.fromkeys(symbols(150), 1)
+    assert [end.counts for end in ends] == ["400 stored"]
+    assert calls(sandbox) == dict.fromkeys(symbols(400), 1)
+
+
+def test_an_outage_of_the_limiter_is_borne(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """While Redis does not answer no call is made and no symbol fails; all are stored when it is back."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s") as wiring:
+        ends: list[BatchEnd] = []
+        batch = planned(wiring, *symbols(200))
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] > 0, "the first rows are stored")
+        with closing(redis.Redis.from_url(environment["LIMITER_REDIS_URL"])) as client:
+            client.client_pause(6000)
+        thread.join()
+    assert [end.counts for end in ends] == ["200 stored"]
+    assert calls(sandbox) == dict.fromkeys(symbols(200), 1)
+
+
+def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """After its patience is over the batch gives up for a retry; its symbols are left, not failed."""
+    monkeypatch.setattr(batch_pass, "PATIENCE_S", 0.0)
+    with wired(environment) as wiring:
+        batch = planned(wiring, *symbols(20))
+        gone = Wiring(Settings.from_environment(environment | {"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"}))
+        with pytest.raises(LimiterUnavailable):
+            replace(batch, job=replace(batch.job, permits=gone.permits)).run(RUN, 1)
+        assert BatchEnd(wiring.store.outcomes(RUN, 1)).counts == "20 left"
 
 
 def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: RunningSandbox, market: Market):

@@ -112,13 +112,9 @@ def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: py
         fetch("AAPL")
 
 
-def fetch_batch(number: int, **kwargs: object) -> str:
+def fetch_batch(number: int, given: dict[str, object], **kwargs: object) -> object:
     """Run the task of a batch; return the label that it gives its map index."""
-    given = context()
-    try:
-        FetchAndStore(task_id="fetch", work=number).execute(given, **kwargs)
-    finally:
-        fetch_batch.label = given.get("label")
+    FetchAndStore(task_id="fetch", work=number).execute(given, **kwargs)
     return given["label"]
 
 
@@ -131,8 +127,8 @@ def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
     assert plan_batch(symbols=["IBM", "AAPL", "MSFT"]) == [1, 2]
     assert FetchAndStore(task_id="fetch", work=2).label == "batch 2"
-    assert fetch_batch(2) == "batch 2: 1 stored"
-    assert fetch_batch(1) == "batch 1: 2 stored"
+    assert fetch_batch(2, context()) == "batch 2: 1 stored"
+    assert fetch_batch(1, context()) == "batch 1: 2 stored"
 
 
 @pytest.mark.parametrize(("symbol", "error"), [("NOSUCH1", AirflowFailException), ("FAULT-HTTP500", BatchIncomplete)])
@@ -143,7 +139,7 @@ def test_a_batch_is_retried_for_what_can_heal(
     monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
     plan_batch(symbols=["IBM", symbol])
     with pytest.raises(error, match=f"batch 1: 1 stored, 1 failed. {symbol} "):
-        fetch_batch(1)
+        fetch_batch(1, context())
 
 
 def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
@@ -153,12 +149,13 @@ def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.
     monkeypatch.setenv("SYMBOLS_PER_TASK", "3")
     ValidateEnvironment(task_id="check").execute(context())
     plan_batch(symbols=["IBM", "AAPL", "MSFT"])
+    given = context()
     with pytest.raises(TaskDeferred) as deferred:
-        fetch_batch(1)
-    assert fetch_batch.label == "batch 1: 1 stored, 2 left"
+        fetch_batch(1, given)
+    assert given["label"] == "batch 1: 1 stored, 2 left"
     assert deferred.value.kwargs["permit_id"]
     with pytest.raises(TaskDeferred):
-        fetch_batch(1, event="now", **deferred.value.kwargs)
+        fetch_batch(1, context(), event="now", **deferred.value.kwargs)
 
 
 def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
@@ -169,7 +166,7 @@ def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch
     ValidateEnvironment(task_id="check").execute(context())
     fetch("IBM")
     with pytest.raises(AirflowSkipException, match="batch 1: 2 postponed"):
-        fetch_batch(1)
+        fetch_batch(1, context())
 
 
 def test_the_trigger_wakes_at_its_moment():

@@ -84,8 +84,8 @@ def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
         plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
         assert plan.tasks == [1, 2]
         assert "in 2 batches of 2" in plan.summary
-        assert wiring.store.batch_symbols(RUN, 1, again=False) == ["A", "B"]
-        assert wiring.store.batch_symbols(RUN, 2, again=False) == ["C"]
+        assert wiring.store.batch_symbols(RUN, 1) == ["A", "B"]
+        assert wiring.store.batch_symbols(RUN, 2) == ["C"]
 
 
 def test_planning_again_batches_what_is_left(environment: dict[str, str]):
@@ -94,7 +94,7 @@ def test_planning_again_batches_what_is_left(environment: dict[str, str]):
         plan_run(wiring, RUN, ["A", "B", "C"], force=False)
         wiring.job.run(RUN, Symbol("A"))
         assert plan_run(wiring, RUN, ["A", "B", "C"], force=False).tasks == [1]
-        assert wiring.store.batch_symbols(RUN, 1, again=False) == ["B", "C"]
+        assert wiring.store.batch_symbols(RUN, 1) == ["B", "C"]
 
 
 def test_the_report_names_each_failure(wiring: Wiring):

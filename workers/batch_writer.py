@@ -1,0 +1,194 @@
+"""What the symbols of a batch end with, written together: one transaction for all that came in meanwhile.
+
+A reply is held here for a fraction of a second before it is written.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Protocol, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
+from common.models import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
+from workers.job import Ledger as JobLedger
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: How many symbols are taken up, and at most written, in one transaction.
+TOGETHER: Final = 50
+#: How long (s) what came in waits for more, before all of it is written.
+LINGER_S: Final = 0.2
+#: How long (s) a batch bears the absence of the database or of the limiter; meanwhile it makes no further call.
+PATIENCE_S: Final = 60.0
+#: How often (s) a batch says how far it is.
+PROGRESS_S: Final = 10.0
+#: With these a symbol has not failed: a server that restarts is waited for, and the symbol is tried then.
+NOT_THE_SYMBOLS: Final = reasons_of(LimiterUnavailable) | reasons_of(StoreUnavailable)
+
+
+class Ledger(JobLedger, Protocol):
+    """Where rows and outcomes go."""
+
+    def start_all(self, run_id: str, symbols: Sequence[Symbol], worker: str) -> Sequence[Symbol]: ...  # noqa: D102  the store's
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one symbol ended with: its ledger line, and the quote or the refused reply that belongs to it."""
+
+    outcome: Outcome
+    quote: Quote | None = None
+    refused: dict[str, Any] | None = None
+
+
+class Collector:
+    """The ledger as a job on a thread sees it: what the job writes goes into ``results``."""
+
+    def __init__(self, results: "SimpleQueue[Entry | None]") -> None:
+        self._put = results.put
+
+    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
+        """Nothing: the pass took the symbol up."""
+        del run_id, symbol, worker
+        return None
+
+    def halted_by(self, run_id: str) -> Outcome | None:
+        """Nothing: the pass looked, and is told of what its own symbols meet."""
+        del run_id
+        return None
+
+    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome]) -> UpsertCounts:
+        """Hand over quotes with their lines."""
+        for quote, outcome in zip(quotes, outcomes, strict=True):
+            self._put(Entry(outcome, quote=quote))
+        return UpsertCounts()
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Hand over lines, but for those that say nothing of their symbol."""
+        for outcome in outcomes:
+            if outcome.reason not in NOT_THE_SYMBOLS:
+                self._put(Entry(outcome))
+
+    def quarantine(
+        self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
+    ) -> int:
+        """Hand over a refused reply with its line."""
+        refused = {"function": function, "rejection": rejection, "payload": payload, "received_at": received_at}
+        self._put(Entry(outcome, refused=refused))
+        return 0
+
+
+class Writer:
+    """Writes what the threads put into ``results``, where None says that a thread has ended. For one thread's use."""
+
+    def __init__(self, ledger: Ledger, total: int) -> None:
+        self.results: SimpleQueue[Entry | None] = SimpleQueue()
+        self._ledger = ledger
+        self._in_hand: list[Entry] = []
+        self._progress = _Progress(total)
+
+    def write_all(self, threads: int) -> None:
+        """Write until so many threads have ended. Raises StoreUnavailable after a minute without the database."""
+        while threads:
+            threads -= self._gather(threads)
+            if self._in_hand:
+                self._write(self._in_hand)
+                self._progress.add(self._in_hand)
+                self._in_hand = []
+
+    def write_rest(self) -> None:
+        """Write what an interruption would lose, once: its calls are paid for."""
+        came = [self.results.get() for _ in range(self.results.qsize())]
+        rest = [*self._in_hand, *(entry for entry in came if entry)]
+        self._in_hand = []
+        try:
+            self._save(rest)
+            self._quarantine(rest)
+        except (StoreUnavailable, RowRefused) as error:
+            log.warning("%d replies are not stored and will be asked for again: %s", len(rest), error)
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write lines of symbols that were not worked on."""
+        patiently(lambda: self._ledger.record_outcomes(outcomes))
+
+    def _gather(self, threads: int) -> int:
+        """Take in hand what came in, once something has and a moment has passed; return how many threads ended."""
+        ended, until = 0, float("inf")
+        while ended < threads and len(self._in_hand) < TOGETHER:
+            try:
+                entry = self.results.get(timeout=max(0.0, until - time.monotonic()) if self._in_hand else None)
+            except Empty:
+                break
+            if entry is None:
+                ended += 1
+            else:
+                until = min(until, time.monotonic() + LINGER_S)
+                self._in_hand.append(entry)
+        return ended
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Write what came in, in one transaction; a row that PostgreSQL refuses fails alone."""
+        try:
+            patiently(lambda: self._save(entries))
+        except RowRefused as error:
+            if len(entries) > 1:
+                for entry in entries:
+                    self._write([entry])
+                return
+            self.record(
+                [replace(entries[0].outcome, status=OutcomeStatus.FAILED, reason=error.reason, detail=str(error))]
+            )
+        patiently(lambda: self._quarantine(entries))
+
+    def _save(self, entries: Sequence[Entry]) -> None:
+        """Write quotes and lines; the line of a refused reply goes with that."""
+        saved = [entry for entry in entries if entry.refused is None]
+        if saved:
+            self._ledger.save_quotes(
+                [entry.quote for entry in saved if entry.quote], [entry.outcome for entry in saved]
+            )
+
+    def _quarantine(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.refused is not None:
+                self._ledger.quarantine(entry.outcome, **entry.refused)
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask the database, and bear its absence for a minute."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(StoreUnavailable),
+        stop=stop_after_delay(PATIENCE_S),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        before_sleep=_say,
+        reraise=True,
+    )
+    return retrying(ask)
+
+
+def _say(state: RetryCallState) -> None:
+    log.warning("waiting for the database: %s", state.outcome and state.outcome.exception())
+
+
+class _Progress:
+    """Says now and then how far a batch is."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._counts: Counter[str] = Counter()
+        self._next = time.monotonic() + PROGRESS_S
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        self._counts.update(str(entry.outcome.status) for entry in entries)
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + PROGRESS_S
+            counts = ", ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
+            log.info("%d of %d: %s", self._counts.total(), self._total, counts)
