@@ -1,4 +1,4 @@
-"""A market database for each test: a template is migrated once and cloned."""
+"""A market database for each test, cloned from a template that is migrated once; and a Redis that a test may kill."""
 
 import secrets
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+import redis
 from psycopg2 import sql
 from psycopg2.extensions import connection
 from pydantic import SecretStr
@@ -15,9 +16,12 @@ from pydantic import SecretStr
 from common.migrate import APP, OWNER, READER, migrate, provision
 from common.settings import Settings
 from common.store import Store
-from local.services import Postgres
+from local.services import Postgres, Redis, ServiceMissing
+from local.temporary import free_port
 from sandbox.running import RunningSandbox
 from sandbox.running import running as running_sandbox
+from tests.conftest import missing
+from tests.integration.servers import OwnRedis
 from workers.wiring import Wiring
 
 TEMPLATE = "market"
@@ -156,3 +160,27 @@ def wired(environment: dict[str, str], **changes: str) -> Wiring:
     opened = Wiring(Settings.from_environment(environment | changes))
     opened.permits.prepare()
     return opened
+
+
+@pytest.fixture(scope="module")
+def own_server(services_folder: Path) -> Iterator[OwnRedis]:
+    server = Redis(services_folder / "limiter-redis", free_port(), secrets.token_hex(8))
+    try:
+        server.initialise()
+        server.command()
+    except ServiceMissing as error:
+        missing(str(error))
+    own = OwnRedis(server, redis.Redis.from_url(server.url()))
+    with own.stack:
+        own.start()
+        yield own
+
+
+@pytest.fixture
+def own(own_server: OwnRedis) -> OwnRedis:
+    """The server, running and empty, with its settings as they were."""
+    own_server.client.config_set("maxmemory", 0)
+    own_server.client.config_set("maxmemory-policy", "noeviction")
+    own_server.client.replicaof("NO", "ONE")
+    own_server.client.flushall()
+    return own_server

@@ -1,14 +1,6 @@
 """The limiter fails closed: whatever happens to Redis, no call is made that could exceed the quota."""
 
-import os
-import secrets
-import shutil
-import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import redis
@@ -19,68 +11,9 @@ from redis.retry import Retry
 from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
 from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
 from common.models import Quota
-from local.services import Redis, ServiceMissing
-from local.temporary import free_port, running, wait_until
-from tests.conftest import missing
+from local.temporary import wait_until
 
 pytestmark = pytest.mark.redis
-
-CAP_S = 0.3
-
-
-@dataclass
-class OwnRedis:
-    """A Redis that the test may kill, stop and fill. ``pid`` is its process."""
-
-    server: Redis
-    client: redis.Redis
-    stack: ExitStack = field(default_factory=ExitStack)
-    pid: int = 0
-
-    def start(self) -> None:
-        self.pid = self.stack.enter_context(running(self.server.command(), self.server.folder.with_suffix(".log")))
-        wait_until(self.client.ping, "Redis answers")
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        self.stack.close()
-
-    @contextmanager
-    def stalled(self) -> Iterator[None]:
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-
-    def limiter(self, quota: str, **options: object) -> Limiter:
-        return Limiter(
-            SecretStr(self.server.url()), Quota.parse(quota), key=SecretStr("k"), **{"cap_s": CAP_S, **options}
-        )
-
-
-@pytest.fixture(scope="module")
-def own_server(services_folder: Path) -> Iterator[OwnRedis]:
-    server = Redis(services_folder / "limiter-redis", free_port(), secrets.token_hex(8))
-    try:
-        server.initialise()
-        server.command()
-    except ServiceMissing as error:
-        missing(str(error))
-    own = OwnRedis(server, redis.Redis.from_url(server.url()))
-    with own.stack:
-        own.start()
-        yield own
-
-
-@pytest.fixture
-def own(own_server: OwnRedis) -> OwnRedis:
-    """The server, running and empty, with its settings as they were."""
-    own_server.client.config_set("maxmemory", 0)
-    own_server.client.config_set("maxmemory-policy", "noeviction")
-    own_server.client.replicaof("NO", "ONE")
-    own_server.client.flushall()
-    return own_server
 
 
 def test_a_killed_redis_comes_back_with_what_was_granted(own):
@@ -103,9 +36,7 @@ def test_a_redis_that_lost_its_data_grants_nothing_until_it_is_rebuilt(own):
     limiter.start_fresh()
     limiter.acquire("a")
     own.kill()
-    for entry in own.server.folder.iterdir():
-        if entry.name != "redis.conf":
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    own.forget()
     own.start()
     with pytest.raises(LimiterStateUnknown, match="ledger") as raised:
         limiter.acquire("b")

@@ -1,0 +1,169 @@
+"""A batch while servers restart, time runs out, or its worker is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from common.errors import LimiterUnavailable
+from common.settings import Settings
+from local.temporary import wait_until
+from sandbox.running import RunningSandbox
+from tests.integration.batches import RUN, calls, planned, symbols
+from tests.integration.conftest import Market, wired
+from tests.integration.servers import OwnRedis
+from workers import batch_pass
+from workers.batch import BatchEnd
+from workers.wiring import Wiring
+
+ROOT = Path(__file__).resolve().parents[2]
+STORED = "SELECT count(*) FROM stock_quotes"
+
+
+@contextmanager
+def away(admin: Market, database: str) -> Iterator[None]:
+    """Let nobody connect to the database while the block lasts, and end who is connected."""
+    admin.query(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", database)
+    try:
+        yield
+    finally:
+        admin.query(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.parametrize("quota", ["10000/s", "10000/s,100000/day"])
+def test_a_restart_of_the_database_is_borne(
+    *,
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    market: Market,
+    admin: Market,
+    caplog: pytest.LogCaptureFixture,
+    quota: str,
+):
+    """While the database is away no symbol is taken up, and what was fetched is stored when it is back."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    with wired(environment, ALPHA_VANTAGE_QUOTA=quota, MARKET_DB_TIMEOUT="2") as wiring:
+        ends: list[BatchEnd] = []
+        batch = planned(wiring, *symbols(400))
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] > 0, "the first rows are stored")
+        market.close()
+        with away(admin, market.database):
+            wait_until(lambda: caplog.text.count("waiting") >= 4, "the batch has tried a few times", 60)
+            assert len(sandbox.entries()) < 400
+        thread.join()
+    assert [end.counts for end in ends] == ["400 stored"]
+    assert calls(sandbox) == dict.fromkeys(symbols(400), 1)
+
+
+def test_an_outage_of_the_limiter_is_borne(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """While Redis does not answer no call is made and no symbol fails; all are stored when it is back."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s") as wiring:
+        ends: list[BatchEnd] = []
+        batch = planned(wiring, *symbols(200))
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] > 0, "the first rows are stored")
+        with closing(redis.Redis.from_url(environment["LIMITER_REDIS_URL"])) as client:
+            client.client_pause(6000)
+        thread.join()
+    assert [end.counts for end in ends] == ["200 stored"]
+    assert calls(sandbox) == dict.fromkeys(symbols(200), 1)
+
+
+def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """After its patience is over the batch gives up for a retry; its symbols are left, not failed."""
+    monkeypatch.setattr(batch_pass, "PATIENCE_S", 0.0)
+    with wired(environment) as wiring:
+        batch = planned(wiring, *symbols(20))
+        gone = Wiring(Settings.from_environment(environment | {"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"}))
+        with pytest.raises(LimiterUnavailable):
+            replace(batch, job=replace(batch.job, permits=gone.permits)).run(RUN, 1)
+        assert BatchEnd(wiring.store.outcomes(RUN, 1)).counts == "20 left"
+
+
+def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """When the task is timed out amid a batch, what was fetched is stored, and only the rest is left."""
+    sandbox.change("faults", faults="", latency="0.05:0.2")
+
+    def expire(signum: int, frame: object) -> None:
+        raise TimeoutError
+
+    with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s") as wiring:
+        batch = planned(wiring, *symbols(200))
+        before = signal.signal(signal.SIGALRM, expire)
+        signal.setitimer(signal.ITIMER_REAL, 1)
+        try:
+            with pytest.raises(TimeoutError):
+                batch.run(RUN, 1)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        fetched = len(sandbox.entries())
+        assert 0 < fetched < 200
+        assert market.query(STORED) == [(fetched,)]
+        assert batch.run(RUN, 1).counts == "200 stored"
+    assert len(sandbox.entries()) == 200
+
+
+def test_a_killed_worker_fetches_no_stored_symbol_again(
+    environment: dict[str, str], sandbox: RunningSandbox, market: Market
+):
+    """After kill -9 amid a batch, the next pass asks only for what is not stored, and nothing is lost."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}
+    names = symbols(150)
+    with wired(changed) as wiring:
+        batch = planned(wiring, *names)
+        code = "from workers.wiring import Wiring; Wiring.from_environment().batch(budget_s=60).run(%s, 1)"
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code % json.dumps(RUN)],
+            env=os.environ | changed | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+        )
+        wait_until(lambda: market.query(STORED)[0][0] > 30, "some are stored")
+        worker.kill()
+        worker.wait()
+        stored = {symbol for (symbol,) in market.query("SELECT symbol FROM stock_quotes")}
+        end = batch.run(RUN, 1)
+    assert end.counts == "150 stored"
+    assert 30 < len(stored) < 150
+    counted = calls(sandbox)
+    assert {counted[symbol] for symbol in stored} == {1}
+    assert max(counted.values()) == 2  # what was out, or in hand, when the worker was killed
+
+
+@pytest.mark.parametrize("keeps_its_data", [True, False])
+def test_a_killed_redis_never_lets_a_call_beyond_the_quota(
+    *, environment: dict[str, str], sandbox: RunningSandbox, market: Market, own: OwnRedis, keeps_its_data: bool
+):
+    """kill -9 of Redis amid a batch, with or without its data: it goes on by itself, and no call is refused."""
+    quota = "10/s,500/day"
+    sandbox.change("plan", quota=quota)
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    own_redis = environment | {"LIMITER_REDIS_URL": own.server.url(), "ALPHA_VANTAGE_QUOTA": quota, "API_TIMEOUT": "1"}
+    with wired(own_redis) as wiring:
+        ends: list[BatchEnd] = []
+        batch = planned(wiring, *symbols(80))
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] >= 20, "a quarter is stored")
+        own.kill()
+        if not keeps_its_data:
+            own.forget()
+        own.start()
+        thread.join()
+    assert [end.counts for end in ends] == ["80 stored"]
+    assert {entry.verdict for entry in sandbox.entries()} == {"served"}
+    assert len(sandbox.entries()) == 80
