@@ -194,14 +194,15 @@ def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, 
 
 def test_halting_loses_no_symbol_and_no_place(environment: dict[str, str], sandbox: RunningSandbox):
     """When the key is rejected while others wait for the quota, each symbol has an outcome and nobody stays in line."""
-    slow = {"ALPHA_VANTAGE_QUOTA": "1/3s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "8"}
-    sandbox.change("faults", faults="", latency="0.2:0.3")  # the others ask while the key's call is out
+    slow = {"ALPHA_VANTAGE_QUOTA": "1/30s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "8"}
+    sandbox.change("faults", faults="", latency="0.2:0.3")  # the others ask while the one call is out
+    rejected = [f"FAULT{number}-KEY" for number in range(1, 9)]  # whichever of the threads is first
     with wired(environment, **slow) as wiring:
         with pytest.raises(ApiKeyRejected):
-            planned(wiring, "FAULT-KEY", *symbols(20)).run(RUN, 1)
+            planned(wiring, *rejected, *symbols(20)).run(RUN, 1)
         reasons = Counter(outcome.reason for outcome in wiring.store.outcomes(RUN))
         usage = wiring.limiter.usage()
-    assert reasons == {"api_key": 1, "run_halted": 20}
+    assert reasons == {"api_key": 1, "run_halted": 27}
     assert usage.waiting + usage.deferred == 0
 
 
