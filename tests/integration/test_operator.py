@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 from common.errors import BatchIncomplete, NetworkFailed
 from common.models import OutcomeStatus, Symbol
@@ -210,3 +213,13 @@ def test_secrets_are_masked_before_anything_is_logged(set_up: Wiring, monkeypatc
 def test_each_kind_of_schedule(text: str, kind: str):
     """A cron line, an interval and none give the timetable that they mean."""
     assert type(timetable(DagSettings.from_environment({"STOCK_SCHEDULE": text}))).__name__ == kind
+
+
+def test_a_fresh_installation_waits_for_the_next_time():
+    """As the scheduler reads it, a cron line whose last time is a moment ago has its first run at the next one."""
+    declared = timetable(DagSettings.from_environment({"STOCK_SCHEDULE": "* * * * *"}))
+    understood = decode_timetable(encode_timetable(declared))
+    first = understood.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert first.run_after > datetime.now(UTC)
