@@ -40,7 +40,7 @@ shell: venv ## Open a shell with the cluster's settings
 clean: venv ## Stop the cluster and delete everything that it stored
 	@$(PY) -m local clean
 
-test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about seven minutes on two cores)
+test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about ten minutes on two cores)
 	@$(PY) -m pytest
 
 coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
