@@ -33,7 +33,7 @@ Every message is one sentence or two for a person: what happened and what to do.
 """
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class PipelineError(Exception):
@@ -257,3 +257,8 @@ class ConfigurationError(RunFailed):
 def reasons_of(branch: type[PipelineError]) -> frozenset[str]:
     """Return the reason codes of a branch of the tree."""
     return frozenset({branch.reason}).union(*(reasons_of(leaf) for leaf in branch.__subclasses__()))
+
+
+#: The reasons with which a symbol may be tried again by itself, and those after which a person has to act first.
+CAN_HEAL: Final = reasons_of(TryAgainLater)
+HALTED: Final = reasons_of(RunFailed) | {RunHalted.reason}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from common.errors import QuotaWait, RunFailed, RunHalted, TryAgainLater, reasons_of
+from common.errors import CAN_HEAL, HALTED, QuotaWait
 from common.models import SETTLED, Outcome, OutcomeStatus, Symbol
 from workers.batch_pass import Pass
 from workers.batch_writer import Ledger as WriterLedger
@@ -17,8 +17,6 @@ from workers.batch_writer import patiently
 from workers.job import Job
 
 _NAMED: Final = 5
-_CAN_HEAL: Final = reasons_of(TryAgainLater)
-_HALTED: Final = reasons_of(RunFailed) | {RunHalted.reason}
 
 
 class Ledger(WriterLedger, Protocol):
@@ -58,7 +56,7 @@ class BatchEnd:
         """Whether another try makes sense by itself: a failure can heal, and no person has to act first."""
         reasons = {outcome.reason for outcome in self.failures}
         quarantined = any(outcome.status is OutcomeStatus.QUARANTINED for outcome in self.failures)
-        return (quarantined or bool(reasons & _CAN_HEAL)) and not reasons & _HALTED
+        return (quarantined or bool(reasons & CAN_HEAL)) and not reasons & HALTED
 
     @property
     def postponed(self) -> bool:

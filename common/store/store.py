@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
 from pydantic import SecretStr
 
-from common.errors import RunFailed, RunHalted, TryAgainLater, reasons_of
+from common.errors import CAN_HEAL, HALTED, RunFailed, reasons_of
 from common.migrations import HEAD
 from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 from common.store.address import Address
@@ -162,8 +162,7 @@ class Store:
 
         Return whether a person asked for the try, because none would come by itself: then all that failed is ready.
         """
-        halted = reasons_of(RunFailed) | {RunHalted.reason}
-        reasons = {"can_heal": sorted(reasons_of(TryAgainLater)), "halted": sorted(halted)}
+        reasons = {"can_heal": sorted(CAN_HEAL), "halted": sorted(HALTED)}
         return bool(self._query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons})[0][0])
 
     def batch_symbols(self, run_id: str, batch: int) -> list[Symbol]:
