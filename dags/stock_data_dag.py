@@ -54,7 +54,7 @@ with DAG(
         task_id="fetch_and_store",
         queue=settings.fetch_queue,
         priority_weight=1,
-        map_index_template="{{ label | default(task.label) }}",
+        map_index_template="{{ label | default(task.early_label) }}",
         max_active_tis_per_dagrun=settings.fetches_at_once,
         do_xcom_push=False,
     ).expand(work=planned.output)

@@ -73,9 +73,9 @@ class Cluster:
         """The process manager."""
         return Supervisor(self.state, self.ports["supervisor"], self.state.secrets()["supervisor"])
 
-    @property
+    @cached_property
     def api(self) -> AirflowApi:
-        """Airflow's REST API, as the admin."""
+        """Airflow's REST API, as the admin. One client: each log-in costs the api-server a slow hash."""
         url = f"http://127.0.0.1:{self.ports['airflow']}"
         return AirflowApi(url, ADMIN, self.state.secrets()["airflow_admin"])
 

@@ -80,6 +80,14 @@ def wired() -> Iterator["Wiring"]:
         raise AirflowFailException(str(error)) from None
 
 
+def _show(context: "Context", label: str) -> None:
+    """Label the map index. Airflow renders the template again at the task's end, finds what is shown already, and makes
+    no call for it: the label goes to the api-server with the task's state.
+    """
+    context["label"] = label  # type: ignore[typeddict-unknown-key]  # for the template
+    context["ti"].rendered_map_index = label
+
+
 def _parameters(context: "Context") -> dict[str, Any]:
     return dict(context.get("params") or {})
 
@@ -116,8 +124,8 @@ class PlanSymbols(BaseOperator):
 class FetchAndStore(BaseOperator):
     """Fetch, validate and store one symbol, or the symbols of one batch. Waits for a far permit without a worker slot.
 
-    ``work`` is the symbol, or the batch's number in the run. The map index's label is ``label`` of the context: what
-    the task works on, and how a batch went.
+    ``work`` is the symbol, or the batch's number in the run. The map index's label in the UI is ``label`` of the
+    context: what the task works on, and how a batch went.
     """
 
     def __init__(self, *, work: str | int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
@@ -129,9 +137,15 @@ class FetchAndStore(BaseOperator):
         """What the task works on, for the UI."""
         return str(self.work) if isinstance(self.work, str) else f"batch {self.work}"
 
+    @property
+    def early_label(self) -> str:
+        """What the UI shows while the task runs: a batch's label. A symbol's comes with its end and saves a call."""
+        return "" if isinstance(self.work, str) else self.label
+
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
         run_id = str(context["run_id"])
+        _show(context, self.label)
         with wired() as wiring:
             if isinstance(self.work, str):
                 self._fetch_one(wiring, run_id, Symbol(self.work), permit_id)
@@ -139,7 +153,7 @@ class FetchAndStore(BaseOperator):
                 batch = wiring.batch(budget_s=self._budget_s())
                 resumed = event is not None
                 end = batch.run(run_id, self.work, permit_id=permit_id, resumed=resumed, cleared=cleared)
-                context["label"] = f"{self.label}: {end.counts}"  # type: ignore[typeddict-unknown-key]  # for the template
+                _show(context, f"{self.label}: {end.counts}")
                 self._judge(end)
 
     def _fetch_one(self, wiring: "Wiring", run_id: str, symbol: Symbol, permit_id: str) -> None:

@@ -7,6 +7,7 @@ in Flower; importing this module also connects the signal handlers below.
 import json
 import logging
 import signal
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -16,17 +17,25 @@ from airflow.configuration import AIRFLOW_HOME
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import before_task_publish, worker_init, worker_process_init
 
-from workers import celery_health
+from common.errors import ConfigurationError
+from workers import celery_health, supervision
 
 log = logging.getLogger(__name__)
 
 #: Imported once by a worker, before it forks: a task's process then starts with them in memory.
 PRELOADED: Final = (
+    "airflow.dag_processing.bundles.local",
+    "airflow.providers.standard.operators.empty",
+    "airflow.sdk.bases.sensor",
+    "airflow.sdk.definitions.connection",
     "airflow.sdk.execution_time.task_runner",
     "workers.airflow_operator",
     "workers.run",
     "workers.wiring",
 )
+
+#: The DAG that a worker parses once. It reads nothing but itself and the environment.
+DAG_FILE: Final = "stock_data_dag.py"
 
 CELERY_CONFIG: Final[dict[str, Any]] = {
     **DEFAULT_CELERY_CONFIG,
@@ -38,8 +47,9 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
     "worker_cancel_long_running_tasks_on_connection_loss": False,
 }
 
-#: The version whose private method patch_supervisor_wait() replaces; another one runs as it was shipped.
+#: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
+_PATCHED: Final = "stock_data_pipeline_patched"
 
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -68,14 +78,15 @@ def _readable_name(body: object) -> str:
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def prepare_worker(sender: object, **_: object) -> None:
-    """Before the pool forks: import what every task needs, take the idle wait out of its end, watch the consumer."""
+    """Before the pool forks: import and prepare what every task needs, and watch the consumer."""
     for module in PRELOADED:
         import_module(module)
-    patch_supervisor_wait()
     from celery.bootsteps import StartStopStep  # noqa: PLC0415  only workers need it
     from celery.worker import state  # noqa: PLC0415  only workers need it
 
     celery_health.watch(sender, StartStopStep, celery_health.Pulse(Path(AIRFLOW_HOME), state))
+    if patch_airflow():
+        rehearse()
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -87,33 +98,37 @@ def reset_child_signals(**_: object) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def patch_supervisor_wait() -> bool:
-    """Wait for the task's process itself once its sockets are closed; return whether the patch applies.
-
-    Airflow's supervisor waits on the sockets of the task's process. They reach end of file moments before the
-    process can be reaped; in a third of all tasks the supervisor then waits on nothing for a whole heartbeat
-    interval. Waiting on the process (psutil uses a pidfd on Linux) ends when it ends. Unnecessary once
-    ``ActivitySubprocess._service_subprocess`` upstream waits on the process too.
-    """
+def patch_airflow() -> bool:
+    """Take out of each task what it does for nothing (workers/supervision.py); return whether that is so."""
     if airflow_version != PATCHED_AIRFLOW:
         log.warning("Airflow %s is not %s: tasks end up to a heartbeat late", airflow_version, PATCHED_AIRFLOW)
         return False
-    import psutil  # noqa: PLC0415  only workers need it
-    from airflow.sdk.execution_time.supervisor import ActivitySubprocess  # noqa: PLC0415  slow; only workers need it
+    from airflow.sdk.execution_time import comms, supervisor  # noqa: PLC0415  slow; only workers need it
 
-    shipped = ActivitySubprocess._service_subprocess  # what is patched is private
-    if getattr(shipped, "waits_on_process", False):
+    if getattr(supervisor, _PATCHED, False):
         return True
-
-    def service(self: Any, max_wait_time: float, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
-        if self._exit_code is None and not self.selector.get_map():
-            try:
-                self._process.wait(timeout=max(0.01, max_wait_time))
-            except psutil.TimeoutExpired:
-                log.debug("the task's process lives on without sockets")
-            max_wait_time = 0
-        return shipped(self, max_wait_time, *args, **kwargs)
-
-    service.waits_on_process = True  # type: ignore[attr-defined]  # a mark, so that a second call patches nothing
-    ActivitySubprocess._service_subprocess = service  # type: ignore[method-assign]
+    supervision.wait_on_process(supervisor.ActivitySubprocess)
+    supervision.count_start_as_heartbeat(supervisor.ActivitySubprocess)
+    supervision.share_decoder(comms)
+    setattr(supervisor, _PATCHED, True)  # a second call patches nothing
     return True
+
+
+def rehearse() -> None:
+    """Do once what each task's process would do anew: parse the pipeline's DAG, fill the caches of libraries.
+
+    Those are of classes, schema validators, lexers and scripts. Nothing connects. What is wrong with the DAG or with a
+    setting is said by the DAG processor and by a run's first task, where a person looks.
+    """
+    from airflow.dag_processing import dagbag  # noqa: PLC0415  only workers need it
+    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415  same
+
+    from workers.wiring import Wiring  # noqa: PLC0415  same
+
+    for bundle in DagBundlesManager().get_all_dag_bundles():  # type: ignore[no-untyped-call]  # Airflow's
+        how = {"bundle_path": bundle.path, "bundle_name": bundle.name, "safe_mode": False, "load_op_links": False}
+        for dag in supervision.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.values():
+            dag.params.validate()
+            dag.get_template_env().from_string("{{ label | default(task.early_label) }}")
+    with suppress(ConfigurationError), Wiring.from_environment() as wiring:
+        wiring.make_all()

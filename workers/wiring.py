@@ -82,6 +82,11 @@ class Wiring:
         """Return the work on a run's batches; a pass takes up symbols for ``budget_s``."""
         return Batch(self.job, self.store, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
 
+    def make_all(self) -> None:
+        """Make every collaborator. Nothing connects before it is used."""
+        for name in ("client", "limiter", "store", "permits", "job"):
+            getattr(self, name)
+
     def __enter__(self) -> Self:
         return self
 

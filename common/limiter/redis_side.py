@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -11,6 +12,7 @@ import redis
 from pydantic import SecretStr
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.commands.core import Script
+from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterUnreachable
@@ -30,6 +32,8 @@ _PARTS: Final = {
     "usage": ("clock", "state", "windows"),
     "establish": ("clock",),
 }
+#: How connections introduce themselves. redis-py would read its version from the disk for each one.
+_DRIVER: Final = DriverInfo()
 _KEY_NAMES: Final = ("meta", "log", "queue", "due", "deferred")
 #: The scripts' own arguments stand at 5 to 9; what may be many follows.
 _OWN_ARGUMENTS: Final = 5
@@ -39,7 +43,11 @@ def connect(url: SecretStr) -> redis.Redis:
     """Return a client with short time-outs and few retries; ids make the retries safe. Connects when first used."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=BACKOFF_CAP_S), RETRIES)
     return redis.Redis.from_url(
-        url.get_secret_value(), socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
+        url.get_secret_value(),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=retry,
+        driver_info=_DRIVER,
     )
 
 
@@ -51,6 +59,7 @@ def load_scripts(client: redis.Redis) -> dict[str, Script]:
     }
 
 
+@cache
 def _source(name: str) -> str:
     return (_LUA / f"{name}.lua").read_text(encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The DAG files: they parse without services, and say what design and README promise."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -54,6 +55,39 @@ def test_parsing_needs_no_driver(path: Path):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+_AS_A_TASK = """
+import sys
+from importlib import import_module
+from workers import celery_config
+for name in celery_config.PRELOADED:
+    import_module(name)
+assert celery_config.patch_airflow()
+celery_config.rehearse()
+known = set(sys.modules)
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.dag_processing.dagbag import BundleDagBag
+bundle = DagBundlesManager().get_bundle(name="dags-folder")
+bundle.initialize()
+file = f"{bundle.path}/stock_data_dag.py"
+bag = BundleDagBag(dag_folder=file, bundle_path=bundle.path, bundle_name="dags-folder", safe_mode=False)
+bag.dags["stock_data_pipeline"].params.validate()
+print(sorted(set(sys.modules) - known))
+"""
+
+
+def test_a_task_imports_nothing_that_its_worker_could_have(tmp_path: Path):
+    """After a worker's preparation the pipeline's DAG is there, and a task's process imports no module for it."""
+    variables = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(FILES[0].parent),
+        "PYTHONPATH": str(FILES[0].parents[1]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_A_TASK], capture_output=True, text=True, check=True, env={**os.environ, **variables}
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_the_steps_and_their_order(dag: DAG):
     """Check, plan, fetch, report, clean up: one after the other."""
     assert dag.dag_id == "stock_data_pipeline"
@@ -68,7 +102,7 @@ def test_one_mapped_task_for_each_symbol(dag: DAG):
     mapped = dag.get_task("fetch_and_store")
     assert mapped.is_mapped
     assert mapped.operator_class is FetchAndStore
-    assert mapped.partial_kwargs["map_index_template"] == "{{ label | default(task.label) }}"
+    assert mapped.partial_kwargs["map_index_template"] == "{{ label | default(task.early_label) }}"
 
 
 def test_retries_as_promised(dag: DAG):

@@ -1,14 +1,10 @@
-"""The Celery side: what monitors see, and the wait that is taken out of each task's end."""
+"""The Celery side: what monitors see, and what a worker prepares before it forks."""
 
 import json
-import os
 import signal
-import time
-from collections.abc import Iterator
 
-import psutil
 import pytest
-from airflow.sdk.execution_time.supervisor import ActivitySubprocess
+from airflow.sdk.execution_time import comms, supervisor
 
 from workers import celery_config
 
@@ -61,86 +57,45 @@ def test_a_pool_process_reaps_its_children():
 
 
 @pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ActivitySubprocess]]:
-    """The supervisor with the patch, undone afterwards."""
-    monkeypatch.setattr(ActivitySubprocess, "_service_subprocess", ActivitySubprocess._service_subprocess)
-    assert celery_config.patch_supervisor_wait()
-    return ActivitySubprocess
+def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[object, object]:
+    """What patch_airflow() replaces, put back afterwards."""
+    kept = {}
+    for owner, name in PATCHED:
+        kept[owner, name] = getattr(owner, name)
+        monkeypatch.setattr(owner, name, kept[owner, name])
+    monkeypatch.setattr(supervisor, celery_config._PATCHED, False, raising=False)
+    return kept
 
 
-class Selector:
-    """A selector with nothing registered, which notes how long it was asked to wait."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def get_map(self) -> dict[int, object]:
-        return {}
-
-    def select(self, timeout: float) -> list[object]:
-        self.waits.append(timeout)
-        return []
+PATCHED = (
+    (supervisor.ActivitySubprocess, "_service_subprocess"),
+    (supervisor.ActivitySubprocess, "_on_child_started"),
+    (comms, "TypeAdapter"),
+)
 
 
-class Supervised:
-    """As much of a supervised task as the wait looks at: a real process, and no socket left."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self._process = process
-        self._process.TimeoutExpired = psutil.TimeoutExpired  # type: ignore[attr-defined]
-        self._exit_code: int | None = None
-        self.selector = Selector()
-
-    def _check_subprocess_exit(self, **_: object) -> int | None:
-        try:
-            self._exit_code = self._process.wait(timeout=0)
-        except psutil.TimeoutExpired:
-            return None
-        return self._exit_code
+def now() -> dict[object, object]:
+    return {(owner, name): getattr(owner, name) for owner, name in PATCHED}
 
 
-def child(lives_s: float) -> psutil.Process:
-    pid = os.fork()
-    if pid == 0:
-        time.sleep(lives_s)
-        os._exit(3)
-    return psutil.Process(pid)
+def test_the_patches_are_applied_once(shipped: dict[object, object]):
+    """The first call replaces what Airflow ships, a second call changes nothing."""
+    assert celery_config.patch_airflow()
+    once = now()
+    assert all(once[key] is not shipped[key] for key in shipped)
+    assert celery_config.patch_airflow()
+    assert now() == once
 
 
-def test_the_supervisor_waits_for_the_process_itself(patched: type[ActivitySubprocess]):
-    """Once the sockets are closed the wait ends with the process, and nothing is waited for on no socket."""
-    task = Supervised(child(0.2))
-    assert patched._service_subprocess(task, 30) == 3
-    assert max(task.selector.waits) < 1
-
-
-def test_a_process_that_lives_on_is_left_alone(patched: type[ActivitySubprocess]):
-    """A task whose sockets are closed but which works on is not taken for ended."""
-    process = child(30)
-    try:
-        assert patched._service_subprocess(Supervised(process), 0.05) is None
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_the_patch_is_applied_once(patched: type[ActivitySubprocess]):
-    """A second call changes nothing."""
-    once = patched._service_subprocess
-    assert celery_config.patch_supervisor_wait()
-    assert patched._service_subprocess is once
-
-
-def test_another_airflow_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    """A version that nobody has looked at runs as it was shipped, and the log says so."""
+def test_another_airflow_is_left_as_it_is(shipped: dict[object, object], monkeypatch: pytest.MonkeyPatch):
+    """A version that nobody has looked at runs as it was shipped."""
     monkeypatch.setattr(celery_config, "airflow_version", "9.9.9")
-    shipped = ActivitySubprocess._service_subprocess
-    assert celery_config.patch_supervisor_wait() is False
-    assert ActivitySubprocess._service_subprocess is shipped
+    assert celery_config.patch_airflow() is False
+    assert now() == shipped
 
 
 def test_the_locked_airflow_is_the_one_that_is_patched():
-    """Whoever upgrades Airflow must look at the patch again."""
+    """Whoever upgrades Airflow must look at the patches again."""
     from airflow import __version__
 
     assert __version__ == celery_config.PATCHED_AIRFLOW

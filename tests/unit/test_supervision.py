@@ -1,0 +1,170 @@
+"""What is changed in Airflow's supervisor: each change against the shipped code that it changes."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from airflow.dag_processing import dagbag
+from airflow.sdk.execution_time import comms
+from airflow.sdk.execution_time.supervisor import ActivitySubprocess
+
+from workers import supervision
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ActivitySubprocess]]:
+    """The supervisor that waits on its process, undone afterwards."""
+    monkeypatch.setattr(ActivitySubprocess, "_service_subprocess", ActivitySubprocess._service_subprocess)
+    supervision.wait_on_process(ActivitySubprocess)
+    return ActivitySubprocess
+
+
+class Selector:
+    """A selector with nothing registered, which notes how long it was asked to wait."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def get_map(self) -> dict[int, object]:
+        return {}
+
+    def select(self, timeout: float) -> list[object]:
+        self.waits.append(timeout)
+        return []
+
+
+class Supervised:
+    """As much of a supervised task as the wait looks at: a real process, and no socket left."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self._process.TimeoutExpired = psutil.TimeoutExpired  # type: ignore[attr-defined]
+        self._exit_code: int | None = None
+        self.selector = Selector()
+
+    def _check_subprocess_exit(self, **_: object) -> int | None:
+        try:
+            self._exit_code = self._process.wait(timeout=0)
+        except psutil.TimeoutExpired:
+            return None
+        return self._exit_code
+
+
+def child(lives_s: float) -> psutil.Process:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(lives_s)
+        os._exit(3)
+    return psutil.Process(pid)
+
+
+def test_the_supervisor_waits_for_the_process_itself(patched: type[ActivitySubprocess]):
+    """Once the sockets are closed the wait ends with the process, and nothing is waited for on no socket."""
+    task = Supervised(child(0.2))
+    assert patched._service_subprocess(task, 30) == 3
+    assert max(task.selector.waits) < 1
+
+
+def test_a_process_that_lives_on_is_left_alone(patched: type[ActivitySubprocess]):
+    """A task whose sockets are closed but which works on is not taken for ended."""
+    process = child(30)
+    try:
+        assert patched._service_subprocess(Supervised(process), 0.05) is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Child:
+    """As much of a supervised task as its heartbeat looks at. ``beats`` counts those that reach the api-server."""
+
+    _send_heartbeat_if_needed = ActivitySubprocess._send_heartbeat_if_needed
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.id = self.failed_heartbeats = 0
+        self._last_heartbeat_attempt = 0.0
+        self._terminal_state = None
+        self._process = SimpleNamespace(pid=1)
+        self.client = SimpleNamespace(task_instances=self)
+
+    def heartbeat(self, *_: object, **__: object) -> None:
+        self.beats += 1
+
+    def _on_child_started(self, *, ti: str) -> str:
+        return f"started {ti}"
+
+
+@pytest.mark.parametrize("patch", [False, True])
+def test_the_start_counts_as_a_heartbeat(patch: bool):
+    """As shipped a task sends a heartbeat right after its start; with the patch it does so an interval later."""
+    kind = type("Child", (Child,), {})
+    if patch:
+        supervision.count_start_as_heartbeat(kind)
+    child = kind()
+    assert child._on_child_started(ti="AAPL") == "started AAPL"
+    child._send_heartbeat_if_needed()
+    assert child.beats == (0 if patch else 1)
+    child._last_heartbeat_attempt -= 3600
+    child._send_heartbeat_if_needed()
+    assert child.beats == (1 if patch else 2)
+
+
+def test_the_decoder_is_built_once(monkeypatch: pytest.MonkeyPatch):
+    """Each task's process gets the decoder that the worker built, and it decodes; others are built as ever."""
+    monkeypatch.setattr(comms, "TypeAdapter", comms.TypeAdapter)
+    supervision.share_decoder(comms)
+    first, second = (comms.CommsDecoder(socket=None) for _ in range(2))
+    assert first.body_decoder is second.body_decoder is first.err_decoder
+    decoded = first.body_decoder.validate_python({"type": "OKResponse", "ok": True})
+    assert isinstance(decoded, comms.OKResponse)
+    assert comms.TypeAdapter(int).validate_python("7") == 7
+
+
+DAG = """
+from airflow.sdk import DAG
+with DAG("d{number}"):
+    pass
+"""
+
+
+@pytest.fixture
+def dag_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DAG's file; the class that parses it is put back afterwards."""
+    monkeypatch.setattr(dagbag, "BundleDagBag", dagbag.BundleDagBag)
+    file = tmp_path / "one_dag.py"
+    file.write_text(DAG.format(number=1), encoding="utf-8")
+    return file
+
+
+def parsed(file: Path) -> Any:
+    return dagbag.BundleDagBag(dag_folder=str(file), bundle_path=file.parent, safe_mode=False)
+
+
+def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
+    """The same file is not parsed again; an edited one is, and so is another one."""
+    once = supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    assert list(once.dags) == ["d1"]
+    assert parsed(dag_file) is once
+    other = dag_file.with_name("another_dag.py")
+    other.write_text(DAG.format(number=2), encoding="utf-8")
+    assert list(parsed(other).dags) == ["d2"]
+    dag_file.write_text(DAG.format(number=33), encoding="utf-8")
+    assert list(parsed(dag_file).dags) == ["d33"]
+
+
+@pytest.mark.parametrize("content", ["raise ValueError('STOCK_SYMBOLS')", None])
+def test_a_dag_with_an_error_is_parsed_by_its_task(dag_file: Path, content: str | None):
+    """A file that cannot be parsed, or is not there, changes nothing: the task says what is wrong."""
+    shipped = dagbag.BundleDagBag
+    if content is None:
+        dag_file.unlink()
+    else:
+        dag_file.write_text(content, encoding="utf-8")
+    supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    assert dagbag.BundleDagBag is shipped
