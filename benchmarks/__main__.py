@@ -34,11 +34,16 @@ PARTS: Final = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts one after the other; return the exit code."""
     options = _parser().parse_args(arguments)
+    if not options.quick:
+        options.results = options.results or RESULTS
     signal.signal(signal.SIGTERM, _interrupt)  # what was started is stopped, as with Ctrl-C
     for name in options.parts or PARTS:
         begun = time.monotonic()
         progress(f"{name}: {PARTS[name][0]}")
-        write(name, _run(name, options), options.results)
+        tables = _run(name, options)
+        print("\n".join(table.markdown() for table in tables))
+        if options.results:
+            write(name, tables, options.results)
         progress(f"{name}: done after {time.monotonic() - begun:.0f} s")
     return 0
 
@@ -52,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="what to measure, see below")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing, and are not kept")
     parser.add_argument("--long", action="store_true", help="10,000 symbols as 10,000 tasks too: 20 minutes more")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the tables go")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="where the tables go (benchmarks/results)")
     return parser
 
 

@@ -47,14 +47,13 @@ def machine() -> dict[str, str]:
 
 
 def write(name: str, tables: Sequence[Table], folder: Path = RESULTS) -> None:
-    """Write ``name``.md and ``name``.json into the folder, and print the tables."""
+    """Write ``name``.md and ``name``.json into the folder."""
     folder.mkdir(exist_ok=True)
     about = machine()
     text = "\n".join(table.markdown() for table in tables)
     (folder / f"{name}.md").write_text(f"{_about(about)}\n\n{text}", encoding="utf-8")
     record = {"machine": about, "tables": [asdict(table) for table in tables]}
     (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(text)
 
 
 def middle(figures: Iterable[float]) -> float:
