@@ -20,7 +20,6 @@ from local.cluster import Cluster
 from local.processes import servers
 from local.state import State
 
-WORKERS: Final = 2
 _ENDED: Final = frozenset({"success", "failed"})
 #: What every contender gets: no schedule, no quota to speak of, and no symbol that waits minutes for a retry.
 _PERSON: Final = {
@@ -48,6 +47,7 @@ class Contender:
     person: Mapping[str, str] = field(default_factory=dict)
     reset: Sequence[str] = ()
     forks: bool = True
+    workers: int = 2
 
 
 @dataclass
@@ -180,7 +180,8 @@ def running(contender: Contender, folder: Path) -> Iterator[Measured]:
     universe = folder / "universe.txt"
     universe.write_text("\n".join(symbols(8)), encoding="utf-8")
     person = {**_PERSON, "STOCK_SYMBOLS": f"@{universe}", **contender.person}
-    cluster = _Tuned(State(folder / "state"), WORKERS, progress, person, forks=contender.forks, reset=contender.reset)
+    state = State(folder / "state")
+    cluster = _Tuned(state, contender.workers, progress, person, forks=contender.forks, reset=contender.reset)
     progress(f"cluster: {contender.name}")
     cluster.up(ends_with_us=True)
     try:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psycopg2
 
-from benchmarks.clusters import WORKERS, progress, symbols
+from benchmarks.clusters import progress, symbols
 from benchmarks.tables import Table
 from local.cluster import Cluster
 from local.processes import servers
@@ -23,6 +23,7 @@ from sandbox.judge import share_used
 from sandbox.plans import parse_quota
 from sandbox.running import RunningSandbox
 
+_WORKERS: Final = 2
 _OTHER: Final = "another_dag"
 _OTHER_DAG: Final = f"""
 from airflow.sdk import DAG, task
@@ -105,7 +106,7 @@ def _table(title: str, case: _Case) -> Table:
         ("times that a task gave its slot away", deferrals),
     ]
     how = "one a task" if case.symbols_per_task == "1" else "in batches"
-    note = f"{case.count} symbols, {how}, quota {case.quota}, {WORKERS} workers of 4 slots; the sandbox's log judges."
+    note = f"{case.count} symbols, {how}, quota {case.quota}, {_WORKERS} workers of 4 slots; the sandbox's log judges."
     return Table(title, ("figure", "value"), rows, note)
 
 
@@ -123,7 +124,7 @@ def _cluster(case: _Case) -> Iterator[Cluster]:
             "STOCK_SCHEDULE": "none",
             "STOCK_SYMBOLS": f"@{folder / 'universe.txt'}",
         }
-        cluster = _WithAnotherDag(State(folder / "state"), WORKERS, progress, person, dags=folder / "dags")
+        cluster = _WithAnotherDag(State(folder / "state"), _WORKERS, progress, person, dags=folder / "dags")
         cluster.up(ends_with_us=True)
         try:
             while not cluster.api.dag_known(_OTHER):
