@@ -1,13 +1,12 @@
 """Between our values and rows: what is sent as JSON, what comes back as tuples."""
 
-import json
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import fields
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Symbol
+from pydantic_core import to_json
+
+from common.models import Outcome, OutcomeStatus, Quote, Symbol
 from common.store.values import LastAttempt
 
 V = TypeVar("V")
@@ -21,16 +20,11 @@ MAX_PAYLOAD: Final = 2 * 1024 * 1024
 
 
 def as_json(rows: Iterable[object]) -> str:
-    """Return a JSON array. Decimals and times go as text, which PostgreSQL reads into the column's own type."""
-    return json.dumps(list(rows), default=_as_text)
+    """Return a JSON array of mappings, or of our frozen values: their fields are named as the columns.
 
-
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return aware(value).isoformat()
-    if isinstance(value, Decimal | date):
-        return str(value)
-    raise TypeError(f"{value!r} has no column type.")
+    Decimals and times go as text, which PostgreSQL reads into the column's own type.
+    """
+    return to_json(list(rows)).decode()
 
 
 def aware(moment: datetime) -> datetime:
@@ -38,11 +32,6 @@ def aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise TypeError(f"{moment!r} has no time zone.")
     return moment
-
-
-def as_row(value: Quote | DailyBar) -> dict[str, Any]:
-    """Return the value's fields under their columns' names, which are the same."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def outcome_row(outcome: Outcome) -> dict[str, Any]:
@@ -55,7 +44,7 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "detail": storable(outcome.detail, MAX_SENTENCE),
         "worker": storable(outcome.worker, MAX_WORKER),
         "api_calls": outcome.api_calls,
-        "retry_at": outcome.retry_at,
+        "retry_at": outcome.retry_at and aware(outcome.retry_at),
     }
 
 

@@ -20,7 +20,6 @@ from common.store.rows import (
     MAX_REASON,
     MAX_SENTENCE,
     as_json,
-    as_row,
     aware,
     last_of_each,
     newest_of_each,
@@ -83,9 +82,11 @@ class Store:
         The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``.
         """
         newest = newest_of_each(quotes)
+        for quote in newest.values():
+            aware(quote.data_timestamp)
 
         def save(cursor: Cursor) -> UpsertCounts:
-            changes = _upsert(cursor, "upsert_quotes", [as_row(quote) for quote in newest.values()])
+            changes = _upsert(cursor, "upsert_quotes", list(newest.values()))
             by_symbol = {symbol: changes.get((symbol, day), "unchanged") for symbol, day in sorted(newest)}
             _write_outcomes(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes])
             return _count(changes, len(newest))
@@ -94,7 +95,7 @@ class Store:
 
     def save_bars(self, bars: Sequence[DailyBar]) -> UpsertCounts:
         """Store daily bars. Of the same symbol and session, the last one given counts."""
-        rows = [as_row(bar) for bar in last_of_each(bars, attrgetter("symbol", "session"))]
+        rows = last_of_each(bars, attrgetter("symbol", "session"))
         return self._connections.run(lambda cursor: _count(_upsert(cursor, "upsert_bars", rows), len(rows)))
 
     def quotes(self, symbols: Iterable[Symbol] | None = None, limit: int = 1000) -> list[Quote]:

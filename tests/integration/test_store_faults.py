@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
 from common.models import OutcomeStatus, Symbol, UpsertCounts
 from common.store import Store
-from common.store.rows import as_row
 from common.store.store import _upsert
 from local.services import Postgres
 from local.temporary import free_port, wait_until
@@ -97,7 +96,7 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
     inserted, commit = threading.Event(), threading.Event()
 
     def hold(cursor):
-        _upsert(cursor, "upsert_quotes", [as_row(other)])
+        _upsert(cursor, "upsert_quotes", [other])
         inserted.set()
         commit.wait(30)
 
