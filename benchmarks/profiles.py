@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +19,9 @@ from benchmarks.tables import Table
 _SPY: Final = Path(sys.executable).parent / "py-spy"
 _RATE_HZ: Final = 100
 _SHOWN: Final = 14
-#: A frame that nearly every sample has says nothing.
-_EVERYWHERE: Final = 0.85
+_TRUNK: Final = 0.75
 _OURS: Final = re.compile(
-    r"\((?P<file>(?:airflow|workers|common|celery|kombu|requests|sqlalchemy/orm)/[^:]*)\S*:\d+\)$"
+    r"\((?P<file>(?:airflow|workers|common|celery|kombu|requests|urllib3|redis|httpx|fastapi|cadwyn|sqlalchemy/orm)/[^:]*)\S*:\d+\)$"
 )
 
 
@@ -76,21 +76,25 @@ def _spy(pid: int, file: Path) -> subprocess.Popen[bytes]:
 
 
 def _table(what: str, samples: Sequence[str], size: int) -> Table:
+    """Return the functions where the time parts: one that spends it all in another is its trunk and says nothing."""
     inclusive: Counter[str] = Counter()
+    callees: dict[str, Counter[str]] = defaultdict(Counter)
     total = 0
     for line in samples:
         stack, _, count = line.rpartition(" ")
         total += int(count)
-        inclusive.update(
-            dict.fromkeys({_plain(frame) for frame in stack.split(";") if _OURS.search(frame)}, int(count))
-        )
+        ours = list(dict.fromkeys(_plain(frame) for frame in stack.split(";") if _OURS.search(frame)))
+        inclusive.update(dict.fromkeys(ours, int(count)))
+        for caller, callee in pairwise(ours):
+            callees[caller][callee] += int(count)
     rows = [
-        (name, round(100 * count / total, 1)) for name, count in inclusive.most_common() if count < _EVERYWHERE * total
+        (name, round(100 * count / total, 1))
+        for name, count in inclusive.most_common()
+        if max(callees[name].values(), default=0) < _TRUNK * count
     ][:_SHOWN]
-    seconds = total / _RATE_HZ
     note = (
-        f"Share of the samples on the processor that have the function on their stack, its children included; "
-        f"{seconds:.0f} s of them for {size} symbols."
+        "Share of the samples on the processor that have the function on their stack, with what it calls; without "
+        f"functions that spend {_TRUNK:.0%} of it in one other. {total / _RATE_HZ:.0f} s of samples for {size} symbols."
     )
     return Table(f"Profile: {what}", ("function", "%"), rows, note)
 
