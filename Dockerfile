@@ -54,6 +54,6 @@ USER 50000
 ENTRYPOINT ["entrypoint"]
 CMD ["airflow", "version"]
 # Asked often, so that a start is seen at once; once all is well the check itself takes its time (see there).
-HEALTHCHECK --interval=4s --timeout=90s --start-period=120s --retries=3 CMD ["healthy"]
+HEALTHCHECK --interval=4s --timeout=75s --start-period=120s --retries=3 CMD ["healthy"]
 # Last, since they change with every commit.
 LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"

@@ -81,11 +81,18 @@ def wired() -> Iterator["Wiring"]:
 
 
 def _show(context: "Context", label: str) -> None:
-    """Label the map index. Airflow renders the template again at the task's end, finds what is shown already, and makes
-    no call for it: the label goes to the api-server with the task's state.
+    """Label the map index at the task's end. Airflow then renders the template again, finds what is noted here already,
+    and makes no call for it: the label goes to the api-server with the end's state.
     """
     context["label"] = label  # type: ignore[typeddict-unknown-key]  # for the template
     context["ti"].rendered_map_index = label
+
+
+def _show_now(label: str) -> None:
+    """Label the map index by a call of its own: what Airflow says of a task that defers carries no label."""
+    from airflow.sdk.execution_time import comms, task_runner  # noqa: PLC0415  see the module's docstring
+
+    task_runner.SUPERVISOR_COMMS.send(comms.SetRenderedMapIndex(rendered_map_index=label))
 
 
 def _parameters(context: "Context") -> dict[str, Any]:
@@ -139,7 +146,7 @@ class FetchAndStore(BaseOperator):
 
     @property
     def early_label(self) -> str:
-        """What the UI shows while the task runs: a batch's label. A symbol's comes with its end and saves a call."""
+        """What the UI shows from the start: a batch's label. A symbol's comes when it ends or waits: a call less."""
         return "" if isinstance(self.work, str) else self.label
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
@@ -185,6 +192,8 @@ class FetchAndStore(BaseOperator):
 
     def _defer(self, wait: QuotaWait | None, **known: bool) -> None:
         """Give the slot away until the permit is near, or (None) until it is this task's turn again."""
+        if not self.early_label:
+            _show_now(self.label)
         if wait:
             self.log.info("%s", wait)
         moment = wait.retry_at - WAKE_EARLY if wait else datetime.now(UTC)

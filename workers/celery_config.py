@@ -49,7 +49,7 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
 
 #: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
-_PATCHED: Final = "stock_data_pipeline_patched"
+_MARK: Final = "stock_data_pipeline_patched"
 
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -78,13 +78,16 @@ def _readable_name(body: object) -> str:
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def prepare_worker(sender: object, **_: object) -> None:
-    """Before the pool forks: import and prepare what every task needs, and watch the consumer."""
-    for module in PRELOADED:
-        import_module(module)
+    """Before the pool forks: watch the consumer, and import and prepare what every task needs.
+
+    The watch first: Celery logs what else fails here and goes on.
+    """
     from celery.bootsteps import StartStopStep  # noqa: PLC0415  only workers need it
     from celery.worker import state  # noqa: PLC0415  only workers need it
 
     celery_health.watch(sender, StartStopStep, celery_health.Pulse(Path(AIRFLOW_HOME), state))
+    for module in PRELOADED:
+        import_module(module)
     if patch_airflow():
         rehearse()
 
@@ -101,34 +104,46 @@ def reset_child_signals(**_: object) -> None:
 def patch_airflow() -> bool:
     """Take out of each task what it does for nothing (workers/supervision.py); return whether that is so."""
     if airflow_version != PATCHED_AIRFLOW:
-        log.warning("Airflow %s is not %s: tasks end up to a heartbeat late", airflow_version, PATCHED_AIRFLOW)
+        log.warning(
+            "Airflow %s is not %s, for which workers/supervision.py was written: tasks cost more and end up to a "
+            "heartbeat late",
+            airflow_version,
+            PATCHED_AIRFLOW,
+        )
         return False
     from airflow.sdk.execution_time import comms, supervisor  # noqa: PLC0415  slow; only workers need it
 
-    if getattr(supervisor, _PATCHED, False):
+    if getattr(supervisor, _MARK, False):
         return True
     supervision.wait_on_process(supervisor.ActivitySubprocess)
     supervision.count_start_as_heartbeat(supervisor.ActivitySubprocess)
     supervision.share_decoder(comms)
-    setattr(supervisor, _PATCHED, True)  # a second call patches nothing
+    setattr(supervisor, _MARK, True)  # a second call patches nothing
     return True
 
 
 def rehearse() -> None:
     """Do once what each task's process would do anew: parse the pipeline's DAG, fill the caches of libraries.
 
-    Those are of classes, schema validators, lexers and scripts. Nothing connects. What is wrong with the DAG or with a
-    setting is said by the DAG processor and by a run's first task, where a person looks.
+    Those are of classes, schema validators, lexers and scripts. Nothing connects. What is wrong with a setting is said
+    by a run's first task, and what is wrong with the DAG by the DAG processor too: where a person looks.
     """
-    from airflow.dag_processing import dagbag  # noqa: PLC0415  only workers need it
-    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415  same
+    from workers.wiring import Wiring  # noqa: PLC0415  slow; only workers need it
 
-    from workers.wiring import Wiring  # noqa: PLC0415  same
+    with suppress(ConfigurationError), Wiring.from_environment() as wiring:
+        wiring.make_all()
+    try:
+        _rehearse_dag()
+    except Exception:
+        log.exception("%s could not be rehearsed: each task parses it for itself", DAG_FILE)
+
+
+def _rehearse_dag() -> None:
+    from airflow.dag_processing import dagbag  # noqa: PLC0415  slow; only workers need it
+    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415  same
 
     for bundle in DagBundlesManager().get_all_dag_bundles():  # type: ignore[no-untyped-call]  # Airflow's
         how = {"bundle_path": bundle.path, "bundle_name": bundle.name, "safe_mode": False, "load_op_links": False}
         for dag in supervision.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.values():
             dag.params.validate()
-            dag.get_template_env().from_string("{{ label | default(task.early_label) }}")
-    with suppress(ConfigurationError), Wiring.from_environment() as wiring:
-        wiring.make_all()
+            dag.get_template_env().from_string("{{ any }}")

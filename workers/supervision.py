@@ -6,7 +6,6 @@ that they were written for (``workers/celery_config.py``). Free of Airflow itsel
 
 import logging
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import psutil
 log = logging.getLogger(__name__)
 
 
-def wait_on_process(supervisor: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
+def wait_on_process(subprocess: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
     """Wait for the task's process itself once its sockets are closed.
 
     Airflow's supervisor waits on the sockets of the task's process. They reach end of file moments before the
@@ -23,7 +22,7 @@ def wait_on_process(supervisor: Any) -> None:  # noqa: ANN401  Airflow's Activit
     interval. Waiting on the process (psutil uses a pidfd on Linux) ends when it ends. Unnecessary once
     ``ActivitySubprocess._service_subprocess`` upstream waits on the process too.
     """
-    shipped = supervisor._service_subprocess  # what is patched is private
+    shipped = subprocess._service_subprocess  # what is patched is private
 
     def service(self: Any, max_wait_time: float, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
         if self._exit_code is None and not self.selector.get_map():
@@ -34,24 +33,24 @@ def wait_on_process(supervisor: Any) -> None:  # noqa: ANN401  Airflow's Activit
             max_wait_time = 0
         return shipped(self, max_wait_time, *args, **kwargs)
 
-    supervisor._service_subprocess = service
+    subprocess._service_subprocess = service
 
 
-def count_start_as_heartbeat(supervisor: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
+def count_start_as_heartbeat(subprocess: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
     """Send the first heartbeat one interval after the start, not with it.
 
     The api-server notes a heartbeat when it hears of the start (``ti_run`` sets ``last_heartbeat_at``). The
     supervisor reckons from the machine's boot and sends another one milliseconds later: a fifth of a short task's
     calls. Unnecessary once ``_last_heartbeat_attempt`` upstream starts at the start.
     """
-    shipped = supervisor._on_child_started
+    shipped = subprocess._on_child_started
 
     def started(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
         result = shipped(self, *args, **kwargs)
-        self._last_heartbeat_attempt = time.monotonic()
+        self._last_heartbeat_attempt = self._last_successful_heartbeat
         return result
 
-    supervisor._on_child_started = started
+    subprocess._on_child_started = started
 
 
 def share_decoder(comms: Any) -> None:  # noqa: ANN401  Airflow's module airflow.sdk.execution_time.comms

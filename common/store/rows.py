@@ -4,8 +4,9 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
+from common.errors import RowRefused
 from common.models import Outcome, OutcomeStatus, Quote, Symbol
 from common.store.values import LastAttempt
 
@@ -22,9 +23,13 @@ MAX_PAYLOAD: Final = 2 * 1024 * 1024
 def as_json(rows: Iterable[object]) -> str:
     """Return a JSON array of mappings, or of our frozen values: their fields are named as the columns.
 
-    Decimals and times go as text, which PostgreSQL reads into the column's own type.
+    Decimals and times go as text, which PostgreSQL reads into the column's own type. The caller looks after times
+    without a zone (``aware``) and after what no text column holds (``storable``); RowRefused tells of the latter.
     """
-    return to_json(list(rows)).decode()
+    try:
+        return to_json(list(rows)).decode()
+    except PydanticSerializationError as error:
+        raise RowRefused(f"a row cannot be sent to PostgreSQL: {error}") from None
 
 
 def aware(moment: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.execution_time import comms, supervisor
@@ -63,7 +64,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[object, object]:
     for owner, name in PATCHED:
         kept[owner, name] = getattr(owner, name)
         monkeypatch.setattr(owner, name, kept[owner, name])
-    monkeypatch.setattr(supervisor, celery_config._PATCHED, False, raising=False)
+    monkeypatch.setattr(supervisor, celery_config._MARK, False, raising=False)
     return kept
 
 
@@ -87,11 +88,37 @@ def test_the_patches_are_applied_once(shipped: dict[object, object]):
     assert now() == once
 
 
-def test_another_airflow_is_left_as_it_is(shipped: dict[object, object], monkeypatch: pytest.MonkeyPatch):
-    """A version that nobody has looked at runs as it was shipped."""
+def test_another_airflow_is_left_as_it_is(
+    shipped: dict[object, object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A version that nobody has looked at runs as it was shipped, and the log says so."""
     monkeypatch.setattr(celery_config, "airflow_version", "9.9.9")
     assert celery_config.patch_airflow() is False
     assert now() == shipped
+    assert "Airflow 9.9.9 is not 3.3.2" in caplog.text
+
+
+def test_a_worker_is_watched_whatever_else_fails(monkeypatch: pytest.MonkeyPatch):
+    """A module that cannot be imported leaves a worker that is slower, and not one without its health check."""
+    monkeypatch.setattr(celery_config, "PRELOADED", ("airflow.renamed",))
+    worker = SimpleNamespace(app=SimpleNamespace(steps={"consumer": set()}))
+    with pytest.raises(ModuleNotFoundError, match="renamed"):
+        celery_config.prepare_worker(sender=worker)
+    assert [step.__name__ for step in worker.app.steps["consumer"]] == ["Heartbeat"]
+
+
+def test_a_dag_that_cannot_be_rehearsed_stops_no_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """What is wrong with the DAG's folder is logged, and the worker starts."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the folder is away")
+
+    monkeypatch.setattr(celery_config.supervision, "parse_once", fail)
+    celery_config.rehearse()
+    assert "stock_data_dag.py could not be rehearsed" in caplog.text
+    assert "the folder is away" in caplog.text
 
 
 def test_the_locked_airflow_is_the_one_that_is_patched():

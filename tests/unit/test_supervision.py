@@ -97,6 +97,7 @@ class Child:
         self.beats += 1
 
     def _on_child_started(self, *, ti: str) -> str:
+        self._last_successful_heartbeat = time.monotonic()
         return f"started {ti}"
 
 
