@@ -21,6 +21,7 @@ from benchmarks.tables import RESULTS, Table, write
 PARTS: Final = {
     "limiter": ("the quota limiter beside three libraries", 40),
     "parsing": ("parsing and validation beside json.loads", 1),
+    "planning": ("the plan of 1,000 to 50,000 symbols", 1),
     "store": ("upserts beside executemany, execute_values and COPY", 5),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
     "idle": ("what a cluster burns that has nothing to do", 5),
