@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -51,6 +52,10 @@ class Running:
             time.sleep(0.5)
         states = Counter((task["task_id"], task["state"]) for task in self.cluster.api.task_instances(run_id))
         raise TimeoutError(f"{run_id} has not ended: {states}")
+
+    def fetching(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the mapped tasks of the run."""
+        return [task for task in self.cluster.api.task_instances(run_id) if task["task_id"] == "fetch_and_store"]
 
     def outcomes(self, run_id: str) -> dict[Symbol, Outcome]:
         with Wiring(self.cluster.settings) as wiring:

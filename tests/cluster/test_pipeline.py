@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from typing import Any
 
 import pytest
 import requests
@@ -51,7 +50,7 @@ def test_symbols_spread_over_the_workers(running: Running):
     assert state == "success"
     outcomes = running.outcomes(run_id)
     assert set(Counter(outcome.worker for outcome in outcomes.values())) == {"worker-1", "worker-2"}
-    mapped = fetching(running, run_id)
+    mapped = running.fetching(run_id)
     assert {instance["rendered_map_index"] for instance in mapped} == set(symbols)
 
 
@@ -131,7 +130,7 @@ def test_many_symbols_share_tasks(running: Running):
     statuses = Counter(outcome.status for outcome in running.outcomes(run_id).values())
     assert statuses == {OutcomeStatus.STORED: 120, OutcomeStatus.FAILED: 1}
     assert Counter(c.symbol for c in running.sandbox.entries() if "SHARED" in c.symbol) == dict.fromkeys(symbols, 1)
-    mapped = fetching(running, run_id)
+    mapped = running.fetching(run_id)
     labels = sorted(instance["rendered_map_index"] for instance in mapped)
     assert len(labels) == 3
     assert sum(bool(re.fullmatch(r"batch \d: \d+ stored", label)) for label in labels) == 2
@@ -150,7 +149,7 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
     assert labels_of(running, run_id) == {"FAR1", "FAR2", "FAR3"}
     assert running.wait(run_id) == "success"
     assert states_of(running, run_id) == ["success"] * 3
-    mapped = fetching(running, run_id)
+    mapped = running.fetching(run_id)
     assert {instance["try_number"] for instance in mapped} == {1}
     assert Counter(call.symbol for call in running.sandbox.entries() if call.symbol.startswith("FAR")) == {
         "FAR1": 1,
@@ -160,15 +159,11 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
 
 
 def states_of(running: Running, run_id: str) -> list[str]:
-    return [task["state"] for task in fetching(running, run_id)]
+    return [task["state"] for task in running.fetching(run_id)]
 
 
 def labels_of(running: Running, run_id: str) -> set[str]:
-    return {task["rendered_map_index"] for task in fetching(running, run_id)}
-
-
-def fetching(running: Running, run_id: str) -> list[dict[str, Any]]:
-    return [task for task in running.cluster.api.task_instances(run_id) if task["task_id"] == "fetch_and_store"]
+    return {task["rendered_map_index"] for task in running.fetching(run_id)}
 
 
 def test_flower_shows_names_and_no_token(running: Running):

@@ -19,6 +19,7 @@ from common.errors import (
 from common.models import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import Market, wired
+from workers import job
 from workers.permits import day_reopens_in_s
 from workers.wiring import Wiring
 
@@ -144,13 +145,24 @@ def test_a_used_up_day_is_waited_for_if_asked(environment: dict[str, str]):
             wiring.job.run(RUN, Symbol("AAPL"))
 
 
-def test_the_provider_teaches_that_the_day_is_used_up(wiring: Wiring, sandbox: RunningSandbox):
+def test_the_provider_teaches_that_the_day_is_used_up(
+    wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+):
     """When the provider says so against our own count, every worker holds back, and the symbol is postponed."""
+    monkeypatch.setattr(job, "day_reopens_in_s", lambda _: 2 * 3600.0)  # whatever the time of this test
     done = wiring.job.run(RUN, Symbol("FAULT-DAY"))
     assert done.status is OutcomeStatus.POSTPONED
     assert wiring.limiter.usage().hold_until is not None
     assert wiring.job.run(RUN, Symbol("IBM")).status is OutcomeStatus.POSTPONED
     assert len(sandbox.entries()) == 1
+
+
+def test_a_day_that_is_nearly_over_is_waited_for(wiring: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """Where the provider's next day is less than an hour away, the symbol waits for it and is not postponed."""
+    monkeypatch.setattr(job, "day_reopens_in_s", lambda _: 1800.0)
+    with pytest.raises(QuotaWait) as wait:
+        wiring.job.run(RUN, Symbol("FAULT-DAY"))
+    assert 1700 < wait.value.retry_after_s <= 1800
 
 
 def test_the_day_survives_a_redis_that_lost_its_data(environment: dict[str, str], sandbox: RunningSandbox):

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import SetRenderedMapIndex
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
@@ -43,6 +45,23 @@ class Instance:
 
 def context(**parameters: object) -> dict[str, object]:
     return {"run_id": RUN, "params": parameters, "ti": Instance()}
+
+
+class Supervisor:
+    """Stands for Airflow's supervisor of the task: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def send(self, msg: object) -> None:
+        self.told.append(msg)
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    told = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", told, raising=False)
+    return told
 
 
 @pytest.fixture
@@ -91,8 +110,8 @@ def test_a_malformed_setting_fails_for_good(set_up: Wiring, monkeypatch: pytest.
         fetch("IBM")
 
 
-def test_a_far_permit_defers_the_task(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
-    """The task holds no slot while it waits, and comes back with the permit that it waits for."""
+def test_a_far_permit_defers_the_task(set_up: Wiring, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch):
+    """The task holds no slot while it waits, shows its symbol, and comes back with the permit that it waits for."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
     ValidateEnvironment(task_id="check").execute(context())
@@ -101,6 +120,7 @@ def test_a_far_permit_defers_the_task(set_up: Wiring, monkeypatch: pytest.Monkey
         fetch("AAPL")
     assert first.value.method_name == "execute"
     assert first.value.trigger.moment > datetime.now(UTC)
+    assert supervisor.told == [SetRenderedMapIndex(rendered_map_index="AAPL")]
     with pytest.raises(TaskDeferred) as second:
         fetch("AAPL", event=None, **first.value.kwargs)
     assert second.value.kwargs == first.value.kwargs
