@@ -41,6 +41,7 @@ class Contender:
     """A way to run the cluster. ``reset``: variables of config/airflow.env that are left to Airflow's defaults.
 
     ``forks``: whether processes are forked from one import (local/manager.py), or executed as elsewhere.
+    ``workers``: how many.
     """
 
     name: str

@@ -29,8 +29,8 @@ def run(*, quick: bool = False) -> list[Table]:
     )
     note = (
         f"`workers.run.plan_run`, median of {rounds} runs one after the other into a ledger that keeps them all; the "
-        "quota is no limit. The peak is that of the process, the smaller universes before included. Each "
-        "mapped task downloads the list of batch numbers; which symbols a batch holds stands in the ledger."
+        "quota is no limit. Memory is by how much the peak of the process grew, which planned the smaller ones before. "
+        "Each mapped task downloads the list of batch numbers; which symbols a batch holds stands in the ledger."
     )
     return [Table("Planning a run", columns, rows, note)]
 

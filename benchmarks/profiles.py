@@ -19,6 +19,7 @@ from benchmarks.tables import Table
 _SPY: Final = Path(sys.executable).parent / "py-spy"
 _RATE_HZ: Final = 100
 _SHOWN: Final = 14
+#: A function that spends more of its time than this in one other is a trunk, and its branch is shown instead.
 _TRUNK: Final = 0.75
 _OURS: Final = re.compile(
     r"\((?P<file>(?:airflow|workers|common|celery|kombu|requests|urllib3|redis|httpx|fastapi|cadwyn|sqlalchemy/orm)/[^:]*)\S*:\d+\)$"

@@ -34,6 +34,7 @@ class Running:
     cluster: Cluster
     sandbox: RunningSandbox  # its log is the judge of what was really asked
     last_run: str = ""
+    rejected: str = ""  # the run whose key the provider refused
 
     def run(self, symbols: Sequence[str] = (), timeout_s: float = 180, *, force: bool = True) -> tuple[str, str]:
         """Trigger the pipeline and wait for its end; return the run's id and state."""

@@ -13,6 +13,8 @@ from workers.wiring import Wiring
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
+#: The least time between two heartbeats of a task: MIN_HEARTBEAT_INTERVAL in config/airflow.env.
+HEARTBEAT_S = 5
 DEFAULTS = {"IBM", "AAPL", "GOOGL", "MSFT"}
 ROWS = "SELECT symbol, latest_trading_day, price, xmin::text FROM stock_quotes ORDER BY 1, 2"
 
@@ -156,6 +158,16 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
         "FAR2": 1,
         "FAR3": 1,
     }
+
+
+def test_a_task_asks_the_api_server_for_little(running: Running):
+    """A symbol's task starts and ends with a call each: none for its label, and a heartbeat only after an interval."""
+    run_id, _ = running.run(["FEW1", "FEW2"])
+    log = (running.cluster.state.folder / "logs" / "api-server.log").read_text("utf-8")
+    for task in running.fetching(run_id):
+        calls = Counter(re.findall(rf"path=/execution/task-instances/{task['id']}/(\S+)", log))
+        assert calls.pop("heartbeat", 0) <= task["duration"] // HEARTBEAT_S
+        assert calls == {"run": 1, "state": 1}
 
 
 def states_of(running: Running, run_id: str) -> list[str]:

@@ -17,14 +17,14 @@ def after_every_fault(running: Running) -> Running:
     """Run through faults of every group; last the refusals that end a run or a day, which echo the key."""
     names = ("RESET-BODY", "HTTP500", "GARBAGE", "STALL", "HTML", "TRUNCATED-SILENT", "HTTP429")
     running.run([f"FAULT2-{name}" for name in names], timeout_s=240)
-    running.run(["FAULT2-KEY"])
+    running.rejected, _ = running.run(["FAULT2-KEY"])
     use_up_the_day(running)
     return running
 
 
 def use_up_the_day(running: Running) -> None:
     """Let the provider say that the day is over: the run ends, or waits where the next day is near."""
-    run_id = running.cluster.api.trigger({"symbols": ["FAULT2-DAY"], "force": True})
+    run_id = running.last_run = running.cluster.api.trigger({"symbols": ["FAULT2-DAY"], "force": True})
     states = {"skipped", "deferred"}
     wait_until(lambda: {task["state"] for task in running.fetching(run_id)} & states, "the day is over", 180)
     if running.fetching(run_id)[0]["state"] == "skipped":
@@ -88,6 +88,11 @@ def test_no_page_shows_the_key(after_every_fault: Running):
         assert MARKED_KEY not in response.text
     api = cluster.api
     assert MARKED_KEY not in str(api.get("dags/~/dagRuns/~/taskInstances"))
-    log = api.get(f"dags/stock_data_pipeline/dagRuns/{after_every_fault.last_run}/taskInstances/report/logs/1")
-    assert "FAULT2-KEY" in str(log)
-    assert MARKED_KEY not in str(log)
+    runs = "dags/stock_data_pipeline/dagRuns"
+    for path, said in (
+        (f"{runs}/{after_every_fault.rejected}/taskInstances/report/logs/1", "FAULT2-KEY"),
+        (f"{runs}/{after_every_fault.last_run}/taskInstances/fetch_and_store/logs/1?map_index=0", "daily_quota"),
+    ):
+        log = str(api.get(path))
+        assert said in log
+        assert MARKED_KEY not in log

@@ -205,6 +205,13 @@ def test_a_time_without_zone_is_refused(store):
         store.save_quotes([quote(data_timestamp=datetime(2026, 10, 5, 12))])  # noqa: DTZ001  the point
 
 
+def test_text_that_no_column_holds_is_refused(store, market):
+    """Half a surrogate pair where nobody looked for one is an error of ours that says so, and stores nothing."""
+    with pytest.raises(RowRefused, match="cannot be sent"):
+        store.record_outcomes([outcome(run_id="run\ud800")])
+    assert market.query("SELECT count(*) FROM fetch_outcomes") == [(0,)]
+
+
 def test_ten_thousand_quotes_are_one_statement(store, market):
     """A large batch is stored, and stored again without a change."""
     batch = [quote(f"S{number}") for number in range(10_000)]
