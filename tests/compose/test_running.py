@@ -59,11 +59,12 @@ def test_the_command_line_answers_in_a_container(stack: Stack):
 
 
 def test_nothing_runs_as_root(stack: Stack):
-    """The server processes run as users without rights; only PostgreSQL's container starts as root."""
+    """Each container, and each health check in it, runs as a user without rights, and no capability is added."""
     for container in stack.inspect():
         service = container["Config"]["Labels"]["com.docker.compose.service"]
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
-        assert (container["Config"]["User"] in {"", "root", "0"}) == (service == "postgres"), service
+        assert not container["HostConfig"]["CapAdd"], service
+        assert container["Config"]["User"].partition(":")[0] not in {"", "root", "0"}, service
         if container["State"]["Running"]:
             processes = [
                 line.split(None, 2) for line in docker("top", container["Id"], "-eo", "pid,uid,comm").splitlines()[1:]
