@@ -214,7 +214,9 @@ _WAITED_FOR_S: Final = 3600
 
 
 class DagSettings(BaseModel):
-    """What the DAG files declare with; reads no file, so that parsing a DAG stays free of input and output.
+    """What the DAG files declare with, and what a worker starts with.
+
+    Reads no file, so that parsing a DAG stays free of input and output.
 
     Every process must see the same values, or the scheduler and the workers disagree about the DAG.
     """
@@ -230,6 +232,7 @@ class DagSettings(BaseModel):
     fetch_queue: str = Field(default="default", pattern=_QUEUE)
     housekeeping_queue: str = Field(default="default", pattern=_QUEUE)
     max_active_fetches: int | None = Field(default=None, ge=1, le=10_000)
+    tasks_per_process: int = Field(default=100, ge=1, le=10_000)
     alpha_vantage_plan: str = "free"
     alpha_vantage_quota: str = ""
 

@@ -20,6 +20,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
+from workers.lending import Lender
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
@@ -66,13 +67,21 @@ class PermitTrigger(BaseTrigger):
         yield TriggerEvent(self.moment.isoformat())  # type: ignore[no-untyped-call]  # Airflow's
 
 
+def _wire() -> "Wiring":
+    from workers.wiring import Wiring  # noqa: PLC0415  see the module's docstring
+
+    return Wiring.from_environment()
+
+
+#: The concrete collaborators. A slot's kept process keeps them, and their connections, from one task to the next.
+collaborators: Final = Lender(_wire)
+
+
 @contextmanager
 def wired() -> Iterator["Wiring"]:
     """Lend the concrete collaborators; an error that cannot heal fails the task without a retry."""
-    from workers.wiring import Wiring  # noqa: PLC0415  see the module's docstring
-
     try:
-        with Wiring.from_environment() as wiring:
+        with collaborators.lend() as wiring:
             for secret in wiring.settings.secrets():
                 mask_secret(secret)
             yield wiring

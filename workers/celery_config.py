@@ -7,9 +7,12 @@ in Flower; importing this module also connects the signal handlers below.
 import json
 import logging
 import signal
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from socket import socket
 from typing import Any, Final
 
 from airflow import __version__ as airflow_version
@@ -18,7 +21,9 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from celery.signals import before_task_publish, worker_init, worker_process_init
 
 from common.errors import ConfigurationError
+from common.settings import DagSettings
 from workers import celery_health, supervision
+from workers.kept_process import KeptProcess
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,9 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
 #: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
 _MARK: Final = "stock_data_pipeline_patched"
+
+#: The ends of a task after which its process can go on.
+_WELL_ENDED: Final = ("success", "deferred", "skipped")
 
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -89,7 +97,7 @@ def prepare_worker(sender: object, **_: object) -> None:
     for module in PRELOADED:
         import_module(module)
     if patch_airflow():
-        rehearse()
+        keep_processes(rehearse())
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -122,28 +130,78 @@ def patch_airflow() -> bool:
     return True
 
 
-def rehearse() -> None:
+def rehearse() -> list[str]:
     """Do once what each task's process would do anew: parse the pipeline's DAG, fill the caches of libraries.
 
     Those are of classes, schema validators, lexers and scripts. Nothing connects. What is wrong with a setting is said
-    by a run's first task, and what is wrong with the DAG by the DAG processor too: where a person looks.
+    by a run's first task, and what is wrong with the DAG by the DAG processor too: where a person looks. Returns the
+    names of the DAGs.
     """
     from workers.wiring import Wiring  # noqa: PLC0415  slow; only workers need it
 
     with suppress(ConfigurationError), Wiring.from_environment() as wiring:
         wiring.make_all()
     try:
-        _rehearse_dag()
+        return list(_rehearse_dags())
     except Exception:
         log.exception("%s could not be rehearsed: each task parses it for itself", DAG_FILE)
+        return []
 
 
-def _rehearse_dag() -> None:
+def _rehearse_dags() -> Iterator[str]:
     from airflow.dag_processing import dagbag  # noqa: PLC0415  slow; only workers need it
     from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415  same
 
     for bundle in DagBundlesManager().get_all_dag_bundles():  # type: ignore[no-untyped-call]  # Airflow's
         how = {"bundle_path": bundle.path, "bundle_name": bundle.name, "safe_mode": False, "load_op_links": False}
-        for dag in supervision.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.values():
+        for name, dag in supervision.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.items():
             dag.params.validate()
             dag.get_template_env().from_string("{{ any }}")
+            yield name
+
+
+def keep_processes(dags: Sequence[str]) -> None:
+    """Let the worker's slots keep their process for the mapped tasks of ``dags``: Airflow asks SlotCoordinator."""
+    from airflow.sdk.configuration import conf  # noqa: PLC0415  slow; only workers need it
+
+    if not dags or sys.platform != "linux" or conf.has_option("sdk", "queue_to_coordinator"):
+        return  # elsewhere Airflow executes what it forks; and who routes queues to coordinators routes all of them
+    with suppress(ConfigurationError):  # the DAG processor says what is wrong
+        settings = DagSettings.from_environment()
+        if settings.tasks_per_process > 1:
+            how = {"dags": list(dags), "tasks": settings.tasks_per_process}
+            slot = {"classpath": f"{__name__}.{SlotCoordinator.__name__}", "kwargs": how}
+            conf.set("sdk", "coordinators", json.dumps({"slot": slot}))
+            conf.set("sdk", "queue_to_coordinator", json.dumps({settings.fetch_queue: "slot"}))
+
+
+class SlotCoordinator:
+    """What Airflow asks to run the tasks of the fetch queue: a coordinator, as ``[sdk] coordinators`` has them.
+
+    The mapped tasks of ``dags`` run in the slot's kept process, ``tasks`` of them in each; all others as shipped.
+    """
+
+    def __init__(self, dags: Sequence[str], tasks: int) -> None:
+        self._dags = frozenset(dags)
+        self._process = KeptProcess(_serve, tasks=tasks)
+
+    def execute_task(self, *, what: Any, **how: Any) -> Any:  # noqa: ANN401  Airflow's
+        """Run one task to its end; return Airflow's ExecutionResult."""
+        from airflow.sdk.execution_time import coordinator, supervisor  # noqa: PLC0415  slow; only workers need it
+
+        if what.dag_id not in self._dags or what.map_index is None or what.map_index < 0:
+            return coordinator._build_python_coordinator().execute_task(what=what, **how)
+        task = supervision.supervise(supervisor.ActivitySubprocess, self._process, what=what, **how)
+        code = task.wait()
+        if code or task.final_state not in _WELL_ENDED:
+            self._process.retire()  # a time-out or a signal may have stopped it anywhere
+        return coordinator.BaseCoordinator.ExecutionResult(code, task.final_state)
+
+
+def _serve(control: socket) -> None:
+    from airflow.sdk.execution_time import supervisor  # noqa: PLC0415  slow; only workers need it
+
+    from workers import airflow_operator  # noqa: PLC0415  same
+
+    airflow_operator.collaborators.keep()
+    supervision.serve_tasks(supervisor, control, rest=airflow_operator.collaborators.rest)

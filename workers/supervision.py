@@ -4,12 +4,19 @@ Each function patches private parts of the class or module that it is given, so 
 that they were written for (``workers/celery_config.py``). Free of Airflow itself.
 """
 
+import atexit
 import logging
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import structlog
+
+from workers import kept_process
+from workers.kept_process import KeptProcess
 
 log = logging.getLogger(__name__)
 
@@ -87,3 +94,56 @@ def signature(file: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return 0, 0, 0
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def supervise(
+    subprocess: Any,  # noqa: ANN401  Airflow's ActivitySubprocess
+    process: KeptProcess,
+    *,
+    what: Any,  # noqa: ANN401  Airflow's TaskInstance
+    dag_rel_path: str | os.PathLike[str],
+    bundle_info: object,
+    sentry_integration: str = "",
+    logger: object = None,
+    **rest: object,
+) -> Any:  # noqa: ANN401  same as ``subprocess``
+    """Give a task to the slot's kept process; return its supervisor, as ``ActivitySubprocess.start`` does."""
+    channels = process.take()
+    supervisor = subprocess(
+        id=what.id,
+        pid=process.pid,
+        process=process,
+        process_log=logger or structlog.get_logger(logger_name="task").bind(),
+        stdin=channels.requests,
+        new_process_group=True,
+        **rest,
+    )
+    supervisor._register_pipe_readers(channels.stdout, channels.stderr, channels.requests, channels.logs, data={})
+    supervisor._on_child_started(
+        ti=what, dag_rel_path=dag_rel_path, bundle_info=bundle_info, sentry_integration=sentry_integration
+    )
+    return supervisor
+
+
+def serve_tasks(supervisor: Any, control: socket.socket, rest: Callable[[], None]) -> None:  # noqa: ANN401
+    """Be a slot's kept process: prepare once what Airflow prepares in each task's process, then serve.
+
+    ``supervisor`` is Airflow's module of that name; ``rest`` is called after each longer time without a task.
+    """
+    unused, other = socket.socketpair()
+    other.close()
+    logs = os.dup(unused.fileno())
+    supervisor._reset_signals()
+    atexit._clear()  # the worker's, not this process's; Airflow does the same
+    supervisor._configure_logs_over_json_channel(logs)
+    supervisor._reopen_std_io_handles(unused, unused, unused)
+    unused.close()
+    supervisor.block_orm_access()
+
+    def work() -> None:
+        try:
+            supervisor._subprocess_main()
+        finally:
+            supervisor._reset_signals()
+
+    kept_process.serve(control, (0, 1, 2, logs), work, rest)

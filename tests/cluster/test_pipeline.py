@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 #: The least time between two heartbeats of a task: MIN_HEARTBEAT_INTERVAL in config/airflow.env.
 HEARTBEAT_S = 5
+#: Two workers of WORKER_CONCURRENCY slots.
+SLOTS = 8
 DEFAULTS = {"IBM", "AAPL", "GOOGL", "MSFT"}
 ROWS = "SELECT symbol, latest_trading_day, price, xmin::text FROM stock_quotes ORDER BY 1, 2"
 
@@ -54,6 +56,19 @@ def test_symbols_spread_over_the_workers(running: Running):
     assert set(Counter(outcome.worker for outcome in outcomes.values())) == {"worker-1", "worker-2"}
     mapped = running.fetching(run_id)
     assert {instance["rendered_map_index"] for instance in mapped} == set(symbols)
+
+
+def test_a_slot_keeps_its_process(running: Running):
+    """Forty symbols are fetched by no more processes than there are slots, and each task's log is its own."""
+    symbols = [f"KEPT{number:02}" for number in range(40)]
+    run_id, state = running.run(symbols)
+    assert state == "success"
+    mapped = running.fetching(run_id)
+    assert len({(task["hostname"], task["pid"]) for task in mapped}) <= SLOTS
+    for task in mapped:
+        log = task_log(running, run_id, f"fetch_and_store/map_index={task['map_index']}")
+        assert set(re.findall(r"KEPT\d\d", log)) == {task["rendered_map_index"]}
+        assert set(re.findall(r'"ti_id":"([^"]+)"', log)) == {task["id"]}
 
 
 def test_one_failure_stops_no_other_and_is_not_retried(running: Running):

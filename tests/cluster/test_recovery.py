@@ -42,6 +42,23 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     assert len(rows) == len(symbols)
 
 
+def test_a_slots_killed_process_loses_only_its_task(running: Running):
+    """kill -9 of every process that runs tasks, amid a run: the workers go on, and every symbol is stored."""
+    symbols = [f"SLOT{number}" for number in range(40)]
+    run_id = running.cluster.api.trigger({"symbols": symbols})
+    stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
+    wait_until(lambda: running.query(stored, run_id)[0][0] >= 8, "the first symbols are stored", 60)
+    victims = [psutil.Process(pid) for pid in {task["pid"] for task in running.fetching(run_id)} - {None}]
+    assert victims
+    for process in victims:
+        process.kill()
+    assert running.wait(run_id, timeout_s=300) == "success"
+    assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
+    calls = [call for call in running.sandbox.entries() if call.symbol in symbols]
+    assert len(symbols) <= len(calls) <= len(symbols) + len(victims)
+    assert not any(process.is_running() for process in victims)
+
+
 def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Running):
     """kill -9 of a worker amid batches: every symbol is stored, and what was stored by then is not asked for again."""
     symbols = [f"BATCHED{number}" for number in range(240)]

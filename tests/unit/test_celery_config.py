@@ -2,10 +2,13 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.execution_time import comms, supervisor
+from airflow.sdk import TaskInstanceState
+from airflow.sdk.configuration import AirflowSDKConfigParser, conf
+from airflow.sdk.execution_time import comms, coordinator, supervisor
 
 from workers import celery_config
 
@@ -126,3 +129,99 @@ def test_the_locked_airflow_is_the_one_that_is_patched():
     from airflow import __version__
 
     assert __version__ == celery_config.PATCHED_AIRFLOW
+
+
+@pytest.fixture
+def routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowSDKConfigParser]:
+    """Airflow's configuration, in which no queue is routed; put back afterwards."""
+    for name in ("coordinators", "queue_to_coordinator"):
+        monkeypatch.delenv(f"AIRFLOW__SDK__{name.upper()}", raising=False)
+    yield conf
+    for name in ("coordinators", "queue_to_coordinator"):
+        conf.remove_option("sdk", name, remove_default=False)
+
+
+def test_the_fetch_queue_is_routed_to_the_slots_process(
+    routes: AirflowSDKConfigParser, monkeypatch: pytest.MonkeyPatch
+):
+    """Airflow's own manager of coordinators finds ours for the fetch queue, whatever it is called, and for no other."""
+    monkeypatch.setenv("FETCH_QUEUE", "fetch")
+    celery_config.keep_processes(["stock_data_pipeline"])
+    manager = coordinator.CoordinatorManager.from_config()
+    assert isinstance(manager.for_queue("fetch"), celery_config.SlotCoordinator)
+    assert not isinstance(manager.for_queue("default"), celery_config.SlotCoordinator)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TASKS_PER_PROCESS", "1"),
+        ("TASKS_PER_PROCESS", "many"),  # the DAG processor says what is wrong
+        ("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", "{}"),
+    ],
+)
+def test_who_wants_a_process_for_each_task_has_it(
+    routes: AirflowSDKConfigParser, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+):
+    """With one task a process, or queues that a person routes, Airflow does as shipped."""
+    monkeypatch.setenv(variable, value)
+    celery_config.keep_processes(["stock_data_pipeline"])
+    assert not routes.has_option("sdk", "coordinators")
+
+
+def test_without_a_dag_nothing_is_routed(routes: AirflowSDKConfigParser):
+    """A DAG that could not be rehearsed is each task's own to parse, in a process of its own."""
+    celery_config.keep_processes([])
+    assert not routes.has_option("sdk", "queue_to_coordinator")
+
+
+class Ended:
+    """A supervised task that has ended."""
+
+    def __init__(self, code: int, state: str) -> None:
+        self.code, self.final_state = code, state
+
+    def wait(self) -> int:
+        return self.code
+
+
+class Slot(celery_config.SlotCoordinator):
+    """One that notes what it does with its process."""
+
+    def __init__(self) -> None:
+        super().__init__(["ours"], tasks=5)
+        self.retired = 0
+        self._process = SimpleNamespace(retire=self.retire)
+
+    def retire(self) -> None:
+        self.retired += 1
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "retired"),
+    [(0, "success", 0), (0, TaskInstanceState.SKIPPED, 0), (0, "deferred", 0), (0, "failed", 1), (-9, "failed", 1)],
+)
+def test_a_task_that_ended_badly_takes_its_process_along(
+    monkeypatch: pytest.MonkeyPatch, code: int, state: str, retired: int
+):
+    """Only what ended well leaves a process to the next task."""
+    monkeypatch.setattr(celery_config.supervision, "supervise", lambda *_, **__: Ended(code, state))
+    slot = Slot()
+    result = slot.execute_task(what=SimpleNamespace(dag_id="ours", map_index=0))
+    assert (result.exit_code, result.final_state, slot.retired) == (code, state, retired)
+
+
+@pytest.mark.parametrize(("dag", "index"), [("theirs", 0), ("ours", -1), ("ours", None)])
+def test_other_tasks_have_a_process_of_their_own(monkeypatch: pytest.MonkeyPatch, dag: str, index: int | None):
+    """Tasks of other DAGs, and those that a run has once, run as Airflow ships it."""
+    started = []
+
+    def start(**how: object) -> Ended:
+        started.append(how)
+        return Ended(0, "success")
+
+    monkeypatch.setattr(supervisor.ActivitySubprocess, "start", start)
+    task = SimpleNamespace(dag_id=dag, map_index=index)
+    how = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "subprocess_logs_to_stdout": False}
+    assert Slot().execute_task(what=task, **how).final_state == "success"
+    assert [call["what"] for call in started] == [task]
