@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk.log import mask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -74,7 +74,7 @@ def _wire() -> "Wiring":
 
 
 #: The concrete collaborators. A slot's kept process keeps them, and their connections, from one task to the next.
-collaborators: Final = Lender(_wire)
+collaborators: Final = Lender(_wire, harmless=(AirflowSkipException, TaskDeferred))
 
 
 @contextmanager

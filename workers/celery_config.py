@@ -23,7 +23,7 @@ from celery.signals import before_task_publish, worker_init, worker_process_init
 from common.errors import ConfigurationError
 from common.settings import DagSettings
 from workers import celery_health, supervision
-from workers.kept_process import KeptProcess
+from workers.kept_process import Channels, KeptProcess
 
 log = logging.getLogger(__name__)
 
@@ -187,15 +187,35 @@ class SlotCoordinator:
 
     def execute_task(self, *, what: Any, **how: Any) -> Any:  # noqa: ANN401  Airflow's
         """Run one task to its end; return Airflow's ExecutionResult."""
-        from airflow.sdk.execution_time import coordinator, supervisor  # noqa: PLC0415  slow; only workers need it
+        from airflow.sdk.execution_time import coordinator  # noqa: PLC0415  slow; only workers need it
 
-        if what.dag_id not in self._dags or what.map_index is None or what.map_index < 0:
+        channels = self._take(what)
+        if not channels:
             return coordinator._build_python_coordinator().execute_task(what=what, **how)
-        task = supervision.supervise(supervisor.ActivitySubprocess, self._process, what=what, **how)
-        code = task.wait()
-        if code or task.final_state not in _WELL_ENDED:
-            self._process.retire()  # a time-out or a signal may have stopped it anywhere
-        return coordinator.BaseCoordinator.ExecutionResult(code, task.final_state)
+        return coordinator.BaseCoordinator.ExecutionResult(*self._execute(channels, what=what, **how))
+
+    def _take(self, what: Any) -> Channels | None:  # noqa: ANN401  Airflow's
+        """Hand the task to the slot's process; return None if it gets a process of its own, as shipped."""
+        if what.dag_id not in self._dags or what.map_index is None or what.map_index < 0:
+            return None
+        try:
+            return self._process.take()
+        except ChildProcessError:
+            log.exception("the task gets a process of its own")
+            return None
+
+    def _execute(self, channels: Channels, **how: Any) -> tuple[int, str]:  # noqa: ANN401  Airflow's
+        from airflow.sdk.execution_time import supervisor  # noqa: PLC0415  slow; only workers need it
+
+        ended_well = False
+        try:
+            task = supervision.supervise(supervisor.ActivitySubprocess, self._process, channels, **how)
+            code = task.wait()
+            ended_well = not code and task.final_state in _WELL_ENDED
+            return code, task.final_state
+        finally:
+            if not ended_well:  # a time-out or a signal may have stopped it anywhere
+                self._process.retire()
 
 
 def _serve(control: socket) -> None:

@@ -24,8 +24,9 @@ import psutil
 
 #: A process that has nothing to do for this long (s) closes its connections.
 REST_AFTER_S: Final = 10.0
-#: How long (s) a process may take to accept a task, and to end once its supervisor let go of it.
+#: How long (s) a process may take to accept a task, its first one, and to end once its supervisor let go of it.
 _ANSWER_S: Final = 10.0
+_START_S: Final = 60.0
 _TASK: Final = b"t"
 _CODE: Final = struct.Struct("!i")
 #: The exit code of a task that let an exception escape, as Airflow's own supervisor has it.
@@ -73,19 +74,28 @@ class KeptProcess:
         if self._taken >= self._most:
             self.retire()
         for _ in range(2):
-            control = self._control or self._fork()
-            ours, theirs = zip(*(socket.socketpair() for _ in Channels._fields), strict=True)
+            if channels := self._offer():
+                return channels
+        raise ChildProcessError("the slot's process ends before it takes a task; the worker's log says why.")
+
+    def _offer(self) -> Channels | None:
+        """Offer a task to the process; return its channels once it has taken it, None if it will not."""
+        control = self._control or self._fork()
+        ours, theirs = zip(*(socket.socketpair() for _ in Channels._fields), strict=True)
+        accepted = False
+        try:
             accepted = _hand_over(control, theirs)
-            for channel in theirs:
+        finally:
+            for channel in theirs if accepted else (*theirs, *ours):
                 channel.close()
-            if accepted:
-                self._taken += 1
-                self._code = None
-                return Channels(*ours)
-            for channel in ours:
-                channel.close()
-            self.retire()
-        raise ChildProcessError("the slot's process ends before it takes a task; the worker's log may say why.")
+            if not accepted:  # nor is a late answer ever taken for that to another task
+                self.retire()
+        if not accepted:
+            return None
+        control.settimeout(_ANSWER_S)
+        self._taken += 1
+        self._code = None
+        return Channels(*ours)
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code of the task, once it has ended; a signal that ended its process as a negative number.
@@ -115,14 +125,22 @@ class KeptProcess:
     def _wait(self, timeout: float | None) -> int:
         if not self._control:
             return self._reap()
-        if not _readable(self._control, timeout):
+        if _readable(self._control, timeout):
+            with suppress(ConnectionError):
+                if code := self._control.recv(_CODE.size, socket.MSG_WAITALL):
+                    return int(_CODE.unpack(code)[0])
+        elif not self._is_dead():
             raise psutil.TimeoutExpired(timeout or 0, self.pid)
-        with suppress(ConnectionError):
-            if code := self._control.recv(_CODE.size, socket.MSG_WAITALL):
-                return int(_CODE.unpack(code)[0])
         self._control.close()
         self._control = None
         return self._reap() or 1  # it died amid the task: not even exit code 0 makes that a success
+
+    def _is_dead(self) -> bool:
+        """Tell whether the process died and something that it had forked holds its end of the control socket."""
+        try:
+            return self._of_a_task().status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
     def _reap(self) -> int:
         process = self._of_a_task()
@@ -141,7 +159,7 @@ class KeptProcess:
         theirs.close()
         with suppress(OSError):  # here as well as there: the group exists whoever comes first
             os.setpgid(pid, pid)
-        ours.settimeout(_ANSWER_S)
+        ours.settimeout(_START_S)
         self._process = psutil.Process(pid)
         self._control, self._taken = ours, 0
         return ours
@@ -164,20 +182,38 @@ def _readable(source: socket.socket, timeout_s: float | None) -> bool:
 def _become(serve: Callable[[socket.socket], None], control: socket.socket) -> NoReturn:
     """Be the kept process: nothing may return into the code of the process that forked."""
     code = 1
+    errors = os.fdopen(os.dup(2), "w", encoding="utf-8")  # the worker's log, whatever becomes of standard error
     try:
         os.setpgid(0, 0)  # a signal for a task's group reaches what the task started, and not the supervisor
+        _let_go(keep={0, 1, 2, control.fileno(), errors.fileno()})
         serve(control)
         code = 0
     except BaseException:  # noqa: BLE001  the trace goes to the worker's log
-        traceback.print_exc()
+        traceback.print_exc(file=errors)
+        errors.flush()
     os._exit(code)
+
+
+def _let_go(keep: set[int]) -> None:
+    """Let go of the supervisor's files and sockets: its pipes to the worker, the log of the task that it forked for.
+
+    They lead nowhere from now on. To close them would give their numbers to others, which an object of the supervisor
+    that is still in memory could close.
+    """
+    with open(os.devnull, "r+b", buffering=0) as nowhere:
+        inherited = {int(name) for name in os.listdir("/proc/self/fd")} - keep - {nowhere.fileno()}
+        for number in inherited:
+            with suppress(OSError):  # the one that listed them is closed
+                os.fstat(number)
+                os.dup2(nowhere.fileno(), number, inheritable=False)
 
 
 def serve(control: socket.socket, streams: Sequence[int], work: Callable[[], None], rest: Callable[[], None]) -> None:
     """Run ``work`` for each task that is handed over; return when the supervisor is gone. The kept process's side.
 
     ``streams`` are the descriptors at which a task finds its channels, in the order of Channels. Between two tasks they
-    lead nowhere. ``rest`` is called after each longer time without a task.
+    lead nowhere; what a thread of an ended task writes later goes to the task that runs then. ``rest`` is called after
+    each longer time without a task.
     """
     with open(os.devnull, "r+b", buffering=0) as nowhere:
         _lead(streams, [nowhere.fileno()] * len(streams))

@@ -16,10 +16,14 @@ T = TypeVar("T", bound=Closable)
 
 
 class Lender(Generic[T]):
-    """Lends what ``make`` makes. Not for several threads: a process runs one task at a time."""
+    """Lends what ``make`` makes. Not for several threads: a process runs one task at a time.
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    ``harmless``: exceptions by which a task ends, and that leave no connection amid an exchange.
+    """
+
+    def __init__(self, make: Callable[[], T], *, harmless: tuple[type[BaseException], ...] = ()) -> None:
         self._make = make
+        self._harmless = harmless
         self._keeps = False
         self._kept: T | None = None
 
@@ -35,6 +39,9 @@ class Lender(Generic[T]):
         try:
             yield lent
             well = True
+        except self._harmless:
+            well = True
+            raise
         finally:
             if well and self._keeps:
                 self._kept = lent

@@ -9,16 +9,19 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
-import structlog
 
 from workers import kept_process
-from workers.kept_process import KeptProcess
+from workers.kept_process import Channels, KeptProcess
 
 log = logging.getLogger(__name__)
+
+#: The environment variables that Airflow sets for each task.
+_OF_A_TASK: Final = "AIRFLOW_CTX_"
 
 
 def wait_on_process(subprocess: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
@@ -70,17 +73,21 @@ def share_decoder(comms: Any) -> None:  # noqa: ANN401  Airflow's module airflow
 
 
 def parse_once(dagbag: Any, file: Path, **how: Any) -> Any:  # noqa: ANN401  Airflow's airflow.dag_processing.dagbag
-    """Parse ``file`` now, and let each task's process use the outcome; return it, a BundleDagBag.
+    """Parse ``file`` now, and hand each task a copy of the outcome; return it, a BundleDagBag.
 
-    Only for a file that reads nothing but itself and the environment. Once it is changed it is parsed as shipped, as
-    every other file is, and as one that has an error. Unnecessary once a worker upstream keeps what it has parsed.
+    A copy, because Airflow resolves a run's parameters in the DAG itself. Only for a file that reads nothing but itself
+    and the environment. Once it is changed it is parsed as shipped, as every other file is, and as one that has an
+    error. Unnecessary once a worker upstream keeps what it has parsed.
     """
     shipped, seen = dagbag.BundleDagBag, signature(file)
     parsed = shipped(dag_folder=os.fspath(file), **how)
 
     def bag(*, dag_folder: str, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
-        unchanged = dag_folder == os.fspath(file) and signature(file) == seen
-        return parsed if unchanged else shipped(dag_folder=dag_folder, **kwargs)
+        if dag_folder != os.fspath(file) or signature(file) != seen:
+            return shipped(dag_folder=dag_folder, **kwargs)
+        copied = copy(parsed)
+        copied.dags = deepcopy(parsed.dags)
+        return copied
 
     if parsed.dags and not parsed.import_errors:
         dagbag.BundleDagBag = bag
@@ -99,21 +106,21 @@ def signature(file: Path) -> tuple[int, int, int]:
 def supervise(
     subprocess: Any,  # noqa: ANN401  Airflow's ActivitySubprocess
     process: KeptProcess,
+    channels: Channels,
     *,
     what: Any,  # noqa: ANN401  Airflow's TaskInstance
     dag_rel_path: str | os.PathLike[str],
     bundle_info: object,
     sentry_integration: str = "",
-    logger: object = None,
+    logger: object,
     **rest: object,
 ) -> Any:  # noqa: ANN401  same as ``subprocess``
-    """Give a task to the slot's kept process; return its supervisor, as ``ActivitySubprocess.start`` does."""
-    channels = process.take()
+    """Start the task that the slot's kept process has taken; return its supervisor, as ``ActivitySubprocess.start``."""
     supervisor = subprocess(
         id=what.id,
         pid=process.pid,
         process=process,
-        process_log=logger or structlog.get_logger(logger_name="task").bind(),
+        process_log=logger,
         stdin=channels.requests,
         new_process_group=True,
         **rest,
@@ -145,5 +152,7 @@ def serve_tasks(supervisor: Any, control: socket.socket, rest: Callable[[], None
             supervisor._subprocess_main()
         finally:
             supervisor._reset_signals()
+            for name in [name for name in os.environ if name.startswith(_OF_A_TASK)]:
+                del os.environ[name]
 
     kept_process.serve(control, (0, 1, 2, logs), work, rest)

@@ -175,6 +175,10 @@ def test_without_a_dag_nothing_is_routed(routes: AirflowSDKConfigParser):
     assert not routes.has_option("sdk", "queue_to_coordinator")
 
 
+#: A mapped task of the pipeline's DAG.
+OURS = SimpleNamespace(dag_id="ours", map_index=0)
+
+
 class Ended:
     """A supervised task that has ended."""
 
@@ -191,7 +195,10 @@ class Slot(celery_config.SlotCoordinator):
     def __init__(self) -> None:
         super().__init__(["ours"], tasks=5)
         self.retired = 0
-        self._process = SimpleNamespace(retire=self.retire)
+        self._process = SimpleNamespace(retire=self.retire, take=self.take)
+
+    def take(self) -> str:
+        return "channels"
 
     def retire(self) -> None:
         self.retired += 1
@@ -207,21 +214,65 @@ def test_a_task_that_ended_badly_takes_its_process_along(
     """Only what ended well leaves a process to the next task."""
     monkeypatch.setattr(celery_config.supervision, "supervise", lambda *_, **__: Ended(code, state))
     slot = Slot()
-    result = slot.execute_task(what=SimpleNamespace(dag_id="ours", map_index=0))
+    result = slot.execute_task(what=OURS)
     assert (result.exit_code, result.final_state, slot.retired) == (code, state, retired)
 
 
-@pytest.mark.parametrize(("dag", "index"), [("theirs", 0), ("ours", -1), ("ours", None)])
-def test_other_tasks_have_a_process_of_their_own(monkeypatch: pytest.MonkeyPatch, dag: str, index: int | None):
-    """Tasks of other DAGs, and those that a run has once, run as Airflow ships it."""
-    started = []
+@pytest.mark.parametrize("fails", ["supervise", "wait"])
+def test_a_task_that_cannot_be_watched_takes_its_process_along(monkeypatch: pytest.MonkeyPatch, fails: str):
+    """When the api-server refuses the start or cannot be told of the end, nobody knows where the task stands."""
+
+    class Lost(Ended):
+        def wait(self) -> int:
+            raise ConnectionError("no api-server")
+
+    def supervise(*_: object, **__: object) -> Lost:
+        if fails == "supervise":
+            raise ConnectionError("no api-server")
+        return Lost(0, "success")
+
+    monkeypatch.setattr(celery_config.supervision, "supervise", supervise)
+    slot = Slot()
+    with pytest.raises(ConnectionError):
+        slot.execute_task(what=OURS)
+    assert slot.retired == 1
+
+
+@pytest.fixture
+def shipped_tasks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The tasks that were started as Airflow ships it."""
+    tasks = []
 
     def start(**how: object) -> Ended:
-        started.append(how)
+        tasks.append(how["what"])
         return Ended(0, "success")
 
     monkeypatch.setattr(supervisor.ActivitySubprocess, "start", start)
+    return tasks
+
+
+#: What Airflow tells a coordinator beside the task.
+HOW = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "subprocess_logs_to_stdout": False}
+
+
+def test_where_no_process_can_be_kept_a_task_has_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, shipped_tasks: list[object]
+):
+    """A task is not lost to what keeps the process from serving: it runs as shipped, and the log says why."""
+
+    def fail() -> str:
+        raise ChildProcessError("it ends at once")
+
+    slot = Slot()
+    slot._process.take = fail
+    assert slot.execute_task(what=OURS, **HOW).final_state == "success"
+    assert shipped_tasks == [OURS]
+    assert "it ends at once" in caplog.text
+
+
+@pytest.mark.parametrize(("dag", "index"), [("theirs", 0), ("ours", -1), ("ours", None)])
+def test_other_tasks_have_a_process_of_their_own(shipped_tasks: list[object], dag: str, index: int | None):
+    """Tasks of other DAGs, and those that a run has once, run as Airflow ships it."""
     task = SimpleNamespace(dag_id=dag, map_index=index)
-    how = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "subprocess_logs_to_stdout": False}
-    assert Slot().execute_task(what=task, **how).final_state == "success"
-    assert [call["what"] for call in started] == [task]
+    assert Slot().execute_task(what=task, **HOW).final_state == "success"
+    assert shipped_tasks == [task]

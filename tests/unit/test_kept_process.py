@@ -75,7 +75,7 @@ def test_tasks_run_in_one_process_each_with_streams_of_its_own(kept: KeptProcess
 
 
 def test_between_tasks_nothing_is_written_anywhere(kept: KeptProcess):
-    """What a thread of an ended task still prints reaches neither the next task's log nor the worker's."""
+    """What a thread of an ended task prints while no task runs reaches neither the worker's log nor the next task's."""
     late = "import threading; threading.Timer(0.2, lambda: print('late', flush=True)).start()"
     assert run(kept, late)[0] == 0
     time.sleep(0.5)
@@ -144,6 +144,60 @@ def test_a_process_that_hangs_between_tasks_is_replaced(kept: KeptProcess, monke
     assert not psutil.pid_exists(stopped)
 
 
+def test_a_death_is_noticed_whoever_holds_the_line(kept: KeptProcess):
+    """A process that dies has died, although one that its task had forked, and left behind, lives on."""
+    channels = kept.take()
+    channels.requests.sendall(b"if not os.fork(): time.sleep(60)\nos.kill(os.getpid(), signal.SIGKILL)")
+    with channels.stdout:
+        deadline = time.monotonic() + 30
+        while psutil.Process(kept.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
+    try:
+        assert kept.wait(0) == -signal.SIGKILL
+    finally:
+        os.killpg(kept.pid, signal.SIGKILL)
+
+
+def test_an_interrupted_hand_over_mixes_up_no_tasks(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
+    """A task that was half handed over is forgotten with its process: no answer to it is taken for the next one's."""
+    run(kept, "pass")
+    first, hand_over = kept.pid, kept_process._hand_over
+
+    def interrupted(control: socket.socket, channels: list[socket.socket]) -> bool:
+        socket.send_fds(control, [b"t"], [channel.fileno() for channel in channels])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept_process, "_hand_over", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept.take()
+    monkeypatch.setattr(kept_process, "_hand_over", hand_over)
+    assert run(kept, "print('mine'); sys.exit(5)")[:2] == (5, "mine\n")
+    assert kept.pid != first
+
+
+def test_the_supervisors_files_are_not_kept_open(kept: KeptProcess):
+    """What the supervisor had open when it forked ends when the supervisor closes it."""
+    reader, writer = os.pipe()
+    run(kept, "pass")
+    os.close(writer)
+    os.set_blocking(reader, False)
+    with open(reader, "rb", buffering=0) as pipe:
+        assert pipe.read() == b""  # the end; None while somebody could still write
+
+
+def test_what_is_wrong_between_tasks_is_said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """A defect of the kept process stands in the worker's log, although its own streams lead nowhere then."""
+
+    def fail() -> None:
+        raise RuntimeError("cannot rest")
+
+    monkeypatch.setattr(kept_process, "REST_AFTER_S", 0.05)
+    kept = KeptProcess(serving(rest=fail), tasks=100)
+    run(kept, "pass")
+    psutil.wait_procs([psutil.Process(kept.pid)], timeout=20)
+    assert "RuntimeError: cannot rest" in capfd.readouterr().err
+
+
 def test_a_process_that_never_starts_is_an_error(capfd: pytest.CaptureFixture[str]):
     """What keeps the process from serving stands in the worker's log, and the task is not waited for for ever."""
 
@@ -179,11 +233,14 @@ def test_the_end_of_a_task_is_waited_for_in_time(kept: KeptProcess):
     assert (kept.wait(30), kept.wait(0)) == (0, 0)
 
 
-def test_a_signal_reaches_the_task_and_what_it_started(kept: KeptProcess):
-    """The process leads a group of its own, so a signal to the group spares the supervisor."""
+@pytest.mark.parametrize("group", [True, False])
+def test_a_signal_reaches_the_task_and_not_its_supervisor(kept: KeptProcess, group: bool):
+    """The process leads a group of its own, and a signal ends it alone or with all that the task started."""
     kept.take().requests.sendall(b"time.sleep(60)")
-    assert os.getpgid(kept.pid) == kept.pid != os.getpgid(0)
-    kept.send_signal(signal.SIGKILL)
+    if group:
+        os.killpg(kept.pid, signal.SIGKILL)
+    else:
+        kept.send_signal(signal.SIGKILL)
     assert kept.wait(30) == -signal.SIGKILL
 
 

@@ -59,6 +59,22 @@ def test_after_an_error_it_is_closed(lender: Lender[Connection], made: list[Conn
     assert [connection.closed for connection in made] == [1, 0]
 
 
+def test_an_end_that_is_no_error_keeps_it(made: list[Connection]):
+    """A task that ends by a harmless exception, as one that gives its slot away does, leaves the connection whole."""
+
+    def make() -> Connection:
+        made.append(Connection())
+        return made[-1]
+
+    lender = Lender(make, harmless=(StopIteration,))
+    lender.keep()
+    with pytest.raises(StopIteration), lender.lend():
+        raise StopIteration
+    with lender.lend():
+        pass
+    assert [connection.closed for connection in made] == [0]
+
+
 def test_rest_closes_once(lender: Lender[Connection], made: list[Connection]):
     """An idle process closes what it keeps, and makes anew when it works again."""
     lender.keep()

@@ -1,19 +1,29 @@
 """What is changed in Airflow's supervisor: each change against the shipped code that it changes."""
 
+import json
+import logging
 import os
+import signal
+import socket
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
+import structlog
 from airflow.dag_processing import dagbag
-from airflow.sdk.execution_time import comms
+from airflow.sdk.definitions.param import process_params
+from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
+from airflow.sdk.log import logging_processors
 
 from workers import supervision
+from workers.kept_process import KeptProcess
 
 
 @pytest.fixture
@@ -151,12 +161,25 @@ def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
     """The same file is not parsed again; an edited one is, and so is another one."""
     once = supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
     assert list(once.dags) == ["d1"]
-    assert parsed(dag_file) is once
+    once.dags["d1"].description = "parsed before"
+    assert [parsed(dag_file).dags["d1"].description for _ in range(2)] == ["parsed before"] * 2
     other = dag_file.with_name("another_dag.py")
     other.write_text(DAG.format(number=2), encoding="utf-8")
     assert list(parsed(other).dags) == ["d2"]
     dag_file.write_text(DAG.format(number=33), encoding="utf-8")
     assert list(parsed(dag_file).dags) == ["d33"]
+
+
+def test_a_run_leaves_nothing_in_the_dag(dag_file: Path):
+    """What one run was triggered with is not the default of the next one, whose task has the same process."""
+    dag_file.write_text(DAG.format(number=1).replace('("d1"', '("d1", params={"symbols": None}'), encoding="utf-8")
+    supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    task = SimpleNamespace(params=None)
+    seen = [
+        process_params(parsed(dag_file).dags["d1"], task, conf, suppress_exception=False)
+        for conf in ({"symbols": ["MINE"]}, None)
+    ]
+    assert seen == [{"symbols": ["MINE"]}, {"symbols": None}]
 
 
 @pytest.mark.parametrize("content", ["raise ValueError('STOCK_SYMBOLS')", None])
@@ -169,3 +192,74 @@ def test_a_dag_with_an_error_is_parsed_by_its_task(dag_file: Path, content: str 
         dag_file.write_text(content, encoding="utf-8")
     supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
     assert dagbag.BundleDagBag is shipped
+
+
+LEFT_BEHIND = "AIRFLOW_CTX_LOGICAL_DATE"
+
+
+def perform() -> None:
+    """Do what the test sends, in place of Airflow's task runner; the requests end with the task, as there."""
+    with socket.socket(fileno=0) as requests:
+        exec(requests.recv(4096), {"os": os, "signal": signal, "time": time, "logging": logging})
+
+
+@pytest.fixture
+def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptProcess]:
+    """A kept process with all that Airflow prepares in a task's process."""
+    monkeypatch.setattr(supervisor, "_subprocess_main", perform)
+    monkeypatch.setattr(ActivitySubprocess, "_on_child_started", lambda *_, **__: None)
+    monkeypatch.setattr(ActivitySubprocess, "update_task_state_if_needed", lambda _: None)
+    monkeypatch.setattr(ActivitySubprocess, "_send_heartbeat_if_needed", lambda _: None)
+    kept = KeptProcess(lambda control: supervision.serve_tasks(supervisor, control, rest=lambda: None), tasks=9)
+    yield kept
+    kept.retire()
+
+
+@dataclass
+class Log:
+    """A task's log, a file as Airflow writes it."""
+
+    path: Path
+
+    @property
+    def events(self) -> list[tuple[str, str]]:
+        """What was logged: the logger and the event."""
+        lines = map(json.loads, self.path.read_text("utf-8").splitlines())
+        return sorted((line["logger"], line["event"]) for line in lines)
+
+
+def begin(kept: KeptProcess, code: str, log: Path) -> tuple[ActivitySubprocess, Log]:
+    """Let the kept process run ``code`` as a task, under Airflow's own supervisor."""
+    underlying = structlog.BytesLogger(log.open("ab"))
+    logger = structlog.wrap_logger(underlying, processors=logging_processors(json_output=True), logger_name="task")
+    how = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "logger": logger.bind()}
+    task = supervision.supervise(ActivitySubprocess, kept, kept.take(), what=SimpleNamespace(id=uuid4()), **how)
+    task.stdin.sendall(code.encode())
+    return task, Log(log)
+
+
+def test_airflows_supervisor_watches_a_kept_process(slot: KeptProcess, tmp_path: Path):
+    """It sees each task's end and writes each task's own log; Airflow's variables end with the task."""
+    pids = set()
+    for number in (1, 2):
+        code = f"print('out {number}'); logging.getLogger('x').warning('log {number}')"
+        code += f"; assert not os.environ.get('{LEFT_BEHIND}'); os.environ['{LEFT_BEHIND}'] = 'today'"
+        task, log = begin(slot, code, tmp_path / str(number))
+        assert (task.wait(), task.final_state) == (0, "success")
+        assert log.events == [("task.stdout", f"out {number}"), ("x", f"log {number}")]
+        pids.add(task.pid)
+    assert len(pids) == 1
+
+
+def test_airflows_supervisor_kills_a_task_that_hangs(slot: KeptProcess, tmp_path: Path):
+    """A task that heeds no gentler signal is killed; the next one runs in a new process."""
+    code = "[signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)]; print('deaf', flush=True)"
+    task, log = begin(slot, f"{code}; time.sleep(60)", tmp_path / "deaf")
+    while not log.events:
+        task._service_subprocess(5)
+    task.kill(signal.SIGTERM, escalation_delay=0.2, force=True)
+    assert task._exit_code == -signal.SIGKILL
+    assert task.final_state == "failed"
+    after, _ = begin(slot, "pass", tmp_path / "after")
+    assert after.wait() == 0
+    assert after.pid != task.pid
