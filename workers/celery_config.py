@@ -52,12 +52,25 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
     "worker_cancel_long_running_tasks_on_connection_loss": False,
 }
 
+#: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second.
+LEAST_PAUSE_S: Final = 0.1
+
 #: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
 _MARK: Final = "stock_data_pipeline_patched"
 
 #: The ends of a task after which its process can go on.
 _WELL_ENDED: Final = ("success", "deferred", "skipped")
+
+
+def patch_scheduler() -> None:
+    """Where this is the scheduler, let it look often while tasks are out (workers/supervision.py)."""
+    scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
+    if scheduler and airflow_version == PATCHED_AIRFLOW:
+        supervision.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
+
+
+patch_scheduler()  # the executor imports this module before the scheduler's first loop
 
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types

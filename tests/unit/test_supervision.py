@@ -1,5 +1,6 @@
 """What is changed in Airflow's supervisor: each change against the shipped code that it changes."""
 
+import inspect
 import json
 import logging
 import os
@@ -17,12 +18,13 @@ import psutil
 import pytest
 import structlog
 from airflow.dag_processing import dagbag
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.sdk.definitions.param import process_params
 from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from airflow.sdk.log import logging_processors
 
-from workers import supervision
+from workers import celery_config, supervision
 from workers.kept_process import KeptProcess
 
 
@@ -263,3 +265,57 @@ def test_airflows_supervisor_kills_a_task_that_hangs(slot: KeptProcess, tmp_path
     after, _ = begin(slot, "pass", tmp_path / "after")
     assert after.wait() == 0
     assert after.pid != task.pid
+
+
+class Scheduler:
+    """As much of a scheduler as its pause looks at."""
+
+    def __init__(self) -> None:
+        self._scheduler_idle_sleep_time = 1.0
+        self.executors = [SimpleNamespace(running=set(), queued_tasks={})]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time (s) that the scheduler sees."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(supervision.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize("made_before", [True, False])
+def test_the_scheduler_looks_often_only_amid_work(clock: SimpleNamespace, made_before: bool):
+    """It pauses as configured where nothing is out, little after each change, and longer the longer it waits."""
+    kind = type("Scheduler", (Scheduler,), {})
+    if made_before:
+        scheduler = kind()
+    supervision.look_often_amid_work(kind, 0.1)
+    if not made_before:
+        scheduler = kind()
+    executor = scheduler.executors[0]
+    pauses = [scheduler._scheduler_idle_sleep_time]
+    for after_s, out in ((0, {"a"}), (0.5, {"a"}), (1, {"b"}), (9, {"b"}), (0, set())):
+        clock.now += after_s
+        executor.running = out
+        pauses.append(scheduler._scheduler_idle_sleep_time)
+    executor.queued_tasks = {"c": None}
+    pauses.append(scheduler._scheduler_idle_sleep_time)
+    assert pauses == [1.0, 0.1, 0.25, 0.1, 1.0, 1.0, 0.1]
+
+
+def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
+    """The setting stays the longest pause."""
+    kind = type("Scheduler", (Scheduler,), {})
+    supervision.look_often_amid_work(kind, 0.1)
+    scheduler = kind()
+    scheduler._scheduler_idle_sleep_time = 0.05
+    scheduler.executors[0].running = {"a"}
+    assert scheduler._scheduler_idle_sleep_time == 0.05
+
+
+def test_airflows_scheduler_pauses_as_patched():
+    """In a process that has loaded the scheduler it is patched, and its loop sleeps for what is patched."""
+    loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
+    assert "time.sleep(min(self._scheduler_idle_sleep_time" in loop
+    celery_config.patch_scheduler()
+    assert isinstance(vars(SchedulerJobRunner)["_scheduler_idle_sleep_time"], property)
