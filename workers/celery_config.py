@@ -1,7 +1,7 @@
-"""The Celery side of the cluster: readable names, no token in a monitor, warm imports, no idle wait.
+"""The Celery side of the cluster: readable names, no token in a monitor, warm imports, no idle wait, kept processes.
 
 Airflow reads ``CELERY_CONFIG`` from here (``[celery] celery_config_options``) in the scheduler, in every worker and
-in Flower; importing this module also connects the signal handlers below.
+in Flower; importing this module also connects the signal handlers below, and patches the scheduler.
 """
 
 import json
@@ -52,8 +52,9 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
     "worker_cancel_long_running_tasks_on_connection_loss": False,
 }
 
-#: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second.
-LEAST_PAUSE_S: Final = 0.1
+#: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second, so looking
+#: costs a fifth of a core at most, where the tasks of a run come and go all the time.
+LEAST_PAUSE_S: Final = 0.2
 
 #: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
@@ -68,9 +69,11 @@ def patch_scheduler() -> None:
     scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
     if scheduler and airflow_version == PATCHED_AIRFLOW:
         supervision.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
+    elif scheduler:
+        log.warning("Airflow %s is not %s: each step of a run waits for a pause", airflow_version, PATCHED_AIRFLOW)
 
 
-patch_scheduler()  # the executor imports this module before the scheduler's first loop
+patch_scheduler()  # the scheduler has imported itself by then, and imports its executor before the first loop
 
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]  # Celery has no types
@@ -179,6 +182,8 @@ def keep_processes(dags: Sequence[str]) -> None:
 
     if not dags or sys.platform != "linux" or conf.has_option("sdk", "queue_to_coordinator"):
         return  # elsewhere Airflow executes what it forks; and who routes queues to coordinators routes all of them
+    if conf.get("core", "default_impersonation", fallback=None):
+        return  # a task's process then becomes another user's
     with suppress(ConfigurationError):  # the DAG processor says what is wrong
         settings = DagSettings.from_environment()
         if settings.tasks_per_process > 1:
@@ -213,7 +218,7 @@ class SlotCoordinator:
             return None
         try:
             return self._process.take()
-        except ChildProcessError:
+        except OSError:
             log.exception("the task gets a process of its own")
             return None
 

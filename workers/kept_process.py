@@ -241,7 +241,7 @@ def _next_task(control: socket.socket, count: int, rest: Callable[[], None]) -> 
 
 def _lead(streams: Sequence[int], targets: Sequence[int]) -> None:
     for stream, target in zip(streams, targets, strict=True):
-        os.dup2(target, stream)
+        os.dup2(target, stream, inheritable=stream <= 2)  # noqa: PLR2004  what a task starts has standard streams
 
 
 def _run(work: Callable[[], None]) -> int:

@@ -184,3 +184,4 @@ def serve_tasks(supervisor: Any, control: socket.socket, rest: Callable[[], None
                 del os.environ[name]
 
     kept_process.serve(control, (0, 1, 2, logs), work, rest)
+    atexit._run_exitfuncs()

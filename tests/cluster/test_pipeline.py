@@ -59,12 +59,13 @@ def test_symbols_spread_over_the_workers(running: Running):
 
 
 def test_a_slot_keeps_its_process(running: Running):
-    """Forty symbols are fetched by no more processes than there are slots, and each task's log is its own."""
+    """Forty symbols are fetched by few processes, and each task's log is its own."""
     symbols = [f"KEPT{number:02}" for number in range(40)]
     run_id, state = running.run(symbols)
     assert state == "success"
     mapped = running.fetching(run_id)
-    assert len({(task["hostname"], task["pid"]) for task in mapped}) <= SLOTS
+    processes = {(task["hostname"], task["pid"]) for task in mapped}
+    assert len(processes) <= 2 * SLOTS  # twice, where all reach TASKS_PER_PROCESS amid this run
     for task in mapped:
         log = task_log(running, run_id, f"fetch_and_store/map_index={task['map_index']}")
         assert set(re.findall(r"KEPT\d\d", log)) == {task["rendered_map_index"]}

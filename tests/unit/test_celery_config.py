@@ -158,6 +158,7 @@ def test_the_fetch_queue_is_routed_to_the_slots_process(
         ("TASKS_PER_PROCESS", "1"),
         ("TASKS_PER_PROCESS", "many"),  # the DAG processor says what is wrong
         ("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", "{}"),
+        ("AIRFLOW__CORE__DEFAULT_IMPERSONATION", "somebody"),
     ],
 )
 def test_who_wants_a_process_for_each_task_has_it(
@@ -255,19 +256,20 @@ def shipped_tasks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 HOW = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "subprocess_logs_to_stdout": False}
 
 
+@pytest.mark.parametrize("error", [ChildProcessError("it ends at once"), BlockingIOError("no process left")])
 def test_where_no_process_can_be_kept_a_task_has_its_own(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, shipped_tasks: list[object]
+    error: OSError, caplog: pytest.LogCaptureFixture, shipped_tasks: list[object]
 ):
     """A task is not lost to what keeps the process from serving: it runs as shipped, and the log says why."""
 
     def fail() -> str:
-        raise ChildProcessError("it ends at once")
+        raise error
 
     slot = Slot()
     slot._process.take = fail
     assert slot.execute_task(what=OURS, **HOW).final_state == "success"
     assert shipped_tasks == [OURS]
-    assert "it ends at once" in caplog.text
+    assert str(error) in caplog.text
 
 
 @pytest.mark.parametrize(("dag", "index"), [("theirs", 0), ("ours", -1), ("ours", None)])

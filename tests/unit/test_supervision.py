@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from airflow.sdk.log import logging_processors
 
-from workers import celery_config, supervision
+from workers import supervision
 from workers.kept_process import KeptProcess
 
 
@@ -314,8 +316,16 @@ def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
 
 
 def test_airflows_scheduler_pauses_as_patched():
-    """In a process that has loaded the scheduler it is patched, and its loop sleeps for what is patched."""
-    loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
-    assert "time.sleep(min(self._scheduler_idle_sleep_time" in loop
-    celery_config.patch_scheduler()
-    assert isinstance(vars(SchedulerJobRunner)["_scheduler_idle_sleep_time"], property)
+    """In the order in which a scheduler imports it is patched, and its loop sleeps for what is patched."""
+    order = (
+        "import airflow.cli.cli_parser, sys; from airflow.jobs.scheduler_job_runner import SchedulerJobRunner as runner"
+    )
+    order += "; assert 'workers.celery_config' not in sys.modules"
+    order += "; import airflow.providers.celery.executors.celery_executor_utils; print(vars(runner)[sys.argv[1]])"
+    setting = "_scheduler_idle_sleep_time"
+    options = {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "workers.celery_config.CELERY_CONFIG"}
+    printed = subprocess.run(
+        [sys.executable, "-c", order, setting], env=os.environ | options, capture_output=True, text=True, check=True
+    )
+    assert "<property object" in printed.stdout
+    assert f"time.sleep(min(self.{setting}" in inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
