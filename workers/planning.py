@@ -27,7 +27,7 @@ REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
 REFUSED_FOR: Final = timedelta(days=7)
 _NAMED: Final = 5
 
-# How many symbols share a task. A task costs a fifth to a quarter of a second of a core, so two cores run eight to ten
+# How many symbols share a task. A task costs a fifth to a quarter of a second of a core, so two cores run seven to nine
 # a second, whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
 _ALONE_UP_TO: Final = 100
 _TASKS_A_SECOND: Final = 5.0

@@ -16,7 +16,10 @@ from local.temporary import wait_until
 from workers import kept_process
 from workers.kept_process import KeptProcess, serve
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(sys.platform != "linux", reason="forks")]
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.skipif(sys.platform != "linux", reason="a slot keeps its process on Linux only"),
+]
 
 #: Something that a task may leave behind.
 MARK: ContextVar[str] = ContextVar("MARK", default="none")
