@@ -49,10 +49,36 @@ class Entry:
     refused: dict[str, Any] | None = None
 
 
+class Results:
+    """What the threads hand over. A result stays here until it is written, so that no interruption loses it."""
+
+    def __init__(self) -> None:
+        self._unwritten: list[Entry] = []
+        self._signals: SimpleQueue[bool] = SimpleQueue()  # for each that was put, whether it is a result
+
+    def put(self, entry: Entry | None) -> None:
+        """Hand over a result, or None when a thread has ended."""
+        if entry:
+            self._unwritten.append(entry)
+        self._signals.put(entry is not None)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for one more to be put; return whether it is a result. Raises queue.Empty after ``timeout_s``."""
+        return self._signals.get(timeout=timeout_s)
+
+    def unwritten(self, limit: int | None = None) -> list[Entry]:
+        """Return the oldest results."""
+        return self._unwritten[:limit]
+
+    def written(self, entries: Sequence[Entry]) -> None:
+        """Let go of the oldest results, which ``unwritten`` returned."""
+        del self._unwritten[: len(entries)]
+
+
 class Collector:
     """The ledger as a job on a thread sees it: what the job writes goes into ``results``."""
 
-    def __init__(self, results: "SimpleQueue[Entry | None]") -> None:
+    def __init__(self, results: Results) -> None:
         self._put = results.put
 
     def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
@@ -90,48 +116,47 @@ class Writer:
     """Writes what the threads put into ``results``, where None says that a thread has ended. For one thread's use."""
 
     def __init__(self, ledger: Ledger, total: int) -> None:
-        self.results: SimpleQueue[Entry | None] = SimpleQueue()
+        self.results = Results()
         self._ledger = ledger
-        self._in_hand: list[Entry] = []
         self._progress = _Progress(total)
 
     def write_all(self, threads: int) -> None:
         """Write until so many threads have ended. Raises StoreUnavailable after a minute without the database."""
         while threads:
             threads -= self._gather(threads)
-            if self._in_hand:
-                self._write(self._in_hand)
-                self._progress.add(self._in_hand)
-                self._in_hand = []
+            entries = self.results.unwritten(TOGETHER)
+            if entries:
+                self._write(entries)
+                self.results.written(entries)
+                self._progress.add(entries)
 
     def write_rest(self) -> None:
         """Write what an interruption would lose, once: its calls are paid for."""
-        came = [self.results.get() for _ in range(self.results.qsize())]
-        rest = [*self._in_hand, *(entry for entry in came if entry)]
-        self._in_hand = []
+        rest = self.results.unwritten()
         try:
             self._save(rest)
             self._quarantine(rest)
         except (StoreUnavailable, RowRefused) as error:
             log.warning("%d replies are not stored and will be asked for again: %s", len(rest), error)
+        self.results.written(rest)
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
         patiently(lambda: self._ledger.record_outcomes(outcomes))
 
     def _gather(self, threads: int) -> int:
-        """Take in hand what came in, once something has and a moment has passed; return how many threads ended."""
-        ended, until = 0, float("inf")
-        while ended < threads and len(self._in_hand) < TOGETHER:
+        """Wait until results came in and a moment has passed for more to come; return how many threads ended."""
+        ended, came, until = 0, 0, float("inf")
+        while ended < threads and came < TOGETHER:
             try:
-                entry = self.results.get(timeout=max(0.0, until - time.monotonic()) if self._in_hand else None)
+                is_result = self.results.wait(max(0.0, until - time.monotonic()) if came else None)
             except Empty:
                 break
-            if entry is None:
-                ended += 1
-            else:
+            if is_result:
                 until = min(until, time.monotonic() + LINGER_S)
-                self._in_hand.append(entry)
+                came += 1
+            else:
+                ended += 1
         return ended
 
     def _write(self, entries: Sequence[Entry]) -> None:
