@@ -54,6 +54,11 @@ class Running:
         states = Counter((task["task_id"], task["state"]) for task in self.cluster.api.task_instances(run_id))
         raise TimeoutError(f"{run_id} has not ended: {states}")
 
+    def state(self, run_id: str, task_id: str) -> str | None:
+        """Return the state of a task that is not mapped."""
+        (state,) = (task["state"] for task in self.cluster.api.task_instances(run_id) if task["task_id"] == task_id)
+        return state
+
     def fetching(self, run_id: str) -> list[dict[str, Any]]:
         """Return the mapped tasks of the run."""
         return [task for task in self.cluster.api.task_instances(run_id) if task["task_id"] == "fetch_and_store"]
@@ -86,6 +91,8 @@ def running(services_folder: Path) -> Iterator[Running]:
             "TASK_RETRY_MAX_DELAY": "2",
             "STOCK_SCHEDULE": "none",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
         }
         cluster = Cluster(State(services_folder / "cluster"), workers=2, person=settings)
         try:

@@ -42,6 +42,24 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     assert len(rows) == len(symbols)
 
 
+def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
+    """kill -9 of a worker whose slots have taken tasks and not begun them: they are queued anew, and asked for once."""
+    symbols = [f"TAKEN{number}" for number in range(20)]
+    run_id = running.cluster.api.trigger({"symbols": symbols})
+    stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
+    wait_until(lambda: running.state(run_id, "plan") == "success", "the plan's task has ended", 60)
+    worker = psutil.Process(pid_of(running, "worker-1"))
+    slots = worker.children()
+    for slot in slots:
+        slot.suspend()
+    wait_until(lambda: running.query(stored, run_id)[0][0] >= len(symbols) - len(slots), "the rest is stored", 60)
+    kill_tree(worker.pid)
+    assert running.wait(run_id, timeout_s=300) == "success"
+    assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
+    calls = Counter(call.symbol for call in running.sandbox.entries() if call.symbol in symbols)
+    assert calls == dict.fromkeys(symbols, 1)
+
+
 def test_a_slots_killed_process_loses_only_its_task(running: Running):
     """kill -9 of every process that runs tasks, amid a run: the workers go on, and every symbol is stored."""
     symbols = [f"SLOT{number}" for number in range(40)]
