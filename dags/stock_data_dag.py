@@ -54,10 +54,10 @@ with DAG(
         task_id="fetch_and_store",
         queue=settings.fetch_queue,
         priority_weight=1,
-        map_index_template="{{ label | default(task.early_label) }}",
+        map_index_template="{{ label | default('') }}",
         max_active_tis_per_dagrun=settings.fetches_at_once,
         do_xcom_push=False,
-    ).expand(work=planned.output)
+    ).expand(number=planned.numbers)
     reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
     # A teardown runs whatever came before it, and the run's colour stays the report's.
     cleaned = CleanUp(task_id="clean_up").as_teardown()

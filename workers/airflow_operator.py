@@ -6,13 +6,14 @@ has it all in memory before it forks.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
 from airflow.sdk.bases.timetable import BaseTimetable
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk.log import mask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -119,13 +120,30 @@ class ValidateEnvironment(BaseOperator):
             validate_environment(wiring, _parameters(context).get("symbols"))
 
 
+class Numbers(PlainXComArg):
+    """The numbers 1, 2, … that a task returns, for tasks that are mapped over them.
+
+    A mapped task knows its own from its map index. Airflow would download the whole list for each of them: a third of
+    a short task's calls to the api-server.
+    """
+
+    def resolve(self, context: Mapping[str, Any]) -> range:
+        """Return the numbers up to the task's own, of which Airflow takes the one at the map index."""
+        return range(1, context["ti"].map_index + 2)
+
+
 class PlanSymbols(BaseOperator):
-    """Write the run's plan to the ledger. Returns what each mapped task works on, in order: symbols, or batch numbers.
+    """Write the run's plan to the ledger. Returns the numbers of its batches, one for each mapped task.
 
     The XCom ``summary`` says in one sentence what the run will spend, skip and postpone.
     """
 
-    def execute(self, context: "Context") -> list[str] | list[int]:
+    @property
+    def numbers(self) -> Numbers:
+        """What the fetching tasks are mapped over."""
+        return Numbers(self)
+
+    def execute(self, context: "Context") -> list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
         from workers.run import plan_run  # noqa: PLC0415  see the module's docstring
 
@@ -134,75 +152,78 @@ class PlanSymbols(BaseOperator):
             run_id = str(context["run_id"])
             plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
         context["ti"].xcom_push(key="summary", value=plan.summary)
-        return plan.tasks
+        return list(plan.tasks)
 
 
 class FetchAndStore(BaseOperator):
-    """Fetch, validate and store one symbol, or the symbols of one batch. Waits for a far permit without a worker slot.
+    """Fetch, validate and store the symbols of one batch. Waits for a far permit without a worker slot.
 
-    ``work`` is the symbol, or the batch's number in the run. The map index's label in the UI is ``label`` of the
-    context: what the task works on, and how a batch went.
+    ``number`` is the batch's in the run; one symbol alone is worked on as itself. The map index's label in the UI is
+    ``label`` of the context: the symbol, or the batch and how it went.
     """
 
-    def __init__(self, *, work: str | int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
+    def __init__(self, *, number: int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
         super().__init__(**kwargs)
-        self.work = work
-
-    @property
-    def label(self) -> str:
-        """What the task works on, for the UI."""
-        return str(self.work) if isinstance(self.work, str) else f"batch {self.work}"
-
-    @property
-    def early_label(self) -> str:
-        """What the UI shows from the start: a batch's label. A symbol's comes when it ends or waits: a call less."""
-        return "" if isinstance(self.work, str) else self.label
+        self.number = number
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
-        run_id = str(context["run_id"])
-        _show(context, self.label)
         with wired() as wiring:
-            if isinstance(self.work, str):
-                self._fetch_one(wiring, run_id, Symbol(self.work), permit_id)
+            symbol = wiring.store.only_symbol(str(context["run_id"]), self.number)
+            if symbol:
+                self._fetch_one(wiring, context, symbol, permit_id)
             else:
-                batch = wiring.batch(budget_s=self._budget_s())
-                resumed = event is not None
-                end = batch.run(run_id, self.work, permit_id=permit_id, resumed=resumed, cleared=cleared)
-                _show(context, f"{self.label}: {end.counts}")
-                self._judge(end)
+                self._fetch_batch(wiring, context, permit_id, resumed=event is not None, cleared=cleared)
 
-    def _fetch_one(self, wiring: "Wiring", run_id: str, symbol: Symbol, permit_id: str) -> None:
+    def _fetch_one(self, wiring: "Wiring", context: "Context", symbol: Symbol, permit_id: str) -> None:
+        _show(context, symbol)
         try:
-            outcome = wiring.job.run(run_id, symbol, permit_id=permit_id)
+            outcome = wiring.job.run(str(context["run_id"]), symbol, permit_id=permit_id)
         except QuotaWait as wait:
-            self._defer(wait)
+            self._defer(wait, symbol)
         else:
             self.log.info("%s: %s, %s", symbol, outcome.status, outcome.detail)
             if outcome.status is OutcomeStatus.POSTPONED:
                 raise AirflowSkipException(outcome.detail)
 
-    def _judge(self, end: "BatchEnd") -> None:
+    def _fetch_batch(
+        self, wiring: "Wiring", context: "Context", permit_id: str, *, resumed: bool, cleared: bool
+    ) -> None:
+        name = f"batch {self.number}"
+        _show(context, name)
+        if not resumed:
+            _show_now(name)
+        run_id = str(context["run_id"])
+        batch = wiring.batch(budget_s=self._budget_s())
+        end = batch.run(run_id, self.number, permit_id=permit_id, resumed=resumed, cleared=cleared)
+        if not end.outcomes:
+            raise AirflowFailException(
+                f"The ledger has no {name} of the run {run_id}: clear its task plan, so that it is planned anew."
+            )
+        _show(context, f"{name}: {end.counts}")
+        self._judge(end, name)
+
+    def _judge(self, end: "BatchEnd", name: str) -> None:
         """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""
-        self.log.info("%s: %s", self.label, end.summary)
+        summary = f"{name}: {end.summary}"
+        self.log.info("%s", summary)
         if end.left:
-            self._defer(end.wait, cleared=end.cleared)
+            self._defer(end.wait, f"{name}: {end.counts}", cleared=end.cleared)
         if end.can_heal:
-            raise BatchIncomplete(f"{self.label}: {end.summary}")
+            raise BatchIncomplete(summary)
         if end.failures:
-            raise AirflowFailException(f"{self.label}: {end.summary}")
+            raise AirflowFailException(summary)
         if end.postponed:
-            raise AirflowSkipException(f"{self.label}: {end.summary}")
+            raise AirflowSkipException(summary)
 
     def _budget_s(self) -> float:
         """Return how long (s) a pass takes up symbols: half of the task's time-out leaves the last ones enough."""
         timeout = self.execution_timeout
         return timeout.total_seconds() / 2 if timeout else DEFAULT_BUDGET_S
 
-    def _defer(self, wait: QuotaWait | None, **known: bool) -> None:
+    def _defer(self, wait: QuotaWait | None, label: str, **known: bool) -> None:
         """Give the slot away until the permit is near, or (None) until it is this task's turn again."""
-        if not self.early_label:
-            _show_now(self.label)
+        _show_now(label)
         if wait:
             self.log.info("%s", wait)
         moment = wait.retry_at - WAKE_EARLY if wait else datetime.now(UTC)

@@ -76,7 +76,7 @@ class Plan:
 
     ``failed``: symbols that the provider refused lately, so that asking again would be a call in vain.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
-    ``batch_size``: how many symbols share a task.
+    ``batch_size``: how many symbols share a task; with 1 each has its own.
     """
 
     fetch: tuple[Symbol, ...]
@@ -95,11 +95,9 @@ class Plan:
             yield Outcome(run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at)
 
     @property
-    def tasks(self) -> list[str] | list[int]:
-        """What each fetching task works on: a symbol, or the number of a batch, from 1 on."""
-        if self.batch_size == 1:
-            return [str(symbol) for symbol in self.fetch]
-        return list(range(1, ceil(len(self.fetch) / self.batch_size) + 1))
+    def tasks(self) -> range:
+        """The numbers of the batches, from 1 on: each is what one fetching task works on."""
+        return range(1, ceil(len(self.fetch) / self.batch_size) + 1)
 
     @cached_property
     def summary(self) -> str:

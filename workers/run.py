@@ -59,8 +59,7 @@ def plan_run(
     settled = {line.symbol for line in wiring.store.outcomes(run_id) if _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
-    size = plan.batch_size
-    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=size if size > 1 else None)
+    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size)
     log.info("%s", plan.summary)
     return plan
 

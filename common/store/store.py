@@ -133,8 +133,9 @@ class Store:
         rows |= {outcome.symbol: outcome_row(outcome) for outcome in without_call}
 
         def write(cursor: Cursor) -> None:
-            cursor.execute(statement("unbatch_run"), {"run_id": run_id})
-            cursor.execute(statement("plan_run"), {"run_id": run_id, "rows": as_json(rows.values())})
+            plan = {"run_id": run_id, "rows": as_json(rows.values())}
+            cursor.execute(statement("unbatch_run"), plan)
+            cursor.execute(statement("plan_run"), plan)
 
         self._connections.run(write)
 
@@ -170,6 +171,11 @@ class Store:
         """Return the symbols of a batch that are to be done, in the plan's order."""
         rows = self._query("batch_symbols", {"run_id": run_id, "batch": batch})
         return [Symbol(symbol) for (symbol,) in rows]
+
+    def only_symbol(self, run_id: str, batch: int) -> Symbol | None:
+        """Return the symbol of a batch that holds no other, or None."""
+        rows = self._query("only_symbol", {"run_id": run_id, "batch": batch})
+        return Symbol(rows[0][0]) if rows else None
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's."""

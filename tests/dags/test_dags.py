@@ -7,9 +7,11 @@ import sys
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
 
 from common.errors import ConfigurationError
 from common.settings import DagSettings
@@ -109,7 +111,17 @@ def test_one_mapped_task_for_each_symbol(dag: DAG):
     mapped = dag.get_task("fetch_and_store")
     assert mapped.is_mapped
     assert mapped.operator_class is FetchAndStore
-    assert mapped.partial_kwargs["map_index_template"] == "{{ label | default(task.early_label) }}"
+    assert mapped.partial_kwargs["map_index_template"] == "{{ label | default('') }}"
+
+
+def test_a_mapped_task_knows_its_number_without_asking(dag: DAG):
+    """For the scheduler it is mapped over the plan's XCom; in a task the number comes from the index, with no call."""
+    (task,) = (task for task in DagSerialization.to_dict(dag)["dag"]["tasks"] if task["__var"].get("_is_mapped"))
+    plan_s_list = {"__type": "xcomref", "__var": {"task_id": "plan", "key": "return_value"}}
+    assert task["__var"]["expand_input"]["value"]["__var"] == {"number": plan_s_list}
+    instance = SimpleNamespace(map_index=6, stats_tags={})
+    given, _ = dag.get_task("fetch_and_store").expand_input.resolve({"ti": instance})
+    assert given == {"number": 7}
 
 
 def test_retries_as_promised(dag: DAG):

@@ -57,7 +57,7 @@ class Supervisor:
         self.told.append(msg)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     told = Supervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", told, raising=False)
@@ -74,17 +74,24 @@ def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
         yield wiring
 
 
-def fetch(symbol: str, **kwargs: object) -> None:
-    FetchAndStore(task_id="fetch", work=symbol).execute(context(), **kwargs)
+def planned(set_up: Wiring, *symbols: str, batch_size: int = 1) -> None:
+    set_up.store.plan_run(RUN, [Symbol(symbol) for symbol in symbols], batch_size=batch_size)
+
+
+def fetch(number: int, given: dict[str, object] | None = None, **kwargs: object) -> object:
+    """Run the fetching task of that number; return the label that it gives its map index."""
+    given = given or context()
+    FetchAndStore(task_id="fetch", number=number).execute(given, **kwargs)
+    return given["label"]
 
 
 def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
     """The five steps one after the other store the symbol and report it."""
     ValidateEnvironment(task_id="check").execute(context())
     planning = context(symbols=["IBM"], force=True)
-    assert PlanSymbols(task_id="plan").execute(planning) == ["IBM"]
+    assert PlanSymbols(task_id="plan").execute(planning) == [1]
     assert "1" in str(planning["ti"].pushed["summary"])
-    fetch("IBM")
+    assert fetch(1) == "IBM"
     assert ReportRun(task_id="report").execute(context()) == {"counts": {"stored": 1}, "failed": []}
     assert set(CleanUp(task_id="clean").execute(context()).values()) == {0}
     assert len(sandbox.entries()) == 1
@@ -92,22 +99,32 @@ def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
 
 def test_what_cannot_heal_is_not_retried(set_up: Wiring):
     """An unknown symbol and a rejected key fail the task for good, in the error's own words."""
-    for symbol, words in (("NOSUCH1", "no data"), ("FAULT-KEY", "ALPHA_VANTAGE_API_KEY")):
+    planned(set_up, "NOSUCH1", "FAULT-KEY")
+    for number, words in ((1, "no data"), (2, "ALPHA_VANTAGE_API_KEY")):
         with pytest.raises(AirflowFailException, match=words):
-            fetch(symbol)
+            fetch(number)
 
 
 def test_what_can_heal_is_retried(set_up: Wiring):
     """A network fault leaves as itself, so that Airflow tries again."""
+    planned(set_up, "FAULT-RESET-BEFORE")
     with pytest.raises(NetworkFailed):
-        fetch("FAULT-RESET-BEFORE")
+        fetch(1)
 
 
 def test_a_malformed_setting_fails_for_good(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A setting that cannot be used fails the task without a retry, and is named."""
     monkeypatch.setenv("API_TIMEOUT", "soon")
     with pytest.raises(AirflowFailException, match="API_TIMEOUT='soon'"):
-        fetch("IBM")
+        fetch(1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_task_without_a_line_in_the_ledger_says_what_to_do(set_up: Wiring, batch_size: int):
+    """A task whose lines are gone (they were too old, say) is not done: it fails, and says how to get them back."""
+    planned(set_up, "IBM", "AAPL", batch_size=batch_size)
+    with pytest.raises(AirflowFailException, match="no batch 3 of the run manual__1: clear its task plan"):
+        fetch(3)
 
 
 def test_a_far_permit_defers_the_task(set_up: Wiring, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch):
@@ -115,14 +132,15 @@ def test_a_far_permit_defers_the_task(set_up: Wiring, supervisor: Supervisor, mo
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
     ValidateEnvironment(task_id="check").execute(context())
-    fetch("IBM")
+    planned(set_up, "IBM", "AAPL")
+    fetch(1)
     with pytest.raises(TaskDeferred) as first:
-        fetch("AAPL")
+        fetch(2)
     assert first.value.method_name == "execute"
     assert first.value.trigger.moment > datetime.now(UTC)
     assert supervisor.told == [SetRenderedMapIndex(rendered_map_index="AAPL")]
     with pytest.raises(TaskDeferred) as second:
-        fetch("AAPL", event=None, **first.value.kwargs)
+        fetch(2, event=None, **first.value.kwargs)
     assert second.value.kwargs == first.value.kwargs
 
 
@@ -130,66 +148,55 @@ def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: py
     """A symbol beyond the day's calls shows as skipped, not as failed."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
     ValidateEnvironment(task_id="check").execute(context())
-    fetch("IBM")
+    planned(set_up, "IBM", "AAPL")
+    fetch(1)
     with pytest.raises(AirflowSkipException, match="1/day"):
-        fetch("AAPL")
+        fetch(2)
 
 
-def fetch_batch(number: int, given: dict[str, object], **kwargs: object) -> object:
-    """Run the task of a batch; return the label that it gives its map index."""
-    FetchAndStore(task_id="fetch", work=number).execute(given, **kwargs)
-    return given["label"]
-
-
-def plan_batch(**parameters: object) -> object:
-    return PlanSymbols(task_id="plan").execute(context(**parameters))
-
-
-def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
-    """A batch's label names the batch, and then what became of its symbols."""
+def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor):
+    """A batch's label names the batch, and then what became of its symbols; one symbol alone is itself."""
     monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
-    assert plan_batch(symbols=["IBM", "AAPL", "MSFT"]) == [1, 2]
-    assert FetchAndStore(task_id="fetch", work=2).label == "batch 2"
-    assert fetch_batch(2, context()) == "batch 2: 1 stored"
-    assert fetch_batch(1, context()) == "batch 1: 2 stored"
+    assert PlanSymbols(task_id="plan").execute(context(symbols=["IBM", "AAPL", "MSFT"])) == [1, 2]
+    assert fetch(1) == "batch 1: 2 stored"
+    assert supervisor.told == [SetRenderedMapIndex(rendered_map_index="batch 1")]
+    assert fetch(2) == "MSFT"
 
 
 @pytest.mark.parametrize(("symbol", "error"), [("NOSUCH1", AirflowFailException), ("FAULT-HTTP500", BatchIncomplete)])
-def test_a_batch_is_retried_for_what_can_heal(
-    set_up: Wiring, monkeypatch: pytest.MonkeyPatch, symbol: str, error: type[Exception]
-):
+def test_a_batch_is_retried_for_what_can_heal(set_up: Wiring, symbol: str, error: type[Exception]):
     """A batch with a failure fails, for good if no other try makes sense, and names the symbol."""
-    monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
-    plan_batch(symbols=["IBM", symbol])
+    planned(set_up, "IBM", symbol, batch_size=2)
     with pytest.raises(error, match=f"batch 1: 1 stored, 1 failed. {symbol} "):
-        fetch_batch(1, context())
+        fetch(1)
 
 
-def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor):
     """The batch gives its slot away as a whole, with the permit that it waits for, and says how far it is."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
-    monkeypatch.setenv("SYMBOLS_PER_TASK", "3")
     ValidateEnvironment(task_id="check").execute(context())
-    plan_batch(symbols=["IBM", "AAPL", "MSFT"])
+    planned(set_up, "IBM", "AAPL", "MSFT", batch_size=3)
     given = context()
     with pytest.raises(TaskDeferred) as deferred:
-        fetch_batch(1, given)
-    assert given["label"] == "batch 1: 1 stored, 2 left"
+        fetch(1, given)
+    how_far = "batch 1: 1 stored, 2 left"
+    assert given["label"] == how_far
+    assert [message.rendered_map_index for message in supervisor.told] == ["batch 1", how_far]
     assert deferred.value.kwargs["permit_id"]
     with pytest.raises(TaskDeferred):
-        fetch_batch(1, context(), event="now", **deferred.value.kwargs)
+        fetch(1, event="now", **deferred.value.kwargs)
+    assert [message.rendered_map_index for message in supervisor.told] == ["batch 1", how_far, how_far]
 
 
 def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A batch that was postponed as a whole shows as skipped."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
-    monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
-    set_up.store.plan_run(RUN, [Symbol("AAPL"), Symbol("MSFT")], batch_size=2)
+    planned(set_up, "AAPL", "MSFT", "IBM", batch_size=2)
     ValidateEnvironment(task_id="check").execute(context())
-    fetch("IBM")
+    fetch(2)
     with pytest.raises(AirflowSkipException, match="batch 1: 2 postponed"):
-        fetch_batch(1, context())
+        fetch(1)
 
 
 def test_the_trigger_wakes_at_its_moment():
@@ -208,9 +215,9 @@ def test_the_trigger_wakes_at_its_moment():
 def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixture):
     """With a failed symbol the report is red, names it, and logs the table."""
     PlanSymbols(task_id="plan").execute(context(symbols=["IBM", "NOSUCH1"], force=True))
-    fetch("IBM")
+    fetch(1)
     with pytest.raises(AirflowFailException):
-        fetch("NOSUCH1")
+        fetch(2)
     with caplog.at_level(logging.INFO), pytest.raises(AirflowFailException, match=r"NOSUCH1 \(unknown_symbol\)"):
         ReportRun(task_id="report").execute(context())
     outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.outcomes(RUN)}

@@ -302,9 +302,9 @@ def test_the_tasks_hold_every_symbol(count: int, most_tasks: int, wanted: int | 
     assert -(-count // size) <= most_tasks
 
 
-def test_a_plan_names_what_its_tasks_work_on():
-    """Tasks are named by their symbol while each has one, else by the number of their batch."""
+def test_a_plan_numbers_its_tasks():
+    """There is a task for each batch, numbered from 1 on; a batch of one symbol is a task of its own."""
     fetch = tuple(Symbol(name) for name in ("A", "B", "C"))
-    assert Plan(fetch).tasks == ["A", "B", "C"]
-    assert Plan(fetch, batch_size=2).tasks == [1, 2]
-    assert Plan((), batch_size=2).tasks == []
+    assert list(Plan(fetch).tasks) == [1, 2, 3]
+    assert list(Plan(fetch, batch_size=2).tasks) == [1, 2]
+    assert list(Plan((), batch_size=2).tasks) == []
