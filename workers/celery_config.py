@@ -55,6 +55,10 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
 #: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second, so looking
 #: costs a fifth of a core at most, where the tasks of a run come and go all the time.
 LEAST_PAUSE_S: Final = 0.2
+#: With so many tasks out it begins a loop no sooner (s) than this after the last one. Two cores run five tasks
+#: meanwhile, and so many more are queued; where a loop takes longer by itself, it waits for nothing.
+MANY_OUT: Final = 16
+LEAST_LOOP_S: Final = 0.5
 
 #: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
@@ -65,10 +69,11 @@ _WELL_ENDED: Final = ("success", "deferred", "skipped")
 
 
 def patch_scheduler() -> None:
-    """Where this is the scheduler, let it look often while tasks are out (workers/supervision.py)."""
+    """Where this is the scheduler, let it look often while few tasks are out (workers/supervision.py)."""
     scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
     if scheduler and airflow_version == PATCHED_AIRFLOW:
         supervision.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
+        supervision.look_seldom_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
     elif scheduler:
         log.warning("Airflow %s is not %s: each step of a run waits for a pause", airflow_version, PATCHED_AIRFLOW)
 

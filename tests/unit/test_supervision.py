@@ -276,12 +276,21 @@ class Scheduler:
         self._scheduler_idle_sleep_time = 1.0
         self.executors = [SimpleNamespace(running=set(), queued_tasks={})]
 
+    def _do_scheduling(self, session: object) -> object:
+        return session
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time (s) that the scheduler sees."""
-    clock = SimpleNamespace(now=100.0)
+    """The time (s) that the scheduler sees, and for how long it slept."""
+    clock = SimpleNamespace(now=100.0, slept=[])
     monkeypatch.setattr(supervision.time, "monotonic", lambda: clock.now)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        clock.slept.append(seconds)
+
+    monkeypatch.setattr(supervision.time, "sleep", sleep)
     return clock
 
 
@@ -315,17 +324,39 @@ def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
     assert scheduler._scheduler_idle_sleep_time == 0.05
 
 
+def test_the_scheduler_looks_seldom_amid_many(clock: SimpleNamespace):
+    """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
+    kind = type("Scheduler", (Scheduler,), {})
+    supervision.look_seldom_amid_many(kind, 0.5, 3)
+    scheduler = kind()
+    (executor,) = scheduler.executors
+    executor.running, executor.queued_tasks = {"a", "b"}, {"b": None}
+    for _ in range(2):
+        assert scheduler._do_scheduling("a session") == "a session"
+    executor.queued_tasks = {"c": None}
+    clock.now += 0.25
+    scheduler._do_scheduling("a session")
+    scheduler._do_scheduling(session="a session")
+    clock.now += 0.5
+    scheduler._do_scheduling("a session")
+    assert clock.slept == [0.25, 0.5]
+
+
 def test_airflows_scheduler_pauses_as_patched():
-    """In the order in which a scheduler imports it is patched, and its loop sleeps for what is patched."""
+    """In the order in which a scheduler imports it is patched, and its loop does what is patched."""
     order = (
         "import airflow.cli.cli_parser, sys; from airflow.jobs.scheduler_job_runner import SchedulerJobRunner as runner"
     )
     order += "; assert 'workers.celery_config' not in sys.modules"
-    order += "; import airflow.providers.celery.executors.celery_executor_utils; print(vars(runner)[sys.argv[1]])"
+    order += "; import airflow.providers.celery.executors.celery_executor_utils"
+    order += "; print(vars(runner)[sys.argv[1]], runner._do_scheduling.__module__)"
     setting = "_scheduler_idle_sleep_time"
     options = {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "workers.celery_config.CELERY_CONFIG"}
     printed = subprocess.run(
         [sys.executable, "-c", order, setting], env=os.environ | options, capture_output=True, text=True, check=True
     )
     assert "<property object" in printed.stdout
-    assert f"time.sleep(min(self.{setting}" in inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
+    assert printed.stdout.split()[-1] == "workers.supervision"
+    loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
+    assert f"time.sleep(min(self.{setting}" in loop
+    assert "self._do_scheduling(session)" in loop
