@@ -22,7 +22,7 @@ from celery.signals import before_task_publish, worker_init, worker_process_init
 
 from common.errors import ConfigurationError
 from common.settings import DagSettings
-from workers import celery_health, supervision
+from workers import celery_health, scheduling, supervision
 from workers.kept_process import Channels, KeptProcess
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ LEAST_PAUSE_S: Final = 0.2
 MANY_OUT: Final = 16
 LEAST_LOOP_S: Final = 0.5
 
-#: The version whose private parts patch_airflow() replaces; another one runs as it was shipped.
+#: The version whose private parts are patched here; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
 _MARK: Final = "stock_data_pipeline_patched"
 
@@ -69,13 +69,18 @@ _WELL_ENDED: Final = ("success", "deferred", "skipped")
 
 
 def patch_scheduler() -> None:
-    """Where this is the scheduler, let it look often while few tasks are out (workers/supervision.py)."""
+    """Where this is the scheduler, let it look when there is something to see (workers/scheduling.py)."""
     scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
     if scheduler and airflow_version == PATCHED_AIRFLOW:
-        supervision.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
-        supervision.look_seldom_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
+        scheduling.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
+        scheduling.look_seldom_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
+        scheduling.expand_without_asking(import_module("airflow.models.taskmap").TaskMap)
     elif scheduler:
-        log.warning("Airflow %s is not %s: each step of a run waits for a pause", airflow_version, PATCHED_AIRFLOW)
+        log.warning(
+            "Airflow %s is not %s: each step of a run waits for a pause, and a fan-out costs more",
+            airflow_version,
+            PATCHED_AIRFLOW,
+        )
 
 
 patch_scheduler()  # the scheduler has imported itself by then, and imports its executor before the first loop

@@ -1,4 +1,4 @@
-"""What this project changes in Airflow's supervisor of tasks, and in its scheduler, which have no settings for it.
+"""What this project changes in Airflow's supervisor of tasks, which has no settings for it.
 
 Each function patches private parts of the class or module that it is given, so the caller applies them to the version
 that they were written for (``workers/celery_config.py``). Free of Airflow itself.
@@ -8,7 +8,6 @@ import atexit
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from copy import copy, deepcopy
 from pathlib import Path
@@ -23,9 +22,6 @@ log = logging.getLogger(__name__)
 
 #: The environment variables that Airflow sets for each task.
 _OF_A_TASK: Final = "AIRFLOW_CTX_"
-#: Where a scheduler keeps what it waits for, and since when; and when it began its last loop.
-_WAITS: Final = "_stock_data_pipeline_waits"
-_LOOPED: Final = "_stock_data_pipeline_looped"
 
 
 def wait_on_process(subprocess: Any) -> None:  # noqa: ANN401  Airflow's ActivitySubprocess
@@ -105,55 +101,6 @@ def signature(file: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return 0, 0, 0
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
-    """Let a scheduler that waits for tasks pause ``least_s`` at first, then half of the time that it has waited.
-
-    Its one setting for the pause (``[scheduler] scheduler_idle_sleep_time``) counts whenever a loop found nothing to
-    do: a short one burns a sixth of a core all day, a long one adds itself to each step of a run. It stays the longest
-    pause. Unnecessary once the scheduler upstream tells idle from waiting.
-    """
-    setting = "_scheduler_idle_sleep_time"
-
-    def pause(self: Any) -> float:  # noqa: ANN401  same
-        longest: float = vars(self)[setting]
-        out = _out(self)
-        if not out:
-            return longest
-        now = time.monotonic()
-        waits_for, since = vars(self).get(_WAITS, (None, now))
-        if out != waits_for:
-            since = now
-        vars(self)[_WAITS] = out, since
-        half: float = (now - since) / 2
-        return min(longest, max(least_s, half))
-
-    setattr(runner, setting, property(pause, lambda self, seconds: vars(self).update({setting: seconds})))
-
-
-def look_seldom_amid_many(runner: Any, least_s: float, many: int) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
-    """Let a scheduler that has ``many`` tasks out begin a loop ``least_s`` after the last one, not sooner.
-
-    It pauses only after a loop in which nothing happened, and amid a fan-out something always has. Yet each loop asks
-    27 questions and reads all tasks of each run, however few have ended. Unnecessary once the scheduler upstream has a
-    least time between loops.
-    """
-    shipped = runner._do_scheduling
-
-    def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
-        early_s = vars(self).get(_LOOPED, 0.0) + least_s - time.monotonic()
-        if early_s > 0 and len(_out(self)) >= many:
-            time.sleep(early_s)
-        vars(self)[_LOOPED] = time.monotonic()
-        return shipped(self, *args, **kwargs)
-
-    runner._do_scheduling = schedule
-
-
-def _out(runner: Any) -> set[Any]:  # noqa: ANN401  Airflow's
-    """Return the keys of the tasks that wait in the broker or run."""
-    return {key for executor in runner.executors for key in (*executor.running, *executor.queued_tasks)}
 
 
 def supervise(

@@ -1,13 +1,10 @@
 """What is changed in Airflow's supervisor: each change against the shipped code that it changes."""
 
-import inspect
 import json
 import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +17,6 @@ import psutil
 import pytest
 import structlog
 from airflow.dag_processing import dagbag
-from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.sdk.definitions.param import process_params
 from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
@@ -267,96 +263,3 @@ def test_airflows_supervisor_kills_a_task_that_hangs(slot: KeptProcess, tmp_path
     after, _ = begin(slot, "pass", tmp_path / "after")
     assert after.wait() == 0
     assert after.pid != task.pid
-
-
-class Scheduler:
-    """As much of a scheduler as its pause looks at."""
-
-    def __init__(self) -> None:
-        self._scheduler_idle_sleep_time = 1.0
-        self.executors = [SimpleNamespace(running=set(), queued_tasks={})]
-
-    def _do_scheduling(self, session: object) -> object:
-        return session
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time (s) that the scheduler sees, and for how long it slept."""
-    clock = SimpleNamespace(now=100.0, slept=[])
-    monkeypatch.setattr(supervision.time, "monotonic", lambda: clock.now)
-
-    def sleep(seconds: float) -> None:
-        clock.now += seconds
-        clock.slept.append(seconds)
-
-    monkeypatch.setattr(supervision.time, "sleep", sleep)
-    return clock
-
-
-@pytest.mark.parametrize("made_before", [True, False])
-def test_the_scheduler_looks_often_only_amid_work(clock: SimpleNamespace, made_before: bool):
-    """It pauses as configured where nothing is out, little after each change, and longer the longer it waits."""
-    kind = type("Scheduler", (Scheduler,), {})
-    if made_before:
-        scheduler = kind()
-    supervision.look_often_amid_work(kind, 0.1)
-    if not made_before:
-        scheduler = kind()
-    executor = scheduler.executors[0]
-    pauses = [scheduler._scheduler_idle_sleep_time]
-    for after_s, out in ((0, {"a"}), (0.5, {"a"}), (1, {"b"}), (9, {"b"}), (0, set())):
-        clock.now += after_s
-        executor.running = out
-        pauses.append(scheduler._scheduler_idle_sleep_time)
-    executor.queued_tasks = {"c": None}
-    pauses.append(scheduler._scheduler_idle_sleep_time)
-    assert pauses == [1.0, 0.1, 0.25, 0.1, 1.0, 1.0, 0.1]
-
-
-def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
-    """The setting stays the longest pause."""
-    kind = type("Scheduler", (Scheduler,), {})
-    supervision.look_often_amid_work(kind, 0.1)
-    scheduler = kind()
-    scheduler._scheduler_idle_sleep_time = 0.05
-    scheduler.executors[0].running = {"a"}
-    assert scheduler._scheduler_idle_sleep_time == 0.05
-
-
-def test_the_scheduler_looks_seldom_amid_many(clock: SimpleNamespace):
-    """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
-    kind = type("Scheduler", (Scheduler,), {})
-    supervision.look_seldom_amid_many(kind, 0.5, 3)
-    scheduler = kind()
-    (executor,) = scheduler.executors
-    executor.running, executor.queued_tasks = {"a", "b"}, {"b": None}
-    for _ in range(2):
-        assert scheduler._do_scheduling("a session") == "a session"
-    executor.queued_tasks = {"c": None}
-    clock.now += 0.25
-    scheduler._do_scheduling("a session")
-    scheduler._do_scheduling(session="a session")
-    clock.now += 0.5
-    scheduler._do_scheduling("a session")
-    assert clock.slept == [0.25, 0.5]
-
-
-def test_airflows_scheduler_pauses_as_patched():
-    """In the order in which a scheduler imports it is patched, and its loop does what is patched."""
-    order = (
-        "import airflow.cli.cli_parser, sys; from airflow.jobs.scheduler_job_runner import SchedulerJobRunner as runner"
-    )
-    order += "; assert 'workers.celery_config' not in sys.modules"
-    order += "; import airflow.providers.celery.executors.celery_executor_utils"
-    order += "; print(vars(runner)[sys.argv[1]], runner._do_scheduling.__module__)"
-    setting = "_scheduler_idle_sleep_time"
-    options = {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "workers.celery_config.CELERY_CONFIG"}
-    printed = subprocess.run(
-        [sys.executable, "-c", order, setting], env=os.environ | options, capture_output=True, text=True, check=True
-    )
-    assert "<property object" in printed.stdout
-    assert printed.stdout.split()[-1] == "workers.supervision"
-    loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
-    assert f"time.sleep(min(self.{setting}" in loop
-    assert "self._do_scheduling(session)" in loop

@@ -1,0 +1,125 @@
+"""What is changed in Airflow's scheduler: each change against the shipped code that it changes."""
+
+import inspect
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+from airflow.models import taskmap
+
+from workers import scheduling
+
+
+class Scheduler:
+    """As much of a scheduler as its pause looks at."""
+
+    def __init__(self) -> None:
+        self._scheduler_idle_sleep_time = 1.0
+        self.executors = [SimpleNamespace(running=set(), queued_tasks={})]
+
+    def _do_scheduling(self, session: object) -> object:
+        return session
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time (s) that the scheduler sees, and for how long it slept."""
+    clock = SimpleNamespace(now=100.0, slept=[])
+    monkeypatch.setattr(scheduling.time, "monotonic", lambda: clock.now)
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        clock.slept.append(seconds)
+
+    monkeypatch.setattr(scheduling.time, "sleep", sleep)
+    return clock
+
+
+@pytest.mark.parametrize("made_before", [True, False])
+def test_the_scheduler_looks_often_only_amid_work(clock: SimpleNamespace, made_before: bool):
+    """It pauses as configured where nothing is out, little after each change, and longer the longer it waits."""
+    kind = type("Scheduler", (Scheduler,), {})
+    if made_before:
+        scheduler = kind()
+    scheduling.look_often_amid_work(kind, 0.1)
+    if not made_before:
+        scheduler = kind()
+    executor = scheduler.executors[0]
+    pauses = [scheduler._scheduler_idle_sleep_time]
+    for after_s, out in ((0, {"a"}), (0.5, {"a"}), (1, {"b"}), (9, {"b"}), (0, set())):
+        clock.now += after_s
+        executor.running = out
+        pauses.append(scheduler._scheduler_idle_sleep_time)
+    executor.queued_tasks = {"c": None}
+    pauses.append(scheduler._scheduler_idle_sleep_time)
+    assert pauses == [1.0, 0.1, 0.25, 0.1, 1.0, 1.0, 0.1]
+
+
+def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
+    """The setting stays the longest pause."""
+    kind = type("Scheduler", (Scheduler,), {})
+    scheduling.look_often_amid_work(kind, 0.1)
+    scheduler = kind()
+    scheduler._scheduler_idle_sleep_time = 0.05
+    scheduler.executors[0].running = {"a"}
+    assert scheduler._scheduler_idle_sleep_time == 0.05
+
+
+def test_the_scheduler_looks_seldom_amid_many(clock: SimpleNamespace):
+    """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
+    kind = type("Scheduler", (Scheduler,), {})
+    scheduling.look_seldom_amid_many(kind, 0.5, 3)
+    scheduler = kind()
+    (executor,) = scheduler.executors
+    executor.running, executor.queued_tasks = {"a", "b"}, {"b": None}
+    for _ in range(2):
+        assert scheduler._do_scheduling("a session") == "a session"
+    executor.queued_tasks = {"c": None}
+    clock.now += 0.25
+    scheduler._do_scheduling("a session")
+    scheduler._do_scheduling(session="a session")
+    clock.now += 0.5
+    scheduler._do_scheduling("a session")
+    assert clock.slept == [0.25, 0.5]
+
+
+def test_mapped_tasks_are_added_without_a_question():
+    """What Airflow would look up before it writes is added; all else reaches the session itself."""
+    asked: list[tuple[str, object]] = []
+    session = SimpleNamespace(add=lambda one: asked.append(("add", one)), flush=lambda: asked.append(("flush", None)))
+
+    class TaskMap:
+        @classmethod
+        def expand_mapped_task(cls, task: object, run_id: str, *, session: SimpleNamespace) -> tuple[object, int]:
+            instance = session.merge(f"{task} of {run_id}")
+            session.flush()
+            return [instance], 0
+
+    scheduling.expand_without_asking(TaskMap)
+    assert TaskMap.expand_mapped_task("a task", "a run", session=session) == (["a task of a run"], 0)
+    assert asked == [("add", "a task of a run"), ("flush", None)]
+    assert "session.merge(ti)" in inspect.getsource(taskmap)
+
+
+def test_airflows_scheduler_pauses_as_patched():
+    """In the order in which a scheduler imports it is patched, and its loop does what is patched."""
+    order = (
+        "import airflow.cli.cli_parser, sys; from airflow.jobs.scheduler_job_runner import SchedulerJobRunner as runner"
+    )
+    order += "; assert 'workers.celery_config' not in sys.modules"
+    order += "; import airflow.providers.celery.executors.celery_executor_utils"
+    order += "; from airflow.models.taskmap import TaskMap; patched = runner._do_scheduling, TaskMap.expand_mapped_task"
+    order += "; print(vars(runner)[sys.argv[1]], *(each.__module__ for each in patched))"
+    setting = "_scheduler_idle_sleep_time"
+    options = {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "workers.celery_config.CELERY_CONFIG"}
+    printed = subprocess.run(
+        [sys.executable, "-c", order, setting], env=os.environ | options, capture_output=True, text=True, check=True
+    )
+    assert "<property object" in printed.stdout
+    assert printed.stdout.split()[-2:] == ["workers.scheduling"] * 2
+    loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
+    assert f"time.sleep(min(self.{setting}" in loop
+    assert "self._do_scheduling(session)" in loop
