@@ -1,6 +1,5 @@
-"""Planning a run: time, memory, and what the mapped tasks are handed."""
+"""Planning a run: time and memory."""
 
-import json
 import resource
 import time
 from collections.abc import Sequence
@@ -25,12 +24,11 @@ def run(*, quick: bool = False) -> list[Table]:
         "CPU of the task (s)",
         "peak memory grew by (MB)",
         "tasks",
-        "handed to each (bytes)",
     )
     note = (
         f"`workers.run.plan_run`, median of {rounds} runs one after the other into a ledger that keeps them all; the "
         "quota is no limit. Memory is by how much the peak of the process grew, which planned the smaller ones before. "
-        "Each mapped task downloads the list of batch numbers; which symbols a batch holds stands in the ledger."
+        "A mapped task knows its number from its map index; which symbols that stands for is in the ledger."
     )
     return [Table("Planning a run", columns, rows, note)]
 
@@ -45,7 +43,7 @@ def _row(servers: Servers, size: int, rounds: int) -> Sequence[str | float]:
             seconds.append(time.perf_counter() - begun)
             cpu.append(time.process_time() - used)
     progress(f"{size} symbols: planned in {middle(seconds):.2f} s")
-    return size, middle(seconds), middle(cpu), _peak_mb() - before, len(plan.tasks), len(json.dumps(plan.tasks))
+    return size, middle(seconds), middle(cpu), _peak_mb() - before, len(plan.batch_numbers)
 
 
 def _peak_mb() -> float:

@@ -57,7 +57,7 @@ with DAG(
         map_index_template="{{ label | default('') }}",
         max_active_tis_per_dagrun=settings.fetches_at_once,
         do_xcom_push=False,
-    ).expand(number=planned.numbers)
+    ).expand(batch_number=planned.batch_numbers)
     reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
     # A teardown runs whatever came before it, and the run's colour stays the report's.
     cleaned = CleanUp(task_id="clean_up").as_teardown()

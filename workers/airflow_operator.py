@@ -99,7 +99,9 @@ def _show(context: "Context", label: str) -> None:
 
 
 def _show_now(label: str) -> None:
-    """Label the map index by a call of its own: what Airflow says of a task that defers carries no label."""
+    """Label the map index at once, by a call of its own: a batch from its start, and a task that defers, whose end
+    carries no label.
+    """
     from airflow.sdk.execution_time import comms, task_runner  # noqa: PLC0415  see the module's docstring
 
     task_runner.SUPERVISOR_COMMS.send(comms.SetRenderedMapIndex(rendered_map_index=label))
@@ -120,8 +122,8 @@ class ValidateEnvironment(BaseOperator):
             validate_environment(wiring, _parameters(context).get("symbols"))
 
 
-class Numbers(PlainXComArg):
-    """The numbers 1, 2, … that a task returns, for tasks that are mapped over them.
+class BatchNumbers(PlainXComArg):
+    """The numbers 1, 2, … that the plan returns, for the tasks that are mapped over them.
 
     A mapped task knows its own from its map index. Airflow would download the whole list for each of them: a third of
     a short task's calls to the api-server.
@@ -139,9 +141,9 @@ class PlanSymbols(BaseOperator):
     """
 
     @property
-    def numbers(self) -> Numbers:
+    def batch_numbers(self) -> BatchNumbers:
         """What the fetching tasks are mapped over."""
-        return Numbers(self)
+        return BatchNumbers(self)
 
     def execute(self, context: "Context") -> list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
@@ -152,24 +154,28 @@ class PlanSymbols(BaseOperator):
             run_id = str(context["run_id"])
             plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
         context["ti"].xcom_push(key="summary", value=plan.summary)
-        return list(plan.tasks)
+        return list(plan.batch_numbers)
 
 
 class FetchAndStore(BaseOperator):
     """Fetch, validate and store the symbols of one batch. Waits for a far permit without a worker slot.
 
-    ``number`` is the batch's in the run; one symbol alone is worked on as itself. The map index's label in the UI is
+    Where each symbol of the run has a batch of its own it is worked on as itself. The map index's label in the UI is
     ``label`` of the context: the symbol, or the batch and how it went.
     """
 
-    def __init__(self, *, number: int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
+    def __init__(self, *, batch_number: int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
         super().__init__(**kwargs)
-        self.number = number
+        self.batch_number = batch_number
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
+        from workers.batch_writer import patiently  # noqa: PLC0415  see the module's docstring
+
+        run_id = str(context["run_id"])
+        _show(context, f"batch {self.batch_number}")  # for what fails before more is known
         with wired() as wiring:
-            symbol = wiring.store.only_symbol(str(context["run_id"]), self.number)
+            symbol = patiently(lambda: wiring.store.lone_symbol(run_id, self.batch_number))
             if symbol:
                 self._fetch_one(wiring, context, symbol, permit_id)
             else:
@@ -189,26 +195,26 @@ class FetchAndStore(BaseOperator):
     def _fetch_batch(
         self, wiring: "Wiring", context: "Context", permit_id: str, *, resumed: bool, cleared: bool
     ) -> None:
-        name = f"batch {self.number}"
-        _show(context, name)
+        name = f"batch {self.batch_number}"
         if not resumed:
             _show_now(name)
         run_id = str(context["run_id"])
         batch = wiring.batch(budget_s=self._budget_s())
-        end = batch.run(run_id, self.number, permit_id=permit_id, resumed=resumed, cleared=cleared)
+        end = batch.run(run_id, self.batch_number, permit_id=permit_id, resumed=resumed, cleared=cleared)
         if not end.outcomes:
             raise AirflowFailException(
-                f"The ledger has no {name} of the run {run_id}: clear its task plan, so that it is planned anew."
+                f"The ledger has no {name} of the run {run_id}: clear the run's task plan with the tasks after it."
             )
-        _show(context, f"{name}: {end.counts}")
-        self._judge(end, name)
+        label = f"{name}: {end.counts}"
+        _show(context, label)
+        self._judge(end, name, label)
 
-    def _judge(self, end: "BatchEnd", name: str) -> None:
+    def _judge(self, end: "BatchEnd", name: str, label: str) -> None:
         """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""
         summary = f"{name}: {end.summary}"
         self.log.info("%s", summary)
         if end.left:
-            self._defer(end.wait, f"{name}: {end.counts}", cleared=end.cleared)
+            self._defer(end.wait, label, cleared=end.cleared)
         if end.can_heal:
             raise BatchIncomplete(summary)
         if end.failures:

@@ -66,13 +66,13 @@ class Results:
         """Wait for one more to be put; return whether it is a result. Raises queue.Empty after ``timeout_s``."""
         return self._signals.get(timeout=timeout_s)
 
-    def unwritten(self, limit: int | None = None) -> list[Entry]:
-        """Return the oldest results."""
+    def oldest(self, limit: int | None = None) -> list[Entry]:
+        """Return the oldest results, by default all."""
         return self._unwritten[:limit]
 
-    def written(self, entries: Sequence[Entry]) -> None:
-        """Let go of the oldest results, which ``unwritten`` returned."""
-        del self._unwritten[: len(entries)]
+    def forget(self, count: int) -> None:
+        """Let go of the ``count`` oldest, which are written."""
+        del self._unwritten[:count]
 
 
 class Collector:
@@ -124,21 +124,17 @@ class Writer:
         """Write until so many threads have ended. Raises StoreUnavailable after a minute without the database."""
         while threads:
             threads -= self._gather(threads)
-            entries = self.results.unwritten(TOGETHER)
+            entries = self.results.oldest(TOGETHER)
             if entries:
                 self._write(entries)
-                self.results.written(entries)
+                self.results.forget(len(entries))
                 self._progress.add(entries)
 
     def write_rest(self) -> None:
-        """Write what an interruption would lose, once: its calls are paid for."""
-        rest = self.results.unwritten()
-        try:
-            self._save(rest)
-            self._quarantine(rest)
-        except (StoreUnavailable, RowRefused) as error:
-            log.warning("%d replies are not stored and will be asked for again: %s", len(rest), error)
-        self.results.written(rest)
+        """Write what an interruption would lose, without waiting for the database: its calls are paid for."""
+        rest = self.results.oldest()
+        self._write_at_once(rest)
+        self.results.forget(len(rest))
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
@@ -172,6 +168,18 @@ class Writer:
                 [replace(entries[0].outcome, status=OutcomeStatus.FAILED, reason=error.reason, detail=str(error))]
             )
         patiently(lambda: self._quarantine(entries))
+
+    def _write_at_once(self, entries: Sequence[Entry]) -> None:
+        """Write what came in if the database is there; a row that PostgreSQL refuses is left alone."""
+        try:
+            self._save(entries)
+            self._quarantine(entries)
+        except (StoreUnavailable, RowRefused) as error:
+            if isinstance(error, RowRefused) and len(entries) > 1:
+                for entry in entries:
+                    self._write_at_once([entry])
+            else:
+                log.warning("%d replies are not stored and will be asked for again: %s", len(entries), error)
 
     def _save(self, entries: Sequence[Entry]) -> None:
         """Write quotes and lines; the line of a refused reply goes with that."""

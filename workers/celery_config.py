@@ -55,8 +55,8 @@ CELERY_CONFIG: Final[dict[str, Any]] = {
 #: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second, so looking
 #: costs a fifth of a core at most, where the tasks of a run come and go all the time.
 LEAST_PAUSE_S: Final = 0.2
-#: With so many tasks out it begins a loop no sooner (s) than this after the last one. Two cores run five tasks
-#: meanwhile, and so many more are queued; where a loop takes longer by itself, it waits for nothing.
+#: With so many tasks out a loop begins no sooner (s) than this after the last one. Two cores end about five tasks in
+#: that time, so enough are left in the broker; a loop that takes longer by itself is not held up.
 MANY_OUT: Final = 16
 LEAST_LOOP_S: Final = 0.5
 
@@ -69,12 +69,15 @@ _WELL_ENDED: Final = ("success", "deferred", "skipped")
 
 
 def patch_scheduler() -> None:
-    """Where this is the scheduler, let it look when there is something to see (workers/scheduling.py)."""
+    """Where this is the scheduler, patch it (workers/scheduling.py)."""
     scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
+    if getattr(scheduler, _MARK, False):
+        return
     if scheduler and airflow_version == PATCHED_AIRFLOW:
+        setattr(scheduler, _MARK, True)
         scheduling.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
-        scheduling.look_seldom_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
-        scheduling.expand_without_asking(import_module("airflow.models.taskmap").TaskMap)
+        scheduling.space_loops_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
+        scheduling.add_mapped_without_lookup(import_module("airflow.models.taskmap").TaskMap)
     elif scheduler:
         log.warning(
             "Airflow %s is not %s: each step of a run waits for a pause, and a fan-out costs more",

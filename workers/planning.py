@@ -95,7 +95,7 @@ class Plan:
             yield Outcome(run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at)
 
     @property
-    def tasks(self) -> range:
+    def batch_numbers(self) -> range:
         """The numbers of the batches, from 1 on: each is what one fetching task works on."""
         return range(1, ceil(len(self.fetch) / self.batch_size) + 1)
 
@@ -116,7 +116,7 @@ class Plan:
         return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}."
 
     def _batches(self) -> str:
-        return f" in {len(self.tasks)} batches of {self.batch_size}" if self.batch_size > 1 else ""
+        return f" in {len(self.batch_numbers)} batches of {self.batch_size}" if self.batch_size > 1 else ""
 
     def _moments(self) -> str:
         moments = [left.retry_at for left in self.postpone if left.retry_at]

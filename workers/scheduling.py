@@ -39,12 +39,12 @@ def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  
     setattr(runner, setting, property(pause, lambda self, seconds: vars(self).update({setting: seconds})))
 
 
-def look_seldom_amid_many(runner: Any, least_s: float, many: int) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+def space_loops_amid_many(runner: Any, least_s: float, many: int) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
     """Let a scheduler that has ``many`` tasks out begin a loop ``least_s`` after the last one, not sooner.
 
     It pauses only after a loop in which nothing happened, and amid a fan-out something always has. Yet each loop asks
-    27 questions and reads all tasks of each run, however few have ended. Unnecessary once the scheduler upstream has a
-    least time between loops.
+    27 questions and reads all tasks of each run, however few have ended. Airflow's metric of a loop's duration holds
+    the wait, too. Unnecessary once the scheduler upstream has a least time between loops.
     """
     shipped = runner._do_scheduling
 
@@ -58,7 +58,7 @@ def look_seldom_amid_many(runner: Any, least_s: float, many: int) -> None:  # no
     runner._do_scheduling = schedule
 
 
-def expand_without_asking(task_map: Any) -> None:  # noqa: ANN401  Airflow's TaskMap
+def add_mapped_without_lookup(task_map: Any) -> None:  # noqa: ANN401  Airflow's TaskMap
     """Add the instances of a mapped task to the database without asking for each whether it is there.
 
     ``Session.merge`` asks by its identifier, which has just been made up; 150 instances took the scheduler half a

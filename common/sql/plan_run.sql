@@ -1,8 +1,8 @@
 -- plan_run: write a run's plan to the ledger, a line for each symbol.
 -- Takes   run_id; rows: a JSON array of objects, each symbol once: 'planned', or how it ends without a call.
--- A line that is settled stays as it is, and so does one that says the same already (it may be in work). One that
--- failed in an earlier pass, or whose postponement is over, takes what this plan says; its attempts and calls go on
--- counting.
+-- A line that is settled stays as it is, and so does one that says the same already (it may be in work); their batches
+-- are the plan's by then (rebatch_run). One that failed in an earlier pass, or whose postponement is over, takes what
+-- this plan says; its attempts and calls go on counting.
 INSERT INTO fetch_outcomes AS line (run_id, symbol, status, reason, detail, retry_at, batch, place, finished_at)
 SELECT
     %(run_id)s, symbol, status, reason, detail, retry_at, batch, place,
@@ -14,9 +14,8 @@ FROM json_to_recordset(%(rows)s) AS incoming (
 ORDER BY symbol
 ON CONFLICT (run_id, symbol) DO UPDATE SET
     status = excluded.status, reason = excluded.reason, detail = excluded.detail, retry_at = excluded.retry_at,
-    batch = excluded.batch, place = excluded.place,
     planned_at = now(), started_at = NULL, finished_at = excluded.finished_at
-WHERE (line.status, line.batch, line.place) IS DISTINCT FROM (excluded.status, excluded.batch, excluded.place)
+WHERE line.status <> excluded.status
   AND (
       line.status IN ('planned', 'failed', 'quarantined')
       OR (line.status = 'postponed' AND line.retry_at <= now())

@@ -119,7 +119,8 @@ class Store:
         *,
         batch_size: int | None = None,
     ) -> None:
-        """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays.
+        """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays,
+        but for its batch.
 
         ``symbols`` are in the order in which the quota is spent. With a ``batch_size`` the first so many of them are
         batch 1, and so on. ``run_id`` must differ between DAGs too: two of them started at the same moment have the
@@ -134,7 +135,7 @@ class Store:
 
         def write(cursor: Cursor) -> None:
             plan = {"run_id": run_id, "rows": as_json(rows.values())}
-            cursor.execute(statement("unbatch_run"), plan)
+            cursor.execute(statement("rebatch_run"), plan)
             cursor.execute(statement("plan_run"), plan)
 
         self._connections.run(write)
@@ -172,9 +173,9 @@ class Store:
         rows = self._query("batch_symbols", {"run_id": run_id, "batch": batch})
         return [Symbol(symbol) for (symbol,) in rows]
 
-    def only_symbol(self, run_id: str, batch: int) -> Symbol | None:
-        """Return the symbol of a batch that holds no other, or None."""
-        rows = self._query("only_symbol", {"run_id": run_id, "batch": batch})
+    def lone_symbol(self, run_id: str, batch: int) -> Symbol | None:
+        """Return the symbol of the batch where each of the run has one of its own, or None."""
+        rows = self._query("lone_symbol", {"run_id": run_id, "batch": batch})
         return Symbol(rows[0][0]) if rows else None
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:

@@ -177,13 +177,17 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
 
 
 def test_a_task_asks_the_api_server_for_little(running: Running):
-    """A symbol's task starts and ends with a call each: none for its label, and a heartbeat only after an interval."""
+    """A symbol's task starts and ends with a call each: none for its label or its number, and a heartbeat only after
+    an interval.
+    """
     run_id, _ = running.run(["FEW1", "FEW2"])
     log = (running.cluster.state.folder / "logs" / "api-server.log").read_text("utf-8")
     for task in running.fetching(run_id):
         calls = Counter(re.findall(rf"path=/execution/task-instances/{task['id']}/(\S+)", log))
         assert calls.pop("heartbeat", 0) <= task["duration"] // HEARTBEAT_S
         assert calls == {"run": 1, "state": 1}
+    assert "path=/execution/xcoms/" in log  # such as the plan's own
+    assert not re.findall(r"method=GET path=/execution/xcoms/\S+/plan/return_value", log)
 
 
 def states_of(running: Running, run_id: str) -> list[str]:

@@ -53,6 +53,7 @@ def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
     for slot in slots:
         slot.suspend()
     wait_until(lambda: running.query(stored, run_id)[0][0] >= len(symbols) - len(slots), "the rest is stored", 60)
+    assert running.query(stored, run_id)[0][0] < len(symbols), "no slot had taken a task"
     kill_tree(worker.pid)
     assert running.wait(run_id, timeout_s=300) == "success"
     assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}

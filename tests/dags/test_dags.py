@@ -106,8 +106,8 @@ def test_the_steps_and_their_order(dag: DAG):
         assert later in dag.get_task(earlier).downstream_task_ids
 
 
-def test_one_mapped_task_for_each_symbol(dag: DAG):
-    """fetch_and_store is mapped over the plan and labelled with its symbol."""
+def test_fetching_is_mapped_and_labelled_by_its_task(dag: DAG):
+    """fetch_and_store is mapped over the plan, and each task says what its label is."""
     mapped = dag.get_task("fetch_and_store")
     assert mapped.is_mapped
     assert mapped.operator_class is FetchAndStore
@@ -117,11 +117,11 @@ def test_one_mapped_task_for_each_symbol(dag: DAG):
 def test_a_mapped_task_knows_its_number_without_asking(dag: DAG):
     """For the scheduler it is mapped over the plan's XCom; in a task the number comes from the index, with no call."""
     (task,) = (task for task in DagSerialization.to_dict(dag)["dag"]["tasks"] if task["__var"].get("_is_mapped"))
-    plan_s_list = {"__type": "xcomref", "__var": {"task_id": "plan", "key": "return_value"}}
-    assert task["__var"]["expand_input"]["value"]["__var"] == {"number": plan_s_list}
+    list_of_the_plan = {"__type": "xcomref", "__var": {"task_id": "plan", "key": "return_value"}}
+    assert task["__var"]["expand_input"]["value"]["__var"] == {"batch_number": list_of_the_plan}
     instance = SimpleNamespace(map_index=6, stats_tags={})
     given, _ = dag.get_task("fetch_and_store").expand_input.resolve({"ti": instance})
-    assert given == {"number": 7}
+    assert given == {"batch_number": 7}
 
 
 def test_retries_as_promised(dag: DAG):

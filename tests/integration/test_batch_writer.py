@@ -3,16 +3,20 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from decimal import Decimal
 from types import FrameType
 from typing import Any
 
-from common.models import Outcome, OutcomeStatus, Symbol
+from common.models import Outcome, OutcomeStatus, Rejection, Symbol
 from common.store import Store
 from tests.integration.batches import RUN
+from tests.integration.conftest import Market
+from tests.integration.rows import NOON, quote
 from workers import batch_writer
 from workers.batch_writer import Entry, Writer
 
-ENTRIES = 3
+REFUSED = {"function": "GLOBAL_QUOTE", "rejection": Rejection("incomplete", "no price"), "payload": "{}"}
 
 
 @contextmanager
@@ -39,21 +43,49 @@ def interrupted_at(step: int) -> Iterator[None]:
         sys.settrace(before)
 
 
-def test_an_interruption_anywhere_loses_no_reply(store: Store):
-    """Whatever instruction a time-out comes at, all that the threads handed over is in the ledger at the end."""
+def entries(run_id: str, step: int) -> list[Entry]:
+    """A stored quote, a refused reply and a failure, of symbols that no other step has."""
+    stored, refused, failed = (
+        Outcome(run_id, Symbol(f"S{step}.{status.upper()}"), status, "reason", "detail")
+        for status in (OutcomeStatus.STORED, OutcomeStatus.QUARANTINED, OutcomeStatus.FAILED)
+    )
+    return [Entry(stored, quote(stored.symbol)), Entry(refused, refused=REFUSED | {"received_at": NOON}), Entry(failed)]
+
+
+def test_a_refused_row_loses_no_other(store: Store, market: Market):
+    """What an interruption leaves is written also where PostgreSQL refuses one row of it."""
+    given = entries(RUN, 1)
+    store.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
+    writer = Writer(store, len(given))
+    writer.results.put(replace(given[2], quote=quote("REFUSED", price=Decimal("NaN"))))
+    for entry in given[:2]:
+        writer.results.put(entry)
+    writer.write_rest()
+    assert [outcome.status for outcome in store.outcomes(RUN)] == [
+        OutcomeStatus.PLANNED,
+        OutcomeStatus.QUARANTINED,
+        OutcomeStatus.STORED,
+    ]
+
+
+def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
+    """Whatever instruction a time-out comes at, all that the threads handed over is written at the end."""
     step, ended = 0, False
     while not ended:
         step += 1
-        symbols = [Symbol(f"S{step}.{number}") for number in range(ENTRIES)]
-        store.plan_run(RUN, symbols, batch_size=ENTRIES)
-        writer = Writer(store, ENTRIES)
-        for symbol in symbols:
-            writer.results.put(Entry(Outcome(RUN, symbol, OutcomeStatus.FAILED, "unknown_symbol", "no such symbol")))
-        writer.results.put(None)
+        run_id = f"{RUN}.{step}"
+        given = entries(run_id, step)
+        store.plan_run(run_id, [entry.outcome.symbol for entry in given], batch_size=len(given))
+        writer = Writer(store, len(given))
+        for entry in [*given, None]:
+            writer.results.put(entry)
         with suppress(TimeoutError), interrupted_at(step):
             writer.write_all(1)
             ended = True
         writer.write_rest()
-        lost = {outcome.symbol for outcome in store.outcomes(RUN) if outcome.status is OutcomeStatus.PLANNED}
+        lost = {outcome.symbol for outcome in store.outcomes(run_id) if outcome.status is OutcomeStatus.PLANNED}
         assert not lost, f"interrupted at instruction {step}"
     assert step > 100, "the writer was interrupted at too few places to tell"
+    for table in ("stock_quotes", "quarantine"):
+        (counts,) = market.query(f"SELECT count(*), count(DISTINCT symbol) FROM {table}")
+        assert counts == (step, step), table

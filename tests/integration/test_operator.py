@@ -74,24 +74,26 @@ def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
         yield wiring
 
 
-def planned(set_up: Wiring, *symbols: str, batch_size: int = 1) -> None:
+def write_plan(set_up: Wiring, *symbols: str, batch_size: int = 1) -> None:
     set_up.store.plan_run(RUN, [Symbol(symbol) for symbol in symbols], batch_size=batch_size)
 
 
 def fetch(number: int, given: dict[str, object] | None = None, **kwargs: object) -> object:
     """Run the fetching task of that number; return the label that it gives its map index."""
     given = given or context()
-    FetchAndStore(task_id="fetch", number=number).execute(given, **kwargs)
+    FetchAndStore(task_id="fetch", batch_number=number).execute(given, **kwargs)
     return given["label"]
 
 
-def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
+def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, supervisor: Supervisor):
     """The five steps one after the other store the symbol and report it."""
     ValidateEnvironment(task_id="check").execute(context())
     planning = context(symbols=["IBM"], force=True)
     assert PlanSymbols(task_id="plan").execute(planning) == [1]
     assert "1" in str(planning["ti"].pushed["summary"])
     assert fetch(1) == "IBM"
+    assert fetch(1) == "IBM"  # a message that is delivered twice: it is stored already
+    assert supervisor.told == []
     assert ReportRun(task_id="report").execute(context()) == {"counts": {"stored": 1}, "failed": []}
     assert set(CleanUp(task_id="clean").execute(context()).values()) == {0}
     assert len(sandbox.entries()) == 1
@@ -99,7 +101,7 @@ def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox):
 
 def test_what_cannot_heal_is_not_retried(set_up: Wiring):
     """An unknown symbol and a rejected key fail the task for good, in the error's own words."""
-    planned(set_up, "NOSUCH1", "FAULT-KEY")
+    write_plan(set_up, "NOSUCH1", "FAULT-KEY")
     for number, words in ((1, "no data"), (2, "ALPHA_VANTAGE_API_KEY")):
         with pytest.raises(AirflowFailException, match=words):
             fetch(number)
@@ -107,7 +109,7 @@ def test_what_cannot_heal_is_not_retried(set_up: Wiring):
 
 def test_what_can_heal_is_retried(set_up: Wiring):
     """A network fault leaves as itself, so that Airflow tries again."""
-    planned(set_up, "FAULT-RESET-BEFORE")
+    write_plan(set_up, "FAULT-RESET-BEFORE")
     with pytest.raises(NetworkFailed):
         fetch(1)
 
@@ -115,15 +117,17 @@ def test_what_can_heal_is_retried(set_up: Wiring):
 def test_a_malformed_setting_fails_for_good(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A setting that cannot be used fails the task without a retry, and is named."""
     monkeypatch.setenv("API_TIMEOUT", "soon")
+    given = context()
     with pytest.raises(AirflowFailException, match="API_TIMEOUT='soon'"):
-        fetch(1)
+        fetch(1, given)
+    assert given["label"] == "batch 1"
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_a_task_without_a_line_in_the_ledger_says_what_to_do(set_up: Wiring, batch_size: int):
     """A task whose lines are gone (they were too old, say) is not done: it fails, and says how to get them back."""
-    planned(set_up, "IBM", "AAPL", batch_size=batch_size)
-    with pytest.raises(AirflowFailException, match="no batch 3 of the run manual__1: clear its task plan"):
+    write_plan(set_up, "IBM", "AAPL", batch_size=batch_size)
+    with pytest.raises(AirflowFailException, match="no batch 3 of the run manual__1: clear the run's task plan"):
         fetch(3)
 
 
@@ -132,7 +136,7 @@ def test_a_far_permit_defers_the_task(set_up: Wiring, supervisor: Supervisor, mo
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
     ValidateEnvironment(task_id="check").execute(context())
-    planned(set_up, "IBM", "AAPL")
+    write_plan(set_up, "IBM", "AAPL")
     fetch(1)
     with pytest.raises(TaskDeferred) as first:
         fetch(2)
@@ -148,25 +152,25 @@ def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: py
     """A symbol beyond the day's calls shows as skipped, not as failed."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
     ValidateEnvironment(task_id="check").execute(context())
-    planned(set_up, "IBM", "AAPL")
+    write_plan(set_up, "IBM", "AAPL")
     fetch(1)
     with pytest.raises(AirflowSkipException, match="1/day"):
         fetch(2)
 
 
 def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor):
-    """A batch's label names the batch, and then what became of its symbols; one symbol alone is itself."""
+    """A batch's label names the batch, and then what became of its symbols, also where it holds only one."""
     monkeypatch.setenv("SYMBOLS_PER_TASK", "2")
     assert PlanSymbols(task_id="plan").execute(context(symbols=["IBM", "AAPL", "MSFT"])) == [1, 2]
     assert fetch(1) == "batch 1: 2 stored"
-    assert supervisor.told == [SetRenderedMapIndex(rendered_map_index="batch 1")]
-    assert fetch(2) == "MSFT"
+    assert fetch(2) == "batch 2: 1 stored"
+    assert [message.rendered_map_index for message in supervisor.told] == ["batch 1", "batch 2"]
 
 
 @pytest.mark.parametrize(("symbol", "error"), [("NOSUCH1", AirflowFailException), ("FAULT-HTTP500", BatchIncomplete)])
 def test_a_batch_is_retried_for_what_can_heal(set_up: Wiring, symbol: str, error: type[Exception]):
     """A batch with a failure fails, for good if no other try makes sense, and names the symbol."""
-    planned(set_up, "IBM", symbol, batch_size=2)
+    write_plan(set_up, "IBM", symbol, batch_size=2)
     with pytest.raises(error, match=f"batch 1: 1 stored, 1 failed. {symbol} "):
         fetch(1)
 
@@ -176,7 +180,7 @@ def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
     ValidateEnvironment(task_id="check").execute(context())
-    planned(set_up, "IBM", "AAPL", "MSFT", batch_size=3)
+    write_plan(set_up, "IBM", "AAPL", "MSFT", batch_size=3)
     given = context()
     with pytest.raises(TaskDeferred) as deferred:
         fetch(1, given)
@@ -192,9 +196,9 @@ def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.
 def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A batch that was postponed as a whole shows as skipped."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
-    planned(set_up, "AAPL", "MSFT", "IBM", batch_size=2)
+    write_plan(set_up, "AAPL", "MSFT", "IBM", batch_size=2)
     ValidateEnvironment(task_id="check").execute(context())
-    fetch(2)
+    assert fetch(2) == "batch 2: 1 stored"
     with pytest.raises(AirflowSkipException, match="batch 1: 2 postponed"):
         fetch(1)
 

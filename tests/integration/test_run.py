@@ -82,10 +82,11 @@ def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
     """Beyond MAX_MAPPED_TASKS symbols share tasks, and each batch finds its symbols in the ledger, stalest first."""
     with wired(environment, MAX_MAPPED_TASKS="2") as wiring:
         plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
-        assert list(plan.tasks) == [1, 2]
+        assert list(plan.batch_numbers) == [1, 2]
         assert "in 2 batches of 2" in plan.summary
         assert wiring.store.batch_symbols(RUN, 1) == ["A", "B"]
         assert wiring.store.batch_symbols(RUN, 2) == ["C"]
+        assert wiring.store.lone_symbol(RUN, 2) is None
 
 
 def test_planning_again_batches_what_is_left(environment: dict[str, str]):
@@ -93,8 +94,30 @@ def test_planning_again_batches_what_is_left(environment: dict[str, str]):
     with wired(environment, SYMBOLS_PER_TASK="2") as wiring:
         plan_run(wiring, RUN, ["A", "B", "C"], force=False)
         wiring.job.run(RUN, Symbol("A"))
-        assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).tasks) == [1]
+        assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1]
         assert wiring.store.batch_symbols(RUN, 1) == ["B", "C"]
+
+
+def test_planning_again_numbers_what_is_left(wiring: Wiring):
+    """With a task for each symbol, too, a number stands for what the last plan gave it."""
+    plan_run(wiring, RUN, ["A", "B", "C"], force=False)
+    assert wiring.store.lone_symbol(RUN, 1) == "A"
+    wiring.job.run(RUN, Symbol("A"))
+    assert wiring.store.lone_symbol(RUN, 1) == "A"
+    assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1, 2]
+    assert [wiring.store.lone_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
+
+
+def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
+    """A symbol that is stored after the plan has looked is in the new plan's batch, whose task finds it done."""
+    plan_run(wiring, RUN, ["B"], force=False)
+    wiring.job.run(RUN, Symbol("B"))
+    wiring.store.plan_run(RUN, [Symbol("A"), Symbol("B")], batch_size=1)
+    assert wiring.store.lone_symbol(RUN, 2) == "B"
+    assert {line.symbol: line.status for line in wiring.store.outcomes(RUN)} == {
+        Symbol("A"): OutcomeStatus.PLANNED,
+        Symbol("B"): OutcomeStatus.STORED,
+    }
 
 
 def test_the_report_names_each_failure(wiring: Wiring):

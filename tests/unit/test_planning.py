@@ -305,6 +305,6 @@ def test_the_tasks_hold_every_symbol(count: int, most_tasks: int, wanted: int | 
 def test_a_plan_numbers_its_tasks():
     """There is a task for each batch, numbered from 1 on; a batch of one symbol is a task of its own."""
     fetch = tuple(Symbol(name) for name in ("A", "B", "C"))
-    assert list(Plan(fetch).tasks) == [1, 2, 3]
-    assert list(Plan(fetch, batch_size=2).tasks) == [1, 2]
-    assert list(Plan((), batch_size=2).tasks) == []
+    assert list(Plan(fetch).batch_numbers) == [1, 2, 3]
+    assert list(Plan(fetch, batch_size=2).batch_numbers) == [1, 2]
+    assert list(Plan((), batch_size=2).batch_numbers) == []

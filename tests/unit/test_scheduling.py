@@ -10,7 +10,7 @@ import pytest
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models import taskmap
 
-from workers import scheduling
+from workers import celery_config, scheduling
 
 
 class Scheduler:
@@ -71,7 +71,7 @@ def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
 def test_the_scheduler_looks_seldom_amid_many(clock: SimpleNamespace):
     """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
     kind = type("Scheduler", (Scheduler,), {})
-    scheduling.look_seldom_amid_many(kind, 0.5, 3)
+    scheduling.space_loops_amid_many(kind, 0.5, 3)
     scheduler = kind()
     (executor,) = scheduler.executors
     executor.running, executor.queued_tasks = {"a", "b"}, {"b": None}
@@ -98,7 +98,7 @@ def test_mapped_tasks_are_added_without_a_question():
             session.flush()
             return [instance], 0
 
-    scheduling.expand_without_asking(TaskMap)
+    scheduling.add_mapped_without_lookup(TaskMap)
     assert TaskMap.expand_mapped_task("a task", "a run", session=session) == (["a task of a run"], 0)
     assert asked == [("add", "a task of a run"), ("flush", None)]
     assert "session.merge(ti)" in inspect.getsource(taskmap)
@@ -123,3 +123,14 @@ def test_airflows_scheduler_pauses_as_patched():
     loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
     assert f"time.sleep(min(self.{setting}" in loop
     assert "self._do_scheduling(session)" in loop
+
+
+def test_another_airflows_scheduler_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    """A version that nobody has looked at loops as it was shipped, and the log says so."""
+    runner = type("Scheduler", (Scheduler,), {})
+    monkeypatch.setitem(sys.modules, "airflow.jobs.scheduler_job_runner", SimpleNamespace(SchedulerJobRunner=runner))
+    monkeypatch.setattr(celery_config, "airflow_version", "9.9.9")
+    celery_config.patch_scheduler()
+    assert runner._do_scheduling is Scheduler._do_scheduling
+    assert "_scheduler_idle_sleep_time" not in vars(runner)
+    assert "Airflow 9.9.9 is not 3.3.2" in caplog.text
