@@ -27,8 +27,8 @@ REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
 REFUSED_FOR: Final = timedelta(days=7)
 _NAMED: Final = 5
 
-# How many symbols share a task. A task costs a fifth to a quarter of a second of a core, so two cores run seven to nine
-# a second, whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
+# How many symbols share a task. A task costs a fifth of a second of a core, so two cores run eight to ten a second,
+# whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
 _ALONE_UP_TO: Final = 100
 _TASKS_A_SECOND: Final = 5.0
 #: As many batches as a small cluster has slots, so that all of them work on a run that nothing else slows down; and
