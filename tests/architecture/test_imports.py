@@ -83,6 +83,23 @@ def test_the_wiring_alone_makes_collaborators():
     assert [name for name in names if concrete.search((ROOT / name).read_text("utf-8"))] == []
 
 
+def test_every_import_of_ours_leads_somewhere():
+    """A module of ours that is imported, wherever in a file, is there."""
+    rooms = ("common", "workers", "dags", "sandbox", "local", "tests", "benchmarks")
+    absent = [
+        f"{name} imports {module}"
+        for name in files(*rooms)
+        for module in imports(ROOT / name)
+        if module.partition(".")[0] in rooms and not find_module(module)
+    ]
+    assert absent == []
+
+
+def find_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
 def test_a_dag_file_only_declares():
     """A DAG file reads no clock, file, network or database when it is parsed."""
     forbidden = {"os", "requests", "redis", "psycopg2", "time", "pathlib", "sqlalchemy"}

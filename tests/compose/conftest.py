@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local.temporary import free_port
-from tests.compose.stack import Stack, fresh_clone
 from tests.conftest import missing
+from tests.support.stack import Stack, fresh_clone
 
 #: The project's name of the room's one stack.
 STACK = "pipelinetest"

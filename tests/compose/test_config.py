@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from tests.compose.stack import ROOT, SCALE, Stack, fresh_clone
+from tests.support.stack import ROOT, SCALE, Stack, fresh_clone
 from tests.unit.test_documents import known_variables
 
 pytestmark = pytest.mark.compose

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import Stack, docker, fresh_clone
+from tests.support.stack import Stack, docker, fresh_clone
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 

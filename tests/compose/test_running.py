@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import requests
 
-from tests.compose.stack import Stack, docker
+from tests.support.stack import Stack, docker
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.compose.stack import Stack, docker
 from tests.compose.test_running import ROOMY
+from tests.support.stack import Stack, docker
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 

@@ -9,8 +9,8 @@ import pytest
 
 from local.temporary import free_port
 from tests.compose.conftest import STACK
-from tests.compose.stack import SCALE, Stack, docker, fresh_clone
 from tests.compose.test_running import ROOMY
+from tests.support.stack import SCALE, Stack, docker, fresh_clone
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ from common.models import Symbol
 from sandbox.faults import FAULTS
 from sandbox.running import running
 from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote
-from tests.wire import answering, response, wire
+from tests.support.wire import answering, response, wire
 
 RECORDINGS = Path(__file__).parent / "recordings"
 

@@ -19,8 +19,9 @@ from common.limiter import Reserved
 from common.models import Outcome, OutcomeStatus, Symbol
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.batches import RUN, by_symbol, calls, due, planned, symbols
-from tests.integration.conftest import Market, wired
+from tests.integration.conftest import wired
+from tests.support.batches import RUN, by_symbol, calls, due, planned, symbols
+from tests.support.market import Market
 from workers.batch import BatchEnd
 from workers.wiring import Wiring
 

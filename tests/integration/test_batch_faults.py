@@ -18,9 +18,10 @@ from common.errors import LimiterUnavailable
 from common.settings import Settings
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.batches import RUN, calls, planned, symbols
-from tests.integration.conftest import Market, wired
-from tests.integration.servers import OwnRedis
+from tests.integration.conftest import wired
+from tests.support.batches import RUN, calls, planned, symbols
+from tests.support.market import Market
+from tests.support.servers import OwnRedis
 from workers import batch_pass
 from workers.batch import BatchEnd
 from workers.wiring import Wiring

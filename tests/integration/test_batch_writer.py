@@ -10,9 +10,9 @@ from typing import Any
 
 from common.models import Outcome, OutcomeStatus, Rejection, Symbol
 from common.store import Store
-from tests.integration.batches import RUN
-from tests.integration.conftest import Market
-from tests.integration.rows import NOON, quote
+from tests.support.batches import RUN
+from tests.support.market import Market
+from tests.support.rows import NOON, quote
 from workers import batch_writer
 from workers.batch_writer import Entry, Writer
 

@@ -18,7 +18,8 @@ from common.errors import (
 )
 from common.models import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import Market, wired
+from tests.integration.conftest import wired
+from tests.support.market import Market
 from workers import job
 from workers.permits import day_reopens_in_s
 from workers.wiring import Wiring

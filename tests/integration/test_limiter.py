@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from common.errors import ConfigurationError, LimiterStateUnknown, NetworkFailed, QuotaWait, RateLimited
 from common.limiter import Denied, Granted, Limiter, Reserved
 from common.models import Quota
-from tests.integration.limiter_clock import ClockedRedis
+from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis
 

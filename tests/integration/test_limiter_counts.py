@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from common.limiter import Limiter
 from common.models import Quota
-from tests.integration.limiter_hammer import CAP_S, grab, hammer
+from tests.support.limiter_hammer import CAP_S, grab, hammer
 
 pytestmark = pytest.mark.redis
 

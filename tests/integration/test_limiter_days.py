@@ -11,7 +11,7 @@ from common.models import Quota
 from sandbox.journal import Entry
 from sandbox.judge import most_in_window
 from sandbox.running import RunningSandbox, running
-from tests.integration.limiter_hammer import spend
+from tests.support.limiter_hammer import spend
 
 pytestmark = pytest.mark.redis
 

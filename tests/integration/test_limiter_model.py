@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.integration.limiter_clock import ClockedRedis
-from tests.integration.limiter_world import World
+from tests.support.limiter_clock import ClockedRedis
+from tests.support.limiter_world import World
 
 pytestmark = pytest.mark.redis
 

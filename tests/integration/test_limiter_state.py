@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from common.errors import LimiterQuotaChanged, LimiterStateUnknown
 from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
 from common.models import Quota
-from tests.integration.limiter_clock import ClockedRedis
+from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis
 

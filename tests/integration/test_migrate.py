@@ -23,8 +23,8 @@ from common.migrations import HEAD
 from common.settings import DatabaseSettings
 from local.services import Postgres
 from local.temporary import free_port
-from tests.integration.rows import quote
-from tests.integration.servers import serving
+from tests.support.rows import quote
+from tests.support.servers import serving
 
 PASSWORDS = {
     name: f"{name.lower()}-{token_hex(6)}/@:%"  # what a URL must quote

@@ -17,8 +17,9 @@ from common.errors import UnknownSymbol
 from common.limiter import Limiter
 from common.models import Outcome, OutcomeStatus, Quota, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import Market, wired
-from tests.integration.limiter_clock import MICROSECONDS, ClockedRedis
+from tests.integration.conftest import wired
+from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
+from tests.support.market import Market
 from workers.outlook import Outlook
 from workers.planning import Plan
 from workers.run import plan_run, report_run

@@ -13,7 +13,8 @@ import redis
 from common.errors import LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
 from common.models import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import Market, wired
+from tests.integration.conftest import wired
+from tests.support.market import Market
 from workers.fetch_and_store import main
 from workers.run import Report, plan_run, report_run, validate_environment
 from workers.wiring import Wiring

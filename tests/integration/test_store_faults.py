@@ -18,8 +18,8 @@ from common.store import Store
 from common.store.store import _upsert
 from local.services import Postgres
 from local.temporary import free_port, wait_until
-from tests.integration.rows import RUN, bar, outcome, quote
-from tests.integration.servers import serving
+from tests.support.rows import RUN, bar, outcome, quote
+from tests.support.servers import serving
 
 
 def backends(market):

@@ -9,7 +9,7 @@ from common.migrations import HEAD
 from common.models import SETTLED, OutcomeStatus, Rejection, Symbol
 from common.store import LastAttempt
 from common.store.rows import MAX_PAYLOAD
-from tests.integration.rows import MONDAY, NOON, RUN, bar, outcome, quote
+from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
 
 IBM = Symbol("IBM")
 OPEN = (OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeStatus.PLANNED)

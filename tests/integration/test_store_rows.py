@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.errors import RowRefused
 from common.models import OutcomeStatus, Symbol, UpsertCounts
-from tests.integration.rows import MONDAY, NOON, RUN, bar, outcome, quote
+from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
 
 HIGHER = Decimal("222.0000")
 

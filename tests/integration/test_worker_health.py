@@ -42,7 +42,7 @@ class Worker:
 
 @contextmanager
 def worker(url: str, home: Path, *, give_up_s: float) -> Iterator[Worker]:
-    command = [sys.executable, "-m", "celery", "-A", "tests.integration.watched_worker", "worker"]
+    command = [sys.executable, "-m", "celery", "-A", "tests.support.watched_worker", "worker"]
     environment = os.environ | {"BROKER": url, "GIVE_UP": str(give_up_s), "AIRFLOW_HOME": str(home)}
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -61,7 +61,7 @@ def test_it_beats_while_idle_and_while_every_slot_is_taken(redis_url: str, tmp_p
     """A worker is healthy when it waits for messages, and when it takes none because all its slots work."""
     with worker(redis_url, tmp_path, give_up_s=60) as idle, redis.Redis.from_url(redis_url) as client:
         idle.wait_for_beats("an idle worker beats")
-        idle.app.send_task("tests.integration.watched_worker.hold", ["release"])
+        idle.app.send_task("tests.support.watched_worker.hold", ["release"])
         assert client.blpop(["release:begun"], timeout=30)
         idle.wait_for_beats("a busy worker beats")
         client.rpush("release", 1)

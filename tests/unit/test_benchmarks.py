@@ -11,7 +11,7 @@ from benchmarks.__main__ import PARTS, main
 from benchmarks.bare import COLUMNS, UPSERT, values
 from benchmarks.processes import Groups, watching
 from benchmarks.tables import Table
-from tests.replies import QUOTE
+from tests.support.replies import QUOTE
 
 #: Ends a child that used a second of the processor's time, says so, and waits.
 PARENT = """

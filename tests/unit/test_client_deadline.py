@@ -15,8 +15,8 @@ from common.client import AlphaVantageClient
 from common.client.deadline import BoundedSocket, Deadline
 from common.errors import DeadlineExceeded, NetworkFailed
 from common.models import Symbol
-from tests.replies import quote_document
-from tests.wire import Behaviour, Connection, answering, make_certificate, response, server_context, wire
+from tests.support.replies import quote_document
+from tests.support.wire import Behaviour, Connection, answering, make_certificate, response, server_context, wire
 
 IBM = Symbol("IBM")
 KEY = SecretStr("MARKEDKEY0123456")

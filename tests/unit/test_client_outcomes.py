@@ -17,9 +17,9 @@ from common.errors import (
     QuotaWait,
     RateLimited,
 )
-from tests.replies import RECEIVED_AT, quote_document
-from tests.served import GOOD, IBM, KEY, PAGE, QUOTE, Pauses, refused, resets, serving
-from tests.wire import Behaviour, Connection, answering, response, wire
+from tests.support.replies import RECEIVED_AT, quote_document
+from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, Pauses, refused, resets, serving
+from tests.support.wire import Behaviour, Connection, answering, response, wire
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599, 302, 303, 307])

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from common.client import AlphaVantageClient
 from common.errors import PayloadRejected, PipelineError
 from common.models import Symbol
-from tests.replies import quote_document
-from tests.wire import Behaviour, Connection, answering, response, wire
+from tests.support.replies import quote_document
+from tests.support.wire import Behaviour, Connection, answering, response, wire
 
 IBM = Symbol("IBM")
 KEY = "Mark3d/K3y+With%Odd=Chars"

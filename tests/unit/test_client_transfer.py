@@ -17,9 +17,9 @@ from common.errors import (
     PayloadRejected,
 )
 from common.models import Symbol
-from tests.replies import quote_document
-from tests.served import GOOD, IBM, KEY, PAGE, QUOTE, closes, refused, resets, says, serving
-from tests.wire import Behaviour, Connection, answering, response, wire
+from tests.support.replies import quote_document
+from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, closes, refused, resets, says, serving
+from tests.support.wire import Behaviour, Connection, answering, response, wire
 
 
 def query_of(request: bytes) -> dict[str, list[str]]:

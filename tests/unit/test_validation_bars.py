@@ -8,7 +8,7 @@ import pytest
 from common.errors import PayloadRejected
 from common.models import DailyBar, Rejection, Symbol
 from common.validation import bars_from_reply
-from tests.replies import ADJUSTED_BAR, BAR, changed, reply_of, series_document
+from tests.support.replies import ADJUSTED_BAR, BAR, changed, reply_of, series_document
 
 IBM = Symbol("IBM")
 

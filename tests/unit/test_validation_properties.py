@@ -21,7 +21,7 @@ from common.client.transport import Answer, Transport
 from common.errors import PayloadRejected, PipelineError, SymbolFailed
 from common.models import DailyBar, Quote, Symbol
 from common.validation import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
-from tests.replies import (
+from tests.support.replies import (
     ADJUSTED_BAR,
     BAR,
     BULK_ROW,

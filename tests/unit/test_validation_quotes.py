@@ -9,7 +9,7 @@ import pytest
 from common.errors import PayloadRejected
 from common.models import Quote, Rejection, Symbol
 from common.validation import quote_from_reply, quotes_from_bulk_reply
-from tests.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of
+from tests.support.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of
 
 IBM = Symbol("IBM")
 MSTR = Symbol("MSTR")

@@ -6,8 +6,8 @@ from pydantic import SecretStr
 
 from common.limiter import Answer, Denied, Granted, Limiter, Reserved
 from common.models import Quota
-from tests.integration.limiter_clock import MICROSECONDS, START, ClockedRedis
-from tests.integration.limiter_model import Model
+from tests.support.limiter_clock import MICROSECONDS, START, ClockedRedis
+from tests.support.limiter_model import Model
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 CAP_S, GRACE_S, HORIZON_S = 3.0, 1.0, 4.0

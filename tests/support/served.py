@@ -12,8 +12,8 @@ from common.errors import (
     PipelineError,
 )
 from common.models import Symbol
-from tests.replies import quote_document
-from tests.wire import Behaviour, Connection, Wire, response, wire
+from tests.support.replies import quote_document
+from tests.support.wire import Behaviour, Connection, Wire, response, wire
 
 IBM = Symbol("IBM")
 KEY = "MARKED KEY/0123456"

@@ -4,7 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 
 from common.models import Quota
-from tests.integration.limiter_clock import MICROSECONDS
+from tests.support.limiter_clock import MICROSECONDS
 
 MAX_SPREAD = 600 * MICROSECONDS
 

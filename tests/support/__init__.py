@@ -1,0 +1,1 @@
+"""What the tests of several rooms share: servers, clients, models, values. No tests."""
