@@ -63,6 +63,8 @@ LEAST_LOOP_S: Final = 0.5
 #: The version whose private parts are patched here; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
 _MARK: Final = "stock_data_pipeline_patched"
+#: The map index of a task that is not mapped.
+_NOT_MAPPED: Final = -1
 
 #: The ends of a task after which its process can go on.
 _WELL_ENDED: Final = ("success", "deferred", "skipped")
@@ -96,21 +98,24 @@ def redact_arguments(headers: dict[str, Any], body: object, **_: object) -> None
     Airflow's workload carries a bearer token. Celery copies the arguments into the header ``argsrepr``, which
     every event, Flower's pages and its database repeat. The message's body stays as it is: the worker needs it.
     """
-    name = _readable_name(body)
-    headers["argsrepr"] = f"({name!r},)"
+    headers["shadow"], headers["argsrepr"] = _shown(body)
     headers["kwargsrepr"] = "{}"
-    headers["shadow"] = name
 
 
-def _readable_name(body: object) -> str:
-    """Return ``dag.task[map index]`` of a workload, or a plain word where the message is no task of a DAG."""
+def _shown(body: object) -> tuple[str, str]:
+    """Return what monitors show of a workload, its name and its arguments; plain words where it is no task of a DAG.
+
+    Flower makes series of its metrics for each name, so the name has no map index: a run of 60 symbols made 1,700.
+    """
     try:
-        workload = json.loads(body[0][0])  # type: ignore[index]  # Celery's body: (args, kwargs, embedded)
-        instance = workload["ti"]
-        index = "" if instance.get("map_index", -1) < 0 else f"[{instance['map_index']}]"
-        return f"{instance['dag_id']}.{instance['task_id']}{index}"
+        instance = json.loads(body[0][0])["ti"]  # type: ignore[index]  # Celery's body: (args, kwargs, embedded)
+        name = f"{instance['dag_id']}.{instance['task_id']}"
     except (LookupError, TypeError, ValueError):
-        return "workload"
+        return "workload", "()"
+    fields = {field: instance.get(field) for field in ("run_id", "map_index", "try_number")}
+    if fields["map_index"] == _NOT_MAPPED:
+        del fields["map_index"]
+    return name, "(" + ", ".join(f"{field}={value!r}" for field, value in fields.items()) + ")"
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types

@@ -205,6 +205,15 @@ def test_flower_shows_names_and_no_token(running: Running):
     url = f"{running.cluster.flower_url}/api/tasks"
     assert requests.get(url, timeout=10).status_code == 401
     text = requests.get(url, auth=("admin", secrets["flower"]), timeout=10).text
-    assert "stock_data_pipeline.fetch_and_store[0]" in text
+    assert "stock_data_pipeline.fetch_and_store" in text
+    assert "map_index=0" in text
     assert "eyJ" not in text
     assert "execute_workload" not in text
+
+
+def test_flowers_metrics_know_no_map_index(running: Running):
+    """A run of 60 symbols adds one task's name to Flower's metrics, and not one for each symbol."""
+    run_id, _ = running.run([f"METRIC{number}" for number in range(60)])
+    text = requests.get(f"{running.cluster.flower_url}/metrics", timeout=10).text
+    names = set(re.findall(r'task="([^"]+)"', text)) - {""}
+    assert names == {f"stock_data_pipeline.{task['task_id']}" for task in running.cluster.api.task_instances(run_id)}

@@ -22,18 +22,29 @@ def published(body: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("index", "name"),
-    [(-1, "stock_data_pipeline.plan"), (7, "stock_data_pipeline.plan[7]"), (0, "stock_data_pipeline.plan[0]")],
+    ("index", "shown"),
+    [
+        (-1, "(run_id='manual__1', try_number=2)"),
+        (0, "(run_id='manual__1', map_index=0, try_number=2)"),
+        (7, "(run_id='manual__1', map_index=7, try_number=2)"),
+    ],
 )
-def test_a_workload_is_named_and_its_token_hidden(index: int, name: str):
-    """Monitors see DAG, task and map index; the bearer token is in no header, and the body stays as it was."""
-    workload = {"token": TOKEN, "ti": {"dag_id": "stock_data_pipeline", "task_id": "plan", "map_index": index}}
-    body = ([json.dumps(workload)], {}, {})
+def test_a_workload_is_named_without_token(index: int, shown: str):
+    """Monitors see DAG and task as the name, the map index among the arguments, and the bearer token nowhere."""
+    instance = {"dag_id": "stock_data_pipeline", "task_id": "plan", "run_id": "manual__1", "try_number": 2}
+    body = ([json.dumps({"token": TOKEN, "ti": instance | {"map_index": index}})], {}, {})
     headers = published(body)
-    assert headers["shadow"] == name
-    assert name in str(headers["argsrepr"])
+    assert headers["shadow"] == "stock_data_pipeline.plan"
+    assert headers["argsrepr"] == shown
     assert TOKEN not in str(headers)
     assert TOKEN in body[0][0]
+
+
+def test_sixty_map_indexes_share_one_name():
+    """Flower keeps series for each name that it sees, so a fan-out adds one name, however wide it is."""
+    instance = {"dag_id": "stock_data_pipeline", "task_id": "fetch_and_store"}
+    bodies = [([json.dumps({"ti": instance | {"map_index": index}})], {}, {}) for index in range(60)]
+    assert {published(body)["shadow"] for body in bodies} == {"stock_data_pipeline.fetch_and_store"}
 
 
 @pytest.mark.parametrize("body", [None, (), ([],), (["no json"], {}, {}), (['{"token": "x"}'], {}, {}), ([7], {}, {})])
