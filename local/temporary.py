@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +11,8 @@ from pathlib import Path
 import psycopg2
 import redis
 
+from local.ports import free_port
 from local.services import Postgres, Redis, server_user
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(ready: Callable[[], object], what: str, timeout_s: float = 30) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.temporary import free_port
+from local.ports import free_port
 from tests.conftest import missing
 from tests.support.stack import Stack, fresh_clone
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.temporary import free_port
+from local.ports import free_port
 from tests.compose.conftest import STACK
 from tests.compose.test_running import ROOMY
 from tests.support.stack import SCALE, Stack, docker, fresh_clone

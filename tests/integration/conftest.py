@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from common.migrate import migrate, provision
 from common.settings import Settings
 from common.store import Store
+from local.ports import free_port
 from local.services import Postgres, Redis, ServiceMissing
-from local.temporary import free_port
 from sandbox.running import RunningSandbox
 from sandbox.running import running as running_sandbox
 from tests.conftest import missing

@@ -21,8 +21,8 @@ from common.errors import ConfigurationError, StoreNotReady, StoreUnavailable
 from common.migrate import APP, OWNER, READER, current_revision, main, migrate, provision
 from common.migrations import HEAD
 from common.settings import DatabaseSettings
+from local.ports import free_port
 from local.services import Postgres
-from local.temporary import free_port
 from tests.support.rows import quote
 from tests.support.servers import serving
 

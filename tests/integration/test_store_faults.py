@@ -16,8 +16,9 @@ from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNo
 from common.models import OutcomeStatus, Symbol, UpsertCounts
 from common.store import Store
 from common.store.store import _upsert
+from local.ports import free_port
 from local.services import Postgres
-from local.temporary import free_port, wait_until
+from local.temporary import wait_until
 from tests.support.rows import RUN, bar, outcome, quote
 from tests.support.servers import serving
 

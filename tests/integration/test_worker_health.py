@@ -13,9 +13,10 @@ import pytest
 import redis
 from celery import Celery
 
+from local.ports import free_port
 from local.services import Redis
 from local.state import ROOT
-from local.temporary import free_port, running, wait_until
+from local.temporary import running, wait_until
 
 pytestmark = pytest.mark.redis
 
