@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from common.client import Gate
 from common.errors import (
     DailyQuotaUsedUp,
     PayloadRejected,
@@ -23,6 +22,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
+from common.provider import Gate
 from common.validation import quote_from_reply
 from workers.permits import day_reopens_in_s
 

@@ -6,8 +6,8 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.client import AlphaVantageClient
 from common.limiter import Limiter
+from common.provider import AlphaVantageClient
 from common.settings import Settings
 from common.store import Store
 from workers.batch import Batch

@@ -12,7 +12,7 @@ AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py"}
 
 #: A library that only one room may use, and that room (a file, or a folder's files).
 SOLE_USERS = {
-    "requests": "common/client",
+    "requests": "common/provider",
     "redis": "common/limiter",
     "psycopg2": "common/store",
     "alembic": "common/mig",

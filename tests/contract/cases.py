@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.client import AlphaVantageClient
 from common.errors import (
     ApiKeyRejected,
     DailyQuotaUsedUp,
@@ -22,6 +21,7 @@ from common.errors import (
     UnknownSymbol,
 )
 from common.models import Reply, Symbol
+from common.provider import AlphaVantageClient
 from common.validation import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
 
 #: The key that the recorded echo names, and the one that the sandbox is asked with and echoes.

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common.client import AlphaVantageClient
 from common.errors import PayloadRejected, PipelineError
 from common.models import Symbol
+from common.provider import AlphaVantageClient
 from sandbox.faults import FAULTS
 from sandbox.running import running
 from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote

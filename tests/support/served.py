@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from common.client import AlphaVantageClient
 from common.errors import (
     PipelineError,
 )
 from common.models import Symbol
+from common.provider import AlphaVantageClient
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, Wire, response, wire
 

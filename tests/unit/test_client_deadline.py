@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common.client import AlphaVantageClient
-from common.client.deadline import BoundedSocket, Deadline
 from common.errors import DeadlineExceeded, NetworkFailed
 from common.models import Symbol
+from common.provider import AlphaVantageClient
+from common.provider.deadline import BoundedSocket, Deadline
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, answering, make_certificate, response, server_context, wire
 

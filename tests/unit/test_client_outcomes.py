@@ -7,7 +7,6 @@ from email.utils import format_datetime
 import pytest
 from pydantic import SecretStr
 
-from common.client import AlphaVantageClient
 from common.errors import (
     ApiKeyRejected,
     ConfigurationError,
@@ -17,6 +16,7 @@ from common.errors import (
     QuotaWait,
     RateLimited,
 )
+from common.provider import AlphaVantageClient
 from tests.support.replies import RECEIVED_AT, quote_document
 from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, Pauses, refused, resets, serving
 from tests.support.wire import Behaviour, Connection, answering, response, wire

@@ -10,9 +10,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 from pydantic import SecretStr
 
-from common.client import AlphaVantageClient
 from common.errors import PayloadRejected, PipelineError
 from common.models import Symbol
+from common.provider import AlphaVantageClient
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, answering, response, wire
 

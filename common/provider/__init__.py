@@ -28,7 +28,7 @@ Proxies and certificates: on https the platform's conventions hold (``HTTPS_PROX
 ``REQUESTS_CA_BUNDLE``); on http, which is for loopback, no proxy is ever used. ``.netrc`` and cookies never are.
 """
 
-from common.client.alpha_vantage import (
+from common.provider.client import (
     MAX_BULK_SYMBOLS,
     MAX_BYTES,
     MAX_BYTES_FULL,

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from common.client.deadline import Deadline, bound, reach
 from common.errors import DeadlineExceeded, NetworkFailed
+from common.provider.deadline import Deadline, bound, reach
 from common.redaction import RedactingFilter, Redactor, one_line
 
 _CHUNK: Final = 65_536

@@ -14,9 +14,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from common.client.refusals import carries_data, notices, refusal
-from common.client.strict_json import Unreadable, read_object
-from common.client.transport import Answer, Transport
 from common.errors import (
     ApiKeyRejected,
     ConfigurationError,
@@ -28,6 +25,9 @@ from common.errors import (
     RateLimited,
 )
 from common.models import Reply, Symbol
+from common.provider.http_transport import Answer, Transport
+from common.provider.refusals import carries_data, notices, refusal
+from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
 
 #: Entered around each attempt: acquires a permit, and settles it when the attempt is over.
