@@ -17,8 +17,8 @@ import redis
 import throttled
 from pydantic import SecretStr
 
-from common.limiter import Granted, Limiter
 from common.models import Quota
+from common.quota import Granted, Limiter
 
 KEY: Final = SecretStr("benchmark")
 #: The client of the pipeline gives up after 30 s.
@@ -39,7 +39,7 @@ class Gate(Protocol):
 
 
 class Ours:
-    """common.limiter."""
+    """common.quota."""
 
     def __init__(self, url: str, quota: Quota) -> None:
         self._limiter = Limiter(SecretStr(url), quota, key=KEY, cap_s=CAP_S)

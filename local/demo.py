@@ -9,8 +9,8 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from common.limiter import Limiter
 from common.models import Outcome, OutcomeStatus, Quote, Symbol
+from common.quota import Limiter
 from common.store import Store
 from local.airflow_api import DAG_ID
 from local.cluster import ADMIN, Cluster

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from common.errors import PipelineError
-from common.limiter import Usage
+from common.quota import Usage
 from workers.wiring import Wiring
 
 

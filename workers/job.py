@@ -23,8 +23,9 @@ from common.errors import (
 )
 from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
 from common.provider import Gate
+from common.quota.durable import day_reopens_in_s
+from common.quota.forecast import POSTPONE_BEYOND_S
 from common.validation import quote_from_reply
-from workers.permits import day_reopens_in_s
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ QUOTE_FUNCTION: Final = "GLOBAL_QUOTE"
 MAX_REFUSALS: Final = 3
 #: How long to hold back (s) when the provider says "too fast" without saying for how long.
 DEFAULT_HOLD_S: Final = 2.0
-#: A wait beyond this (s) is a matter of the day's quota and not of the minute's.
-POSTPONE_BEYOND_S: Final = 3600.0
 
 
 class Quotes(Protocol):

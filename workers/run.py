@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from common.models import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
-from workers.outlook import Outlook
+from common.quota.forecast import Outlook
 from workers.planning import Known, Plan, make_plan, symbols_per_task
 from workers.wiring import Wiring
 

@@ -6,13 +6,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.limiter import Limiter
 from common.provider import AlphaVantageClient
+from common.quota import Limiter
+from common.quota.durable import DurablePermits
 from common.settings import Settings
 from common.store import Store
 from workers.batch import Batch
 from workers.job import Job
-from workers.permits import DurablePermits
 
 #: How much longer than the client's own deadline the limiter thinks that a request can live (s).
 CAP_MARGIN_S: Final = 5.0

@@ -13,7 +13,7 @@ AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py"}
 #: A library that only one room may use, and that room (a file, or a folder's files).
 SOLE_USERS = {
     "requests": "common/provider",
-    "redis": "common/limiter",
+    "redis": "common/quota",
     "psycopg2": "common/store",
     "alembic": "common/mig",
     "exchange_calendars": "common/sessions",

@@ -17,11 +17,11 @@ from common.errors import (
     UnknownSymbol,
 )
 from common.models import Outcome, OutcomeStatus, Symbol
+from common.quota.durable import day_reopens_in_s
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
 from workers import job
-from workers.permits import day_reopens_in_s
 from workers.wiring import Wiring
 
 RUN = "manual__1"

@@ -9,8 +9,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
-from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
 from common.models import Quota
+from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
 from local.temporary import wait_until
 
 pytestmark = pytest.mark.redis

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import LimiterQuotaChanged, LimiterStateUnknown
-from common.limiter import Denied, Granted, LedgerCall, Limiter, Reserved
 from common.models import Quota
+from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis

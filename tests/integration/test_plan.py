@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.errors import UnknownSymbol
-from common.limiter import Limiter
 from common.models import Outcome, OutcomeStatus, Quota, Symbol
+from common.quota import Limiter
+from common.quota.forecast import Outlook
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
 from tests.support.market import Market
-from workers.outlook import Outlook
 from workers.planning import Plan
 from workers.run import plan_run, report_run
 from workers.wiring import Wiring

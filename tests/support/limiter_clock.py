@@ -6,7 +6,7 @@ import redis
 
 import common
 
-_CLOCK = (Path(common.__file__).parent / "lua" / "clock.lua").read_text(encoding="utf-8")
+_CLOCK = (Path(common.__file__).parent / "quota" / "lua" / "clock.lua").read_text(encoding="utf-8")
 _REDIS_TIME = "redis.call('TIME')"
 _KEPT_TIME = "redis.call('HMGET', 'test:clock', 's', 'us')"
 MICROSECONDS = 1_000_000

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from common.limiter import Answer, Denied, Granted, Limiter, Reserved
 from common.models import Quota
+from common.quota import Answer, Denied, Granted, Limiter, Reserved
 from tests.support.limiter_clock import MICROSECONDS, START, ClockedRedis
 from tests.support.limiter_model import Model
 

@@ -18,8 +18,8 @@ from common.errors import (
     NetworkFailed,
     StoreUnavailable,
 )
-from common.limiter import LedgerCall, Limiter, Permit
-from common.limiter.limiter import WAIT_OUT_S
+from common.quota import LedgerCall, Limiter, Permit
+from common.quota.limiter import WAIT_OUT_S
 from common.store.values import RecordedCall
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The limiter: one quota over all workers, decided in Redis, on Redis's clock.
 
-The decisions are the scripts in ``common/lua``; docs/adr/0001-the-quota-limiter.md says why they keep the quota.
+The decisions are the scripts in ``common/quota/lua``; docs/adr/0001-the-quota-limiter.md says why they keep the quota.
 """
 
 import logging
@@ -21,7 +21,9 @@ from common.errors import (
     NetworkFailed,
     QuotaWait,
 )
-from common.limiter.answers import (
+from common.models import Quota
+from common.quota.redis_clock import MICROSECONDS, boot_clock
+from common.quota.results import (
     Answer,
     Denied,
     Granted,
@@ -32,9 +34,7 @@ from common.limiter.answers import (
     Usage,
     WindowUsage,
 )
-from common.limiter.redis_side import Decisions, connect, micro, text
-from common.limiter.timeline import MICROSECONDS, boot_clock
-from common.models import Quota
+from common.quota.scripts import Decisions, connect, micro, text
 
 log = logging.getLogger(__name__)
 

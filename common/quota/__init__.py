@@ -1,6 +1,7 @@
 """One quota for all workers, exact at the provider's side. See docs/adr/0001-the-quota-limiter.md."""
 
-from common.limiter.answers import (
+from common.quota.limiter import Limiter
+from common.quota.results import (
     Answer,
     Denied,
     Granted,
@@ -11,7 +12,6 @@ from common.limiter.answers import (
     Usage,
     WindowUsage,
 )
-from common.limiter.limiter import Limiter
 
 __all__ = [
     "Answer",

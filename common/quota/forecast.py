@@ -4,9 +4,12 @@ from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Final
 
-from common.limiter import Usage
-from workers.job import POSTPONE_BEYOND_S
+from common.quota import Usage
+
+#: A wait beyond this (s) is a matter of the day's quota and not of the minute's.
+POSTPONE_BEYOND_S: Final = 3600.0
 
 
 class Outlook:
