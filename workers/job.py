@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
+from common.datasets import quote_from_reply
 from common.errors import (
     DailyQuotaUsedUp,
     PayloadRejected,
@@ -25,7 +26,6 @@ from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbo
 from common.provider import Gate
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
-from common.validation import quote_from_reply
 
 log = logging.getLogger(__name__)
 

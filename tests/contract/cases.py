@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
 from common.errors import (
     ApiKeyRejected,
     DailyQuotaUsedUp,
@@ -22,7 +23,6 @@ from common.errors import (
 )
 from common.models import Reply, Symbol
 from common.provider import AlphaVantageClient
-from common.validation import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
 
 #: The key that the recorded echo names, and the one that the sandbox is asked with and echoes.
 KEY = "Z0RECORDEDKEY999"

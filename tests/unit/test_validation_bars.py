@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from common.datasets import bars_from_reply
 from common.errors import PayloadRejected
 from common.models import DailyBar, Rejection, Symbol
-from common.validation import bars_from_reply
 from tests.support.replies import ADJUSTED_BAR, BAR, changed, reply_of, series_document
 
 IBM = Symbol("IBM")

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from common.datasets import quote_from_reply, quotes_from_bulk_reply
 from common.errors import PayloadRejected
 from common.models import Quote, Rejection, Symbol
-from common.validation import quote_from_reply, quotes_from_bulk_reply
 from tests.support.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of
 
 IBM = Symbol("IBM")

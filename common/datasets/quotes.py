@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from common.models import Quote, Rejection, Reply, Symbol
-from common.validation.checks import (
+from common.datasets.checks import (
     check_change,
     check_day,
     check_range,
@@ -15,7 +14,8 @@ from common.validation.checks import (
     refuse,
     section,
 )
-from common.validation.rows import BulkRow, ChangeRow, QuoteRow
+from common.datasets.rows import BulkRow, ChangeRow, QuoteRow
+from common.models import Quote, Rejection, Reply, Symbol
 
 #: With ``entitlement=delayed`` the name goes on: ``Global Quote - DATA DELAYED BY 15 MINUTES``.
 _ROOT: Final = "Global Quote"

@@ -37,7 +37,7 @@ are the same security, only the provider knows. Prices are exact or refused; wha
 adjusted closes, dividends, split coefficients) is rounded to six decimals.
 """
 
-from common.validation.bars import bars_from_reply
-from common.validation.quotes import quote_from_reply, quotes_from_bulk_reply
+from common.datasets.daily_bars import bars_from_reply
+from common.datasets.quotes import quote_from_reply, quotes_from_bulk_reply
 
 __all__ = ["bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]

@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from common.datasets.rows import ChangeRow, Row
 from common.errors import PayloadRejected
 from common.models import Rejection, Reply, Symbol
 from common.redaction import one_line, storable
-from common.validation.rows import ChangeRow, Row
 
 #: One unit of the last of the provider's four decimals: each value is rounded on its own.
 ROUNDING: Final = Decimal("0.0001")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.validation.fields import (
+from common.datasets.fields import (
     Computed,
     Day,
     DayOfStamp,
