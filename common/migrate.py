@@ -24,11 +24,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from common.database.address import Address, Variables
+from common.database.migrations import HEAD
+from common.database.queries import read_version, statement
 from common.errors import PipelineError, StoreNotReady, TryAgainLater
-from common.migrations import HEAD
 from common.settings import DatabaseSettings
-from common.store.address import Address, Variables
-from common.store.statements import read_version, statement
 
 OWNER: Final = "market_owner"
 APP: Final = "market_app"
@@ -112,7 +112,7 @@ def current_revision(dsn: SecretStr) -> str | None:
 
 def _upgrade(connection: SqlConnection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "database" / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

@@ -28,7 +28,7 @@ _INIT_INPUTS: Final = (
     "requirements.lock",
     "config/airflow_init.py",
     "common/migrate.py",
-    "common/migrations/versions/*.py",
+    "common/database/migrations/versions/*.py",
 )
 
 Say = Callable[[str], None]

@@ -11,11 +11,12 @@ from typing import Any, Final, Self
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
 from pydantic import SecretStr
 
+from common.database.address import Address
+from common.database.migrations import HEAD
+from common.database.pool import Connections
+from common.database.queries import fetch_one, read_version, statement
 from common.errors import CAN_HEAL, HALTED, RunFailed, reasons_of
-from common.migrations import HEAD
 from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
-from common.store.address import Address
-from common.store.connections import Connections
 from common.store.rows import (
     MAX_REASON,
     MAX_SENTENCE,
@@ -29,7 +30,6 @@ from common.store.rows import (
     storable,
     storable_payload,
 )
-from common.store.statements import fetch_one, read_version, statement
 from common.store.values import LastAttempt, QuarantinedReply, RecordedCall, StoreHealth
 
 _BATCH: Final = 5_000

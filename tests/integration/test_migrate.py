@@ -17,9 +17,9 @@ from psycopg2 import errors
 from pydantic import SecretStr
 
 from common import migrate as module
+from common.database.migrations import HEAD
 from common.errors import ConfigurationError, StoreNotReady, StoreUnavailable
 from common.migrate import APP, OWNER, READER, current_revision, main, migrate, provision
-from common.migrations import HEAD
 from common.settings import DatabaseSettings
 from local.ports import free_port
 from local.services import Postgres
@@ -252,7 +252,7 @@ def test_a_migration_waits_for_another_one(market, monkeypatch):
 def test_head_is_the_newest_step():
     """The revision that workers compare with is the last one of the chain, which has one end."""
     config = Config()
-    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(module.__file__).parent / "database" / "migrations"))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from common.database.migrations import HEAD
 from common.errors import RowRefused, StoreNotReady
-from common.migrations import HEAD
 from common.models import SETTLED, OutcomeStatus, Rejection, Symbol
 from common.store import LastAttempt
 from common.store.rows import MAX_PAYLOAD

@@ -1,4 +1,4 @@
-"""The statements of ``common/sql``, by name, and what more than one place asks with them."""
+"""The statements of ``common/database/sql``, by name, and what more than one place asks with them."""
 
 from functools import cache
 from pathlib import Path
@@ -8,12 +8,12 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whateve
 
 from common.errors import StoreNotReady
 
-_FOLDER: Final = Path(__file__).parents[1] / "sql"
+_FOLDER: Final = Path(__file__).parent / "sql"
 
 
 @cache
 def statement(name: str) -> str:
-    """Return the text of ``common/sql/<name>.sql``; its comments say what it takes and returns."""
+    """Return the text of ``common/database/sql/<name>.sql``; its comments say what it takes and returns."""
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
 

@@ -14,8 +14,8 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackErro
 from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its name says
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  same
 
+from common.database.address import Address
 from common.errors import StoreUnavailable
-from common.store.address import Address
 
 T = TypeVar("T")
 
