@@ -15,7 +15,7 @@ import psycopg2
 import requests
 
 from benchmarks.processes import Groups, Watch, watching
-from common.models import Symbol
+from common.values import Symbol
 from local.cluster import Cluster
 from local.processes import servers
 from local.state import State

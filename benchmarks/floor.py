@@ -13,7 +13,7 @@ from benchmarks.clusters import progress, symbols
 from benchmarks.plain_celery import celery_worker
 from benchmarks.servers import Servers, running_servers
 from benchmarks.tables import Table, middle
-from common.models import Symbol
+from common.values import Symbol
 from workers.wiring import Wiring
 
 SYMBOLS, ROUNDS, THREADS, BATCH = 1000, 5, 8, 250

@@ -17,8 +17,8 @@ import redis
 import throttled
 from pydantic import SecretStr
 
-from common.models import Quota
 from common.quota import Granted, Limiter
+from common.values import Quota
 
 KEY: Final = SecretStr("benchmark")
 #: The client of the pipeline gives up after 30 s.

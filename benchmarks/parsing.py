@@ -11,9 +11,9 @@ from benchmarks.bare import values
 from benchmarks.clusters import progress
 from benchmarks.tables import Table, middle
 from common.datasets import bars_from_reply, quote_from_reply
-from common.models import Reply, Symbol
 from common.provider.strict_json import read_object
 from common.settings import SANDBOX_API_KEY
+from common.values import Reply, Symbol
 from sandbox.running import running
 
 SECONDS, REPEATS = 0.5, 9

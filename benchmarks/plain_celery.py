@@ -12,7 +12,7 @@ from celery import Celery
 
 from benchmarks.bare import BareJob
 from benchmarks.servers import Servers
-from common.models import Symbol
+from common.values import Symbol
 from local.state import ROOT
 from local.temporary import wait_until
 

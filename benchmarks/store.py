@@ -16,8 +16,8 @@ from benchmarks.bare import upsert_text
 from benchmarks.clusters import progress
 from benchmarks.servers import running_servers
 from benchmarks.tables import Table, middle
-from common.models import DailyBar, Quote, Symbol
 from common.store import Store
+from common.values import DailyBar, Quote, Symbol
 
 #: How many rows a transaction holds, and how many transactions of that size are timed.
 SIZES = {1: 200, 100: 50, 10_000: 3}

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from common.errors import ConfigurationError
-from common.models import PLANS, Quota, Symbol, parse_symbols
+from common.values import PLANS, Quota, Symbol, parse_symbols
 
 ALPHA_VANTAGE_URL: Final = "https://www.alphavantage.co"
 DEFAULT_SYMBOLS: Final = "IBM,AAPL,GOOGL,MSFT"

@@ -9,9 +9,9 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from common.models import Outcome, OutcomeStatus, Quote, Symbol
 from common.quota import Limiter
 from common.store import Store
+from common.values import Outcome, OutcomeStatus, Quote, Symbol
 from local.airflow_api import DAG_ID
 from local.cluster import ADMIN, Cluster
 from workers.wiring import Wiring

@@ -19,8 +19,8 @@ from airflow.sdk.log import mask_secret
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
-from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
+from common.values import OutcomeStatus, Symbol
 from workers.lending import Lender
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.

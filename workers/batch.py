@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from common.errors import CAN_HEAL, HALTED, QuotaWait
-from common.models import SETTLED, Outcome, OutcomeStatus, Symbol
+from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
 from workers.batch_pass import Pass
 from workers.batch_writer import Ledger as WriterLedger
 from workers.batch_writer import patiently

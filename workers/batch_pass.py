@@ -23,7 +23,7 @@ from common.errors import (
     StoreUnavailable,
     TryAgainLater,
 )
-from common.models import Outcome, OutcomeStatus, Symbol
+from common.values import Outcome, OutcomeStatus, Symbol
 from workers.batch_writer import PATIENCE_S, TOGETHER, Collector, Ledger, Writer
 from workers.job import Job
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
-from common.models import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
+from common.values import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 from workers.job import Ledger as JobLedger
 
 log = logging.getLogger(__name__)

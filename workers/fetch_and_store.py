@@ -18,8 +18,8 @@ from decimal import Decimal
 from typing import Any, TextIO
 
 from common.errors import PipelineError, QuotaWait
-from common.models import Symbol
 from common.redaction import RedactingFilter, Redactor
+from common.values import Symbol
 from workers.health import HealthCheck, check_health, usage_lines
 from workers.wiring import Wiring
 

@@ -22,10 +22,10 @@ from common.errors import (
     RunHalted,
     StoreUnavailable,
 )
-from common.models import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
 from common.provider import Gate
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
+from common.values import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from math import ceil
 from typing import Final, Protocol
 
 from common.errors import PremiumRequired, QuotaWait, UnknownSymbol
-from common.models import Outcome, OutcomeStatus, Quota, Symbol
-from common.sessions import Session, latest_session
 from common.store.values import LastAttempt
+from common.trading_calendar import Session, latest_session
+from common.values import Outcome, OutcomeStatus, Quota, Symbol
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"

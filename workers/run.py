@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from common.models import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from common.quota.forecast import Outlook
+from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.planning import Known, Plan, make_plan, symbols_per_task
 from workers.wiring import Wiring
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from common.datasets.rows import ChangeRow, Row
 from common.errors import PayloadRejected
-from common.models import Rejection, Reply, Symbol
 from common.redaction import one_line, storable
+from common.values import Rejection, Reply, Symbol
 
 #: One unit of the last of the provider's four decimals: each value is rounded on its own.
 ROUNDING: Final = Decimal("0.0001")

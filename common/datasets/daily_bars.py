@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.datasets.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
 from common.datasets.fields import Day, DayOfStamp
 from common.datasets.rows import AdjustedRow, BarRow
-from common.models import DailyBar, Rejection, Reply, Symbol
+from common.values import DailyBar, Rejection, Reply, Symbol
 
 _META: Final = "Meta Data"
 _SYMBOL: Final = "2. Symbol"

@@ -15,7 +15,7 @@ from common.datasets.checks import (
     section,
 )
 from common.datasets.rows import BulkRow, ChangeRow, QuoteRow
-from common.models import Quote, Rejection, Reply, Symbol
+from common.values import Quote, Rejection, Reply, Symbol
 
 #: With ``entitlement=delayed`` the name goes on: ``Global Quote - DATA DELAYED BY 15 MINUTES``.
 _ROOT: Final = "Global Quote"

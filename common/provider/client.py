@@ -24,11 +24,11 @@ from common.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from common.models import Reply, Symbol
 from common.provider.http_transport import Answer, Transport
 from common.provider.refusals import carries_data, notices, refusal
 from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
+from common.values import Reply, Symbol
 
 #: Entered around each attempt: acquires a permit, and settles it when the attempt is over.
 Gate = Callable[[], AbstractContextManager[None]]

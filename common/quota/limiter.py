@@ -21,7 +21,6 @@ from common.errors import (
     NetworkFailed,
     QuotaWait,
 )
-from common.models import Quota
 from common.quota.redis_clock import MICROSECONDS, boot_clock
 from common.quota.results import (
     Answer,
@@ -35,6 +34,7 @@ from common.quota.results import (
     WindowUsage,
 )
 from common.quota.scripts import Decisions, connect, micro, text
+from common.values import Quota
 
 log = logging.getLogger(__name__)
 

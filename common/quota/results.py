@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from common.models import Window
+from common.values import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 from pydantic_core import PydanticSerializationError, to_json
 
 from common.errors import RowRefused
-from common.models import Outcome, OutcomeStatus, Quote, Symbol
 from common.store.values import LastAttempt
+from common.values import Outcome, OutcomeStatus, Quote, Symbol
 
 V = TypeVar("V")
 

@@ -16,7 +16,6 @@ from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import fetch_one, read_version, statement
 from common.errors import CAN_HEAL, HALTED, RunFailed, reasons_of
-from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 from common.store.rows import (
     MAX_REASON,
     MAX_SENTENCE,
@@ -31,6 +30,7 @@ from common.store.rows import (
     storable_payload,
 )
 from common.store.values import LastAttempt, QuarantinedReply, RecordedCall, StoreHealth
+from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
 
 _BATCH: Final = 5_000
 #: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.

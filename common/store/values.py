@@ -1,10 +1,10 @@
-"""What only the store can tell: frozen values beside those of ``common.models``."""
+"""What only the store can tell: frozen values beside those of ``common.values``."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from common.errors import StoreNotReady
-from common.models import OutcomeStatus, Symbol
+from common.values import OutcomeStatus, Symbol
 
 
 @dataclass(frozen=True, slots=True)

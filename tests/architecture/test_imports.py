@@ -16,7 +16,7 @@ SOLE_USERS = {
     "redis": "common/quota",
     "psycopg2": ("common/database", "common/store"),
     "alembic": ("common/database", "common/migrate"),
-    "exchange_calendars": "common/sessions",
+    "exchange_calendars": "common/trading_calendar",
 }
 
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 import requests
 
-from common.models import Outcome, Symbol
+from common.values import Outcome, Symbol
 from local.cluster import Cluster
 from local.services import ServiceMissing
 from local.state import State

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import requests
 
-from common.models import OutcomeStatus, Symbol
+from common.values import OutcomeStatus, Symbol
 from local.temporary import wait_until
 from tests.cluster.conftest import MARKED_KEY, Running
 from workers.wiring import Wiring

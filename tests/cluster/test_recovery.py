@@ -7,7 +7,7 @@ from collections import Counter
 import psutil
 import pytest
 
-from common.models import OutcomeStatus
+from common.values import OutcomeStatus
 from local.processes import leftovers
 from local.temporary import wait_until
 from tests.cluster.conftest import Running

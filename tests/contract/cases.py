@@ -21,8 +21,8 @@ from common.errors import (
     UnknownFunction,
     UnknownSymbol,
 )
-from common.models import Reply, Symbol
 from common.provider import AlphaVantageClient
+from common.values import Reply, Symbol
 
 #: The key that the recorded echo names, and the one that the sandbox is asked with and echoes.
 KEY = "Z0RECORDEDKEY999"

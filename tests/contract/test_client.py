@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import PayloadRejected, PipelineError
-from common.models import Symbol
 from common.provider import AlphaVantageClient
+from common.values import Symbol
 from sandbox.faults import FAULTS
 from sandbox.running import running
 from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote

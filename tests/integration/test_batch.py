@@ -15,8 +15,8 @@ from common.errors import (
     UnknownSymbol,
     reasons_of,
 )
-from common.models import Outcome, OutcomeStatus, Symbol
 from common.quota import Reserved
+from common.values import Outcome, OutcomeStatus, Symbol
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired

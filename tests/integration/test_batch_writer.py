@@ -8,8 +8,8 @@ from decimal import Decimal
 from types import FrameType
 from typing import Any
 
-from common.models import Outcome, OutcomeStatus, Rejection, Symbol
 from common.store import Store
+from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.batches import RUN
 from tests.support.market import Market
 from tests.support.rows import NOON, quote

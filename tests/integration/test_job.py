@@ -16,8 +16,8 @@ from common.errors import (
     RunHalted,
     UnknownSymbol,
 )
-from common.models import Outcome, OutcomeStatus, Symbol
 from common.quota.durable import day_reopens_in_s
+from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market

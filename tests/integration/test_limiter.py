@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError, LimiterStateUnknown, NetworkFailed, QuotaWait, RateLimited
-from common.models import Quota
 from common.quota import Denied, Granted, Limiter, Reserved
+from common.values import Quota
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from pydantic import SecretStr
 
-from common.models import Quota
 from common.quota import Limiter
+from common.values import Quota
 from sandbox.journal import Entry
 from sandbox.judge import most_in_window
 from sandbox.running import RunningSandbox, running

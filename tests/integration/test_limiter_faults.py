@@ -9,8 +9,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
-from common.models import Quota
 from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
+from common.values import Quota
 from local.temporary import wait_until
 
 pytestmark = pytest.mark.redis

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import LimiterQuotaChanged, LimiterStateUnknown
-from common.models import Quota
 from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
+from common.values import Quota
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis

@@ -14,8 +14,8 @@ from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
 
 from common.errors import BatchIncomplete, NetworkFailed
-from common.models import OutcomeStatus, Symbol
 from common.settings import DagSettings
+from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from workers import airflow_operator

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.errors import UnknownSymbol
-from common.models import Outcome, OutcomeStatus, Quota, Symbol
 from common.quota import Limiter
 from common.quota.forecast import Outlook
+from common.values import Outcome, OutcomeStatus, Quota, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from common.errors import LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
-from common.models import Outcome, OutcomeStatus, Symbol
+from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market

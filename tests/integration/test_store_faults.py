@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
-from common.models import OutcomeStatus, Symbol, UpsertCounts
 from common.store import Store
 from common.store.store import _upsert
+from common.values import OutcomeStatus, Symbol, UpsertCounts
 from local.ports import free_port
 from local.services import Postgres
 from local.temporary import wait_until

@@ -6,9 +6,9 @@ import pytest
 
 from common.database.migrations import HEAD
 from common.errors import RowRefused, StoreNotReady
-from common.models import SETTLED, OutcomeStatus, Rejection, Symbol
 from common.store import LastAttempt
 from common.store.rows import MAX_PAYLOAD
+from common.values import SETTLED, OutcomeStatus, Rejection, Symbol
 from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
 
 IBM = Symbol("IBM")

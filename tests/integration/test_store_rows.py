@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import RowRefused
-from common.models import OutcomeStatus, Symbol, UpsertCounts
+from common.values import OutcomeStatus, Symbol, UpsertCounts
 from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
 
 HIGHER = Decimal("222.0000")

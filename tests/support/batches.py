@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from common.models import Symbol
+from common.values import Symbol
 from sandbox.running import RunningSandbox
 from workers.batch import Batch, BatchEnd
 from workers.wiring import Wiring

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from common.models import Quota
 from common.quota import Answer, Denied, Granted, Limiter, Reserved
+from common.values import Quota
 from tests.support.limiter_clock import MICROSECONDS, START, ClockedRedis
 from tests.support.limiter_model import Model
 

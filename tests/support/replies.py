@@ -4,7 +4,7 @@ import copy
 import json
 from datetime import UTC, datetime
 
-from common.models import Reply
+from common.values import Reply
 
 #: When the replies of the tests arrive.
 RECEIVED_AT = datetime(2026, 10, 6, 2, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from common.models import DailyBar, Outcome, OutcomeStatus, Quote, Symbol
+from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Symbol
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 MONDAY = date(2026, 10, 5)

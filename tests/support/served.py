@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from common.errors import (
     PipelineError,
 )
-from common.models import Symbol
 from common.provider import AlphaVantageClient
+from common.values import Symbol
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, Wire, response, wire
 

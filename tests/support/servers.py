@@ -11,8 +11,8 @@ import psycopg2
 import redis
 from pydantic import SecretStr
 
-from common.models import Quota
 from common.quota import Limiter
+from common.values import Quota
 from local.services import Postgres, Redis, server_user
 from local.temporary import running, wait_until
 

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import DeadlineExceeded, NetworkFailed
-from common.models import Symbol
 from common.provider import AlphaVantageClient
 from common.provider.deadline import BoundedSocket, Deadline
+from common.values import Symbol
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, answering, make_certificate, response, server_context, wire
 

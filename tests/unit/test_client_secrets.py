@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import PayloadRejected, PipelineError
-from common.models import Symbol
 from common.provider import AlphaVantageClient
+from common.values import Symbol
 from tests.support.replies import quote_document
 from tests.support.wire import Behaviour, Connection, answering, response, wire
 

@@ -15,8 +15,8 @@ from common.errors import (
     NetworkFailed,
     PayloadRejected,
 )
-from common.models import Symbol
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, MAX_PAYLOAD, AlphaVantageClient
+from common.values import Symbol
 from tests.support.replies import quote_document
 from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, closes, refused, resets, says, serving
 from tests.support.wire import Behaviour, Connection, answering, response, wire

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError, PipelineError
-from common.models import MAX_SYMBOL_LENGTH, PLANS, Quota, Symbol, UpsertCounts, Window, parse_symbols
+from common.values import MAX_SYMBOL_LENGTH, PLANS, Quota, Symbol, UpsertCounts, Window, parse_symbols
 
 #: Tickers that tools mangle, and the provider's suffixes.
 AWKWARD = [

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.models import PLANS, OutcomeStatus, Quota, Symbol
-from common.sessions import latest_session
 from common.store.values import LastAttempt
+from common.trading_calendar import latest_session
+from common.values import PLANS, OutcomeStatus, Quota, Symbol
 from workers.planning import (
     FINAL_AFTER,
     NOTHING_NEWER,

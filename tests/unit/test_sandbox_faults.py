@@ -93,7 +93,7 @@ def test_the_header_comes_first():
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_symbol_can_name_every_fault(name):
     """Every fault's symbol is one that the pipeline can pass on."""
-    from common.models import Symbol
+    from common.values import Symbol
 
     symbol = Symbol(f"FAULT999-{name.upper()}")
     assert picks(FaultPicker(1, parse_mix("")), symbol) == [name]

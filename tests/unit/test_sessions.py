@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.models import Symbol
-from common.sessions import EXCHANGES, UNKNOWN, Session, exchange_of, latest_session
+from common.trading_calendar import EXCHANGES, UNKNOWN, Session, exchange_of, latest_session
+from common.values import Symbol
 from sandbox import trading_days
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between the library and pandas
@@ -174,7 +174,7 @@ def test_new_york_as_another_source_has_it(day: date):
 def test_the_library_is_imported_when_it_is_needed():
     """Importing the module, and naming an exchange, costs no import of pandas."""
     code = (
-        "import sys; from common.models import Symbol; from common.sessions import exchange_of; "
+        "import sys; from common.values import Symbol; from common.trading_calendar import exchange_of; "
         "exchange_of(Symbol('IBM')); print('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError
-from common.models import PLANS, Quota
 from common.settings import ALPHA_VANTAGE_URL, DagSettings, Settings
+from common.values import PLANS, Quota
 
 SECRET = "MARKEDSECRET99"
 

@@ -7,7 +7,7 @@ import pytest
 
 from common.datasets import bars_from_reply
 from common.errors import PayloadRejected
-from common.models import DailyBar, Rejection, Symbol
+from common.values import DailyBar, Rejection, Symbol
 from tests.support.replies import ADJUSTED_BAR, BAR, changed, reply_of, series_document
 
 IBM = Symbol("IBM")

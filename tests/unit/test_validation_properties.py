@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
 from common.errors import PayloadRejected, PipelineError, SymbolFailed
-from common.models import DailyBar, Quote, Symbol
 from common.provider import AlphaVantageClient
 from common.provider.http_transport import Answer, Transport
+from common.values import DailyBar, Quote, Symbol
 from tests.support.replies import (
     ADJUSTED_BAR,
     BAR,

@@ -8,7 +8,7 @@ import pytest
 
 from common.datasets import quote_from_reply, quotes_from_bulk_reply
 from common.errors import PayloadRejected
-from common.models import Quote, Rejection, Symbol
+from common.values import Quote, Rejection, Symbol
 from tests.support.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of
 
 IBM = Symbol("IBM")

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from common.models import Symbol
+from common.values import Symbol
 
 NEW_YORK: Final = "XNYS"
 #: The exchange of a symbol whose suffix is not known.
