@@ -45,7 +45,7 @@ def bare_pool(servers: Servers, universe: list[Symbol]) -> float:
 
 
 def our_loop(servers: Servers, universe: list[Symbol]) -> float:
-    """``workers.job``: quota, client, validation, store and ledger; one symbol after the other."""
+    """``workers.pipeline.job``: quota, client, validation, store and ledger; one symbol after the other."""
     with Wiring(servers.settings) as wiring:
         _prepare(wiring, universe)
         return _timed(lambda: _each(lambda symbol: wiring.job.run(_RUN, symbol), universe))
@@ -60,7 +60,7 @@ def our_pool(servers: Servers, universe: list[Symbol]) -> float:
 
 
 def our_batches(servers: Servers, universe: list[Symbol]) -> float:
-    """``workers.batch``: the same job on eight threads, written together; one batch after the other."""
+    """``workers.pipeline.batch``: the same job on eight threads, written together; one batch after the other."""
     with Wiring(servers.settings) as wiring:
         _prepare(wiring, universe, BATCH)
         batch = wiring.batch(budget_s=600)
@@ -78,9 +78,9 @@ CONTENDERS: dict[str, Contender] = {
     "bare loop": bare_loop,
     f"bare pool of {THREADS} threads": bare_pool,
     "plain Celery, 4 processes": plain_celery,
-    "workers.job, loop": our_loop,
-    f"workers.job, pool of {THREADS} threads": our_pool,
-    f"workers.batch of {BATCH}, {THREADS} threads": our_batches,
+    "workers.pipeline.job, loop": our_loop,
+    f"workers.pipeline.job, pool of {THREADS} threads": our_pool,
+    f"workers.pipeline.batch of {BATCH}, {THREADS} threads": our_batches,
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmarks.clusters import progress, symbols
 from benchmarks.servers import Servers, running_servers
 from benchmarks.tables import Table, middle
-from workers.run import plan_run
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 SIZES, ROUNDS = (1_000, 10_000, 50_000), 3
@@ -26,7 +26,7 @@ def run(*, quick: bool = False) -> list[Table]:
         "tasks",
     )
     note = (
-        f"`workers.run.plan_run`, median of {rounds} runs one after the other into a ledger that keeps them all; the "
+        f"`plan_run`, median of {rounds} runs one after the other into a ledger that keeps all; the "
         "quota is no limit. Memory is by how much the peak of the process grew, which planned the smaller ones before. "
         "A mapped task knows its number from its map index; which symbols that stands for is in the ledger."
     )

@@ -31,7 +31,7 @@ DEFAULT_BUDGET_S: Final = 300.0
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from workers.batch import BatchEnd
+    from workers.pipeline.batch import BatchEnd
     from workers.wiring import Wiring
 
 
@@ -116,7 +116,7 @@ class ValidateEnvironment(BaseOperator):
 
     def execute(self, context: "Context") -> None:
         """Check, and prepare the limiter on a fresh installation."""
-        from workers.run import validate_environment  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.run import validate_environment  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
             validate_environment(wiring, _parameters(context).get("symbols"))
@@ -147,7 +147,7 @@ class PlanSymbols(BaseOperator):
 
     def execute(self, context: "Context") -> list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
-        from workers.run import plan_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
 
         parameters = _parameters(context)
         with wired() as wiring:
@@ -170,7 +170,7 @@ class FetchAndStore(BaseOperator):
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
-        from workers.batch_writer import patiently  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.batch_writer import patiently  # noqa: PLC0415  see the module's docstring
 
         run_id = str(context["run_id"])
         _show(context, f"batch {self.batch_number}")  # for what fails before more is known
@@ -242,7 +242,7 @@ class ReportRun(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Log the table of outcomes; return the counts and the names of those that failed."""
-        from workers.run import report_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.run import report_run  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
             report = report_run(wiring, str(context["run_id"]))

@@ -35,7 +35,7 @@ PRELOADED: Final = (
     "airflow.sdk.definitions.connection",
     "airflow.sdk.execution_time.task_runner",
     "workers.airflow_operator",
-    "workers.run",
+    "workers.pipeline.run",
     "workers.wiring",
 )
 

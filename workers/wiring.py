@@ -11,8 +11,8 @@ from common.quota import Limiter
 from common.quota.durable import DurablePermits
 from common.settings import Settings
 from common.store import Store
-from workers.batch import Batch
-from workers.job import Job
+from workers.pipeline.batch import Batch
+from workers.pipeline.job import Job
 
 #: How much longer than the client's own deadline the limiter thinks that a request can live (s).
 CAP_MARGIN_S: Final = 5.0

@@ -22,7 +22,7 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.batches import RUN, by_symbol, calls, due, planned, symbols
 from tests.support.market import Market
-from workers.batch import BatchEnd
+from workers.pipeline.batch import BatchEnd
 from workers.wiring import Wiring
 
 STORED = "SELECT count(*) FROM stock_quotes"

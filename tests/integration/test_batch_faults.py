@@ -22,8 +22,8 @@ from tests.integration.conftest import wired
 from tests.support.batches import RUN, calls, planned, symbols
 from tests.support.market import Market
 from tests.support.servers import OwnRedis
-from workers import batch_pass
-from workers.batch import BatchEnd
+from workers.pipeline import batch_threads as batch_pass
+from workers.pipeline.batch import BatchEnd
 from workers.wiring import Wiring
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.batches import RUN
 from tests.support.market import Market
 from tests.support.rows import NOON, quote
-from workers import batch_writer
-from workers.batch_writer import Entry, Writer
+from workers.pipeline import batch_writer
+from workers.pipeline.batch_writer import Entry, Writer
 
 REFUSED = {"function": "GLOBAL_QUOTE", "rejection": Rejection("incomplete", "no price"), "payload": "{}"}
 

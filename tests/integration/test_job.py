@@ -21,7 +21,7 @@ from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
-from workers import job
+from workers.pipeline import job
 from workers.wiring import Wiring
 
 RUN = "manual__1"

@@ -21,8 +21,8 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
 from tests.support.market import Market
-from workers.planning import Plan
-from workers.run import plan_run, report_run
+from workers.pipeline.planning import Plan
+from workers.pipeline.run import plan_run, report_run
 from workers.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas

@@ -16,7 +16,7 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
 from workers.fetch_and_store import main
-from workers.run import Report, plan_run, report_run, validate_environment
+from workers.pipeline.run import Report, plan_run, report_run, validate_environment
 from workers.wiring import Wiring
 
 RUN = "manual__1"

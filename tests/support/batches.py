@@ -5,7 +5,7 @@ from datetime import datetime
 
 from common.values import Symbol
 from sandbox.running import RunningSandbox
-from workers.batch import Batch, BatchEnd
+from workers.pipeline.batch import Batch, BatchEnd
 from workers.wiring import Wiring
 
 RUN = "manual__1"

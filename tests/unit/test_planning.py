@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from common.store.values import LastAttempt
 from common.trading_calendar import latest_session
 from common.values import PLANS, OutcomeStatus, Quota, Symbol
-from workers.planning import (
+from workers.pipeline.planning import (
     FINAL_AFTER,
     NOTHING_NEWER,
     REFUSED_FOR,

@@ -1,7 +1,7 @@
 """Many symbols in one task: what a batch holds, and how it stands after a pass over it.
 
 The ledger stays the only memory: what a batch holds, what is left of it after a crash, and how it went are read from
-there. workers/batch_pass.py does the work.
+there. workers/pipeline/batch_threads.py does the work.
 """
 
 from collections import Counter
@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 from common.errors import CAN_HEAL, HALTED, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
-from workers.batch_pass import Pass
-from workers.batch_writer import Ledger as WriterLedger
-from workers.batch_writer import patiently
-from workers.job import Job
+from workers.pipeline.batch_threads import Pass
+from workers.pipeline.batch_writer import Ledger as WriterLedger
+from workers.pipeline.batch_writer import patiently
+from workers.pipeline.job import Job
 
 _NAMED: Final = 5
 

@@ -24,8 +24,8 @@ from common.errors import (
     TryAgainLater,
 )
 from common.values import Outcome, OutcomeStatus, Symbol
-from workers.batch_writer import PATIENCE_S, TOGETHER, Collector, Ledger, Writer
-from workers.job import Job
+from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Ledger, Writer
+from workers.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from common.quota.forecast import Outlook
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
-from workers.planning import Known, Plan, make_plan, symbols_per_task
+from workers.pipeline.planning import Known, Plan, make_plan, symbols_per_task
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
 from common.values import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
-from workers.job import Ledger as JobLedger
+from workers.pipeline.job import Ledger as JobLedger
 
 log = logging.getLogger(__name__)
 
