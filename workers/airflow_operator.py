@@ -21,7 +21,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.settings import DagSettings
 from common.values import OutcomeStatus, Symbol
-from workers.lending import Lender
+from workers.airflow_patches.resource_cache import Lender
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)

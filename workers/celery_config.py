@@ -22,8 +22,10 @@ from celery.signals import before_task_publish, worker_init, worker_process_init
 
 from common.errors import ConfigurationError
 from common.settings import DagSettings
-from workers import celery_health, scheduling, supervision
-from workers.kept_process import Channels, KeptProcess
+from workers import celery_health
+from workers.airflow_patches import scheduler as scheduler_patches
+from workers.airflow_patches import supervisor as supervisor_patches
+from workers.airflow_patches.reused_process import Channels, KeptProcess
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +73,15 @@ _WELL_ENDED: Final = ("success", "deferred", "skipped")
 
 
 def patch_scheduler() -> None:
-    """Where this is the scheduler, patch it (workers/scheduling.py)."""
+    """Where this is the scheduler, patch it (workers/airflow_patches/scheduler.py)."""
     scheduler = sys.modules.get("airflow.jobs.scheduler_job_runner")
     if getattr(scheduler, _MARK, False):
         return
     if scheduler and airflow_version == PATCHED_AIRFLOW:
         setattr(scheduler, _MARK, True)
-        scheduling.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
-        scheduling.space_loops_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
-        scheduling.add_mapped_without_lookup(import_module("airflow.models.taskmap").TaskMap)
+        scheduler_patches.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
+        scheduler_patches.space_loops_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
+        scheduler_patches.add_mapped_without_lookup(import_module("airflow.models.taskmap").TaskMap)
     elif scheduler:
         log.warning(
             "Airflow %s is not %s: each step of a run waits for a pause, and a fan-out costs more",
@@ -144,10 +146,10 @@ def reset_child_signals(**_: object) -> None:
 
 
 def patch_airflow() -> bool:
-    """Take out of each task what it does for nothing (workers/supervision.py); return whether that is so."""
+    """Take out of each task what it does for nothing (workers/airflow_patches); return whether that is so."""
     if airflow_version != PATCHED_AIRFLOW:
         log.warning(
-            "Airflow %s is not %s, for which workers/supervision.py was written: tasks cost more and end up to a "
+            "Airflow %s is not %s, for which workers/airflow_patches was written: tasks cost more and end up to a "
             "heartbeat late",
             airflow_version,
             PATCHED_AIRFLOW,
@@ -157,9 +159,9 @@ def patch_airflow() -> bool:
 
     if getattr(supervisor, _MARK, False):
         return True
-    supervision.wait_on_process(supervisor.ActivitySubprocess)
-    supervision.count_start_as_heartbeat(supervisor.ActivitySubprocess)
-    supervision.share_decoder(comms)
+    supervisor_patches.wait_on_process(supervisor.ActivitySubprocess)
+    supervisor_patches.count_start_as_heartbeat(supervisor.ActivitySubprocess)
+    supervisor_patches.share_decoder(comms)
     setattr(supervisor, _MARK, True)  # a second call patches nothing
     return True
 
@@ -188,7 +190,7 @@ def _rehearse_dags() -> Iterator[str]:
 
     for bundle in DagBundlesManager().get_all_dag_bundles():  # type: ignore[no-untyped-call]  # Airflow's
         how = {"bundle_path": bundle.path, "bundle_name": bundle.name, "safe_mode": False, "load_op_links": False}
-        for name, dag in supervision.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.items():
+        for name, dag in supervisor_patches.parse_once(dagbag, Path(bundle.path, DAG_FILE), **how).dags.items():
             dag.params.validate()
             dag.get_template_env().from_string("{{ any }}")
             yield name
@@ -245,7 +247,7 @@ class SlotCoordinator:
 
         ended_well = False
         try:
-            task = supervision.supervise(supervisor.ActivitySubprocess, self._process, channels, **how)
+            task = supervisor_patches.supervise(supervisor.ActivitySubprocess, self._process, channels, **how)
             code = task.wait()
             ended_well = not code and task.final_state in _WELL_ENDED
             return code, task.final_state
@@ -260,4 +262,4 @@ def _serve(control: socket) -> None:
     from workers import airflow_operator  # noqa: PLC0415  same
 
     airflow_operator.collaborators.keep()
-    supervision.serve_tasks(supervisor, control, rest=airflow_operator.collaborators.rest)
+    supervisor_patches.serve_tasks(supervisor, control, rest=airflow_operator.collaborators.rest)

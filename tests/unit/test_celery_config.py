@@ -129,7 +129,7 @@ def test_a_dag_that_cannot_be_rehearsed_stops_no_worker(
     def fail(*_: object, **__: object) -> None:
         raise OSError("the folder is away")
 
-    monkeypatch.setattr(celery_config.supervision, "parse_once", fail)
+    monkeypatch.setattr(celery_config.supervisor_patches, "parse_once", fail)
     celery_config.rehearse()
     assert "stock_data_dag.py could not be rehearsed" in caplog.text
     assert "the folder is away" in caplog.text
@@ -224,7 +224,7 @@ def test_a_task_that_ended_badly_takes_its_process_along(
     monkeypatch: pytest.MonkeyPatch, code: int, state: str, retired: int
 ):
     """Only what ended well leaves a process to the next task."""
-    monkeypatch.setattr(celery_config.supervision, "supervise", lambda *_, **__: Ended(code, state))
+    monkeypatch.setattr(celery_config.supervisor_patches, "supervise", lambda *_, **__: Ended(code, state))
     slot = Slot()
     result = slot.execute_task(what=OURS)
     assert (result.exit_code, result.final_state, slot.retired) == (code, state, retired)
@@ -243,7 +243,7 @@ def test_a_task_that_cannot_be_watched_takes_its_process_along(monkeypatch: pyte
             raise ConnectionError("no api-server")
         return Lost(0, "success")
 
-    monkeypatch.setattr(celery_config.supervision, "supervise", supervise)
+    monkeypatch.setattr(celery_config.supervisor_patches, "supervise", supervise)
     slot = Slot()
     with pytest.raises(ConnectionError):
         slot.execute_task(what=OURS)

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from local.temporary import wait_until
-from workers import kept_process
-from workers.kept_process import KeptProcess, serve
+from workers.airflow_patches import reused_process
+from workers.airflow_patches.reused_process import KeptProcess, serve
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -156,7 +156,7 @@ def test_a_process_that_dies_between_tasks_is_replaced(kept: KeptProcess):
 
 def test_a_process_that_hangs_between_tasks_is_replaced(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
     """One that is stopped takes no task; after a while it is killed, and a new process takes the task."""
-    monkeypatch.setattr(kept_process, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(reused_process, "_ANSWER_S", 0.3)
     run(kept, "pass")
     stopped = kept.pid
     os.kill(stopped, signal.SIGSTOP)
@@ -180,16 +180,16 @@ def test_a_death_is_noticed_whoever_holds_the_line(kept: KeptProcess):
 def test_an_interrupted_hand_over_mixes_up_no_tasks(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
     """A task that was half handed over is forgotten with its process: no answer to it is taken for the next one's."""
     run(kept, "pass")
-    first, hand_over = kept.pid, kept_process._hand_over
+    first, hand_over = kept.pid, reused_process._hand_over
 
     def interrupted(control: socket.socket, channels: list[socket.socket]) -> bool:
         socket.send_fds(control, [b"t"], [channel.fileno() for channel in channels])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kept_process, "_hand_over", interrupted)
+    monkeypatch.setattr(reused_process, "_hand_over", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kept.take()
-    monkeypatch.setattr(kept_process, "_hand_over", hand_over)
+    monkeypatch.setattr(reused_process, "_hand_over", hand_over)
     assert run(kept, "print('mine'); sys.exit(5)")[:2] == (5, "mine\n")
     assert kept.pid != first
 
@@ -211,7 +211,7 @@ def test_what_is_wrong_between_tasks_is_said(monkeypatch: pytest.MonkeyPatch, ca
         if "TASKS" in os.environ:  # and not before the first one
             raise RuntimeError("cannot rest")
 
-    monkeypatch.setattr(kept_process, "REST_AFTER_S", 0.05)
+    monkeypatch.setattr(reused_process, "REST_AFTER_S", 0.05)
     kept = KeptProcess(serving(rest=fail), tasks=100)
     run(kept, "os.environ['TASKS'] = '1'")
     psutil.wait_procs([psutil.Process(kept.pid)], timeout=20)
@@ -286,7 +286,7 @@ def test_a_process_without_a_supervisor_ends(tmp_path: Path):
 
 def test_an_idle_process_rests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """After a while without a task it closes its connections, and takes the next task all the same."""
-    monkeypatch.setattr(kept_process, "REST_AFTER_S", 0.05)
+    monkeypatch.setattr(reused_process, "REST_AFTER_S", 0.05)
     rested = tmp_path / "rested"
     kept = KeptProcess(serving(rest=rested.touch), tasks=100)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from workers.lending import Lender
+from workers.airflow_patches.resource_cache import Lender
 
 
 class Connection:

@@ -10,7 +10,8 @@ import pytest
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models import taskmap
 
-from workers import celery_config, scheduling
+from workers import celery_config
+from workers.airflow_patches import scheduler as scheduler_patches
 
 
 class Scheduler:
@@ -28,13 +29,13 @@ class Scheduler:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time (s) that the scheduler sees, and for how long it slept."""
     clock = SimpleNamespace(now=100.0, slept=[])
-    monkeypatch.setattr(scheduling.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(scheduler_patches.time, "monotonic", lambda: clock.now)
 
     def sleep(seconds: float) -> None:
         clock.now += seconds
         clock.slept.append(seconds)
 
-    monkeypatch.setattr(scheduling.time, "sleep", sleep)
+    monkeypatch.setattr(scheduler_patches.time, "sleep", sleep)
     return clock
 
 
@@ -44,7 +45,7 @@ def test_the_scheduler_looks_often_only_amid_work(clock: SimpleNamespace, made_b
     kind = type("Scheduler", (Scheduler,), {})
     if made_before:
         scheduler = kind()
-    scheduling.look_often_amid_work(kind, 0.1)
+    scheduler_patches.look_often_amid_work(kind, 0.1)
     if not made_before:
         scheduler = kind()
     executor = scheduler.executors[0]
@@ -61,7 +62,7 @@ def test_the_scheduler_looks_often_only_amid_work(clock: SimpleNamespace, made_b
 def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
     """The setting stays the longest pause."""
     kind = type("Scheduler", (Scheduler,), {})
-    scheduling.look_often_amid_work(kind, 0.1)
+    scheduler_patches.look_often_amid_work(kind, 0.1)
     scheduler = kind()
     scheduler._scheduler_idle_sleep_time = 0.05
     scheduler.executors[0].running = {"a"}
@@ -71,7 +72,7 @@ def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
 def test_the_scheduler_looks_seldom_amid_many(clock: SimpleNamespace):
     """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
     kind = type("Scheduler", (Scheduler,), {})
-    scheduling.space_loops_amid_many(kind, 0.5, 3)
+    scheduler_patches.space_loops_amid_many(kind, 0.5, 3)
     scheduler = kind()
     (executor,) = scheduler.executors
     executor.running, executor.queued_tasks = {"a", "b"}, {"b": None}
@@ -98,7 +99,7 @@ def test_mapped_tasks_are_added_without_a_question():
             session.flush()
             return [instance], 0
 
-    scheduling.add_mapped_without_lookup(TaskMap)
+    scheduler_patches.add_mapped_without_lookup(TaskMap)
     assert TaskMap.expand_mapped_task("a task", "a run", session=session) == (["a task of a run"], 0)
     assert asked == [("add", "a task of a run"), ("flush", None)]
     assert "session.merge(ti)" in inspect.getsource(taskmap)
@@ -119,7 +120,7 @@ def test_airflows_scheduler_pauses_as_patched():
         [sys.executable, "-c", order, setting], env=os.environ | options, capture_output=True, text=True, check=True
     )
     assert "<property object" in printed.stdout
-    assert printed.stdout.split()[-2:] == ["workers.scheduling"] * 2
+    assert printed.stdout.split()[-2:] == ["workers.airflow_patches.scheduler"] * 2
     loop = inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
     assert f"time.sleep(min(self.{setting}" in loop
     assert "self._do_scheduling(session)" in loop

@@ -22,15 +22,15 @@ from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from airflow.sdk.log import logging_processors
 
-from workers import supervision
-from workers.kept_process import KeptProcess
+from workers.airflow_patches import supervisor as supervisor_patches
+from workers.airflow_patches.reused_process import KeptProcess
 
 
 @pytest.fixture
 def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ActivitySubprocess]]:
     """The supervisor that waits on its process, undone afterwards."""
     monkeypatch.setattr(ActivitySubprocess, "_service_subprocess", ActivitySubprocess._service_subprocess)
-    supervision.wait_on_process(ActivitySubprocess)
+    supervisor_patches.wait_on_process(ActivitySubprocess)
     return ActivitySubprocess
 
 
@@ -116,7 +116,7 @@ def test_the_start_counts_as_a_heartbeat(patch: bool):
     """As shipped a task sends a heartbeat right after its start; with the patch it does so an interval later."""
     kind = type("Child", (Child,), {})
     if patch:
-        supervision.count_start_as_heartbeat(kind)
+        supervisor_patches.count_start_as_heartbeat(kind)
     child = kind()
     assert child._on_child_started(ti="AAPL") == "started AAPL"
     child._send_heartbeat_if_needed()
@@ -129,7 +129,7 @@ def test_the_start_counts_as_a_heartbeat(patch: bool):
 def test_the_decoder_is_built_once(monkeypatch: pytest.MonkeyPatch):
     """Each task's process gets the decoder that the worker built, and it decodes; others are built as ever."""
     monkeypatch.setattr(comms, "TypeAdapter", comms.TypeAdapter)
-    supervision.share_decoder(comms)
+    supervisor_patches.share_decoder(comms)
     first, second = (comms.CommsDecoder(socket=None) for _ in range(2))
     assert first.body_decoder is second.body_decoder is first.err_decoder
     decoded = first.body_decoder.validate_python({"type": "OKResponse", "ok": True})
@@ -159,7 +159,7 @@ def parsed(file: Path) -> Any:
 
 def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
     """The same file is not parsed again; an edited one is, and so is another one."""
-    once = supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    once = supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
     assert list(once.dags) == ["d1"]
     once.dags["d1"].description = "parsed before"
     assert [parsed(dag_file).dags["d1"].description for _ in range(2)] == ["parsed before"] * 2
@@ -173,7 +173,7 @@ def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
 def test_a_run_leaves_nothing_in_the_dag(dag_file: Path):
     """What one run was triggered with is not the default of the next one, whose task has the same process."""
     dag_file.write_text(DAG.format(number=1).replace('("d1"', '("d1", params={"symbols": None}'), encoding="utf-8")
-    supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
     task = SimpleNamespace(params=None)
     seen = [
         process_params(parsed(dag_file).dags["d1"], task, conf, suppress_exception=False)
@@ -190,7 +190,7 @@ def test_a_dag_with_an_error_is_parsed_by_its_task(dag_file: Path, content: str 
         dag_file.unlink()
     else:
         dag_file.write_text(content, encoding="utf-8")
-    supervision.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
     assert dagbag.BundleDagBag is shipped
 
 
@@ -210,7 +210,7 @@ def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptProcess]:
     monkeypatch.setattr(ActivitySubprocess, "_on_child_started", lambda *_, **__: None)
     monkeypatch.setattr(ActivitySubprocess, "update_task_state_if_needed", lambda _: None)
     monkeypatch.setattr(ActivitySubprocess, "_send_heartbeat_if_needed", lambda _: None)
-    kept = KeptProcess(lambda control: supervision.serve_tasks(supervisor, control, rest=lambda: None), tasks=9)
+    kept = KeptProcess(lambda control: supervisor_patches.serve_tasks(supervisor, control, rest=lambda: None), tasks=9)
     yield kept
     kept.retire()
 
@@ -233,7 +233,7 @@ def begin(kept: KeptProcess, code: str, log: Path) -> tuple[ActivitySubprocess, 
     underlying = structlog.BytesLogger(log.open("ab"))
     logger = structlog.wrap_logger(underlying, processors=logging_processors(json_output=True), logger_name="task")
     how = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "logger": logger.bind()}
-    task = supervision.supervise(ActivitySubprocess, kept, kept.take(), what=SimpleNamespace(id=uuid4()), **how)
+    task = supervisor_patches.supervise(ActivitySubprocess, kept, kept.take(), what=SimpleNamespace(id=uuid4()), **how)
     task.stdin.sendall(code.encode())
     return task, Log(log)
 

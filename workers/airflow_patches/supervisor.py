@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import psutil
 
-from workers import kept_process
-from workers.kept_process import Channels, KeptProcess
+from workers.airflow_patches import reused_process
+from workers.airflow_patches.reused_process import Channels, KeptProcess
 
 log = logging.getLogger(__name__)
 
@@ -155,5 +155,5 @@ def serve_tasks(supervisor: Any, control: socket.socket, rest: Callable[[], None
             for name in [name for name in os.environ if name.startswith(_OF_A_TASK)]:
                 del os.environ[name]
 
-    kept_process.serve(control, (0, 1, 2, logs), work, rest)
+    reused_process.serve(control, (0, 1, 2, logs), work, rest)
     atexit._run_exitfuncs()
