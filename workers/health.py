@@ -1,12 +1,19 @@
 """The state and latency of everything that the pipeline depends on. Spends no quota."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from common.errors import PipelineError
 from common.quota import Usage
+from common.settings import DagSettings, Settings
+from workers.dag_health import check_dag, knows_airflow
 from workers.wiring import Wiring
+
+_TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
+
+Checks = Mapping[str, Callable[[], str]]
 
 
 @dataclass(frozen=True)
@@ -19,18 +26,30 @@ class HealthCheck:
     detail: str
 
 
-def check_health(wiring: Wiring) -> Iterator[HealthCheck]:
-    """Check each dependency, whatever became of the ones before it."""
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("settings", lambda: _settings(wiring)),
-        ("database", lambda: _database(wiring)),
-        ("migrations", lambda: _migrations(wiring)),
-        ("redis", lambda: _redis(wiring)),
-        ("limiter", lambda: _limiter(wiring)),
-        ("api", lambda: _api(wiring)),
-    )
-    for name, check in checks:
-        yield _run(name, check)
+def check_health() -> Iterator[HealthCheck]:
+    """Check each dependency, whatever became of the ones before it.
+
+    Without settings there is nothing else to check. The DAG is checked where Airflow's metadata database is known.
+    """
+    settings = _run("settings", _settings)
+    yield settings
+    yield _run("schedule", _schedule)
+    if knows_airflow():
+        yield _run("dag", check_dag)
+    if settings.healthy:
+        with Wiring.from_environment() as wiring:
+            for name, check in _dependencies(wiring).items():
+                yield _run(name, check)
+
+
+def _dependencies(wiring: Wiring) -> Checks:
+    return {
+        "database": lambda: _database(wiring),
+        "migrations": lambda: _migrations(wiring),
+        "redis": lambda: _redis(wiring),
+        "limiter": lambda: _limiter(wiring),
+        "api": lambda: _api(wiring),
+    }
 
 
 def _run(name: str, check: Callable[[], str]) -> HealthCheck:
@@ -42,10 +61,16 @@ def _run(name: str, check: Callable[[], str]) -> HealthCheck:
     return HealthCheck(name, healthy=True, latency_s=time.monotonic() - begun, detail=detail)
 
 
-def _settings(wiring: Wiring) -> str:
-    settings = wiring.settings
+def _settings() -> str:
+    settings = Settings.from_environment()
     source = "the sandbox (no API key is set)" if settings.uses_sandbox else settings.base_url
     return f"{len(settings.stock_symbols)} symbols, quota {settings.quota}, quotes from {source}"
+
+
+def _schedule() -> str:
+    settings = DagSettings.from_environment()
+    schedule = settings.stock_schedule
+    return f"{schedule} ({settings.stock_timezone})" if schedule else "only when triggered"
 
 
 def _database(wiring: Wiring) -> str:
@@ -78,10 +103,8 @@ def usage_lines(usage: Usage) -> Iterator[str]:
     for window in usage.windows:
         yield f"{window.used} of {window.window} used"
     wait_s = max(0.0, (usage.next_at - usage.at).total_seconds())
-    yield (
-        "the next call can go now" if not wait_s else f"the next call can go in {wait_s:.1f} s ({usage.next_at:%c} UTC)"
-    )
+    yield f"the next call can go in {wait_s:.1f} s ({usage.next_at:{_TIME}})" if wait_s else "the next call can go now"
     if usage.in_flight or usage.waiting or usage.deferred:
         yield f"{usage.in_flight} requests are out, {usage.waiting} wait in place, {usage.deferred} come back later"
     if usage.hold_until:
-        yield f"held back until {usage.hold_until:%Y-%m-%d %H:%M:%S} UTC: {usage.held_by}"
+        yield f"held back until {usage.hold_until:{_TIME}}: {usage.held_by}"

@@ -2,14 +2,18 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from common.command_line import ExitCode
 from common.errors import LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
@@ -180,22 +184,80 @@ def test_the_row_as_json(monkeypatch, environment):
     ("symbol", "words"),
     [("NOSUCH1", "unknown_symbol: NOSUCH1"), ("A B", "configuration: 'A B' is not a stock symbol")],
 )
-def test_a_failure_is_one_line_and_exit_code_1(monkeypatch, environment, capsys, symbol: str, words: str):
+def test_a_failure_is_one_line(monkeypatch, environment, capsys, symbol: str, words: str):
     """A failure is said on standard error in one line that starts with its reason."""
     wired(environment).close()
     code, text = cli(monkeypatch, environment, "--symbol", symbol)
     error = capsys.readouterr().err
-    assert (code, text) == (1, "")
+    assert (code, text) == (ExitCode.USAGE if " " in symbol else ExitCode.FAILED, "")
     assert error.startswith(words)
     assert error.count("\n") == 1
 
 
-def test_a_far_permit_is_said_with_its_moment(monkeypatch, environment, capsys):
-    """When the quota has no call left the command line says when to come back."""
-    environment |= {"ALPHA_VANTAGE_QUOTA": "1/30s", "QUOTA_WAIT_IN_PLACE": "0"}
-    assert cli(monkeypatch, environment, "--symbol", "IBM")[0] == 0
-    assert cli(monkeypatch, environment, "--symbol", "AAPL")[0] == 1
-    assert "Try again at" in capsys.readouterr().err
+def as_json(monkeypatch, environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, text = cli(monkeypatch, environment, *arguments, "--json")
+    return code, json.loads(text)
+
+
+@pytest.mark.parametrize("quota", [("1/30s", "postpone"), ("1/day", "postpone"), ("1/day", "wait")])
+@pytest.mark.parametrize("symbol", ["IBM", "AAPL"])
+def test_no_call_left_is_not_done(monkeypatch, environment, capsys, quota: tuple[str, str], symbol: str):
+    """With the quota used up nothing is said to be done: no row, the time to come back, an exit code of its own."""
+    windows, waits = quota
+    environment |= {"ALPHA_VANTAGE_QUOTA": windows, "QUOTA_WAIT_IN_PLACE": "0", "ON_DAILY_QUOTA": waits}
+    assert cli(monkeypatch, environment, "--symbol", "IBM")[0] == ExitCode.DONE
+    code, text = cli(monkeypatch, environment, "--symbol", symbol)
+    assert (code, text) == (ExitCode.NOT_NOW, "")
+    assert re.search(r"Try again at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.\n$", capsys.readouterr().err)
+    code, outcome = as_json(monkeypatch, environment, "--symbol", symbol)
+    assert (code, outcome["symbol"], outcome["status"]) == (ExitCode.NOT_NOW, symbol, "postponed")
+    assert datetime.fromisoformat(outcome["retry_at"]) > datetime.now(UTC)
+    assert "price" not in outcome
+    with wired(environment) as wiring:
+        assert wiring.store.outcomes(outcome["run_id"])[0].status == OutcomeStatus.POSTPONED
+        assert wiring.limiter.usage().waiting == wiring.limiter.usage().deferred == 0
+
+
+#: What the provider does, and how the command ends: its exit code, status and reason.
+ENDS = {
+    "FAULT-NEGATIVE": (ExitCode.QUARANTINED, "quarantined", "negative"),
+    "FAULT-HTTP500": (ExitCode.FAILED, "failed", "provider_unavailable"),
+    "FAULT-RESET-BEFORE": (ExitCode.FAILED, "failed", "network"),
+    "FAULT-KEY": (ExitCode.ACT_FIRST, "failed", "api_key"),
+    "NOSUCH1": (ExitCode.FAILED, "failed", "unknown_symbol"),
+    "FAULT-DAY": (ExitCode.NOT_NOW, "postponed", "quota"),  # the last: it holds everybody back
+}
+
+
+def test_each_outcome_is_told_apart(monkeypatch, environment, capsys):
+    """Inserted and unchanged are told apart, and each failure has its code, status and reason, for a script too."""
+    for reason in ("inserted", "unchanged"):
+        code, outcome = as_json(monkeypatch, environment, "--symbol", "IBM")
+        assert (code, outcome["status"], outcome["reason"]) == (ExitCode.DONE, "stored", reason)
+    for symbol, expected in ENDS.items():
+        code, outcome = as_json(monkeypatch, environment | {"API_ATTEMPTS": "1"}, "--symbol", symbol)
+        assert (code, outcome["status"], outcome["reason"]) == expected
+        assert outcome["detail"] in capsys.readouterr().err
+
+
+def test_a_setting_that_cannot_be_used_is_a_document_too(monkeypatch, environment):
+    """--json prints a document even where the settings cannot be read, and the health check names them."""
+    broken = environment | {"API_TIMEOUT": "soon"}
+    for arguments in (["--symbol", "IBM"], ["--quota"]):
+        code, outcome = as_json(monkeypatch, broken, *arguments)
+        assert (code, outcome["status"], outcome["reason"]) == (ExitCode.ACT_FIRST, "failed", "configuration")
+    code, report = as_json(monkeypatch, broken, "--health-check")
+    assert (code, report["healthy"], report["checks"][0]["name"]) == (ExitCode.FAILED, False, "settings")
+
+
+@pytest.mark.parametrize(("name", "value"), [("TASK_RETRIES", "abc"), ("STOCK_SCHEDULE", "now and then")])
+def test_a_dag_that_cannot_be_declared_is_ill(monkeypatch, environment, name: str, value: str):
+    """A setting that only the DAG reads makes the health check fail, with the setting's name."""
+    wired(environment).close()
+    code, report = as_json(monkeypatch, environment | {name: value}, "--health-check")
+    ill = [check for check in report["checks"] if not check["healthy"]]
+    assert (code, [check["name"] for check in ill]) == (ExitCode.FAILED, ["schedule"])
+    assert f"{name}={value!r}" in ill[0]["detail"]
 
 
 def test_all_is_healthy(monkeypatch, environment, sandbox: RunningSandbox):
@@ -204,7 +266,7 @@ def test_all_is_healthy(monkeypatch, environment, sandbox: RunningSandbox):
     code, text = cli(monkeypatch, environment, "--health-check")
     assert code == 0, text
     assert [line.split()[:2] for line in text.splitlines()] == [
-        [name, "ok"] for name in ("settings", "database", "migrations", "redis", "limiter", "api")
+        [name, "ok"] for name in ("settings", "schedule", "database", "migrations", "redis", "limiter", "api")
     ]
     assert sandbox.entries() == []
 

@@ -83,7 +83,7 @@ class Job:
     """The work on one symbol. Thread-safe if its collaborators are.
 
     ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
-    ``postpones``: a symbol whose permit is more than an hour away is postponed and not waited for.
+    ``postpones``: a symbol whose permit is further away than ``postpone_beyond_s`` is postponed and not waited for.
     """
 
     quotes: Quotes
@@ -92,6 +92,7 @@ class Job:
     worker: str
     max_wait_s: float
     postpones: bool = True
+    postpone_beyond_s: float = POSTPONE_BEYOND_S
 
     def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
         """Fetch, validate and store the symbol's quote; return what became of it.
@@ -111,7 +112,7 @@ class Job:
             quote = quote_from_reply(symbol, reply)
             return self._store(attempt, quote)
         except QuotaWait as wait:
-            if self.postpones and (wait.retry_after_s or 0) > POSTPONE_BEYOND_S:
+            if self.postpones and (wait.retry_after_s or 0) > self.postpone_beyond_s:
                 return self._postpone(attempt, wait)
             raise
         except PipelineError as error:

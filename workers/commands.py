@@ -1,0 +1,166 @@
+"""What ``python -m workers.fetch_and_store`` does: fetch one symbol, check the health, show the quota."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, TextIO
+
+from common.command_line import ExitCode, colours, say
+from common.errors import (
+    HALTED,
+    ConfigurationError,
+    DailyQuotaUsedUp,
+    PayloadRejected,
+    PipelineError,
+    QuotaWait,
+    RateLimited,
+)
+from common.redaction import RedactingFilter, Redactor, escape_controls
+from common.values import Outcome, OutcomeStatus, Quote, Symbol
+from workers.health import HealthCheck, check_health, usage_lines
+from workers.wiring import Wiring
+
+_CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
+    OutcomeStatus.STORED: ExitCode.DONE,
+    OutcomeStatus.SKIPPED: ExitCode.DONE,
+    OutcomeStatus.POSTPONED: ExitCode.NOT_NOW,
+    OutcomeStatus.QUARANTINED: ExitCode.QUARANTINED,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended: a document for ``--json``, lines for a person, and what went wrong."""
+
+    code: ExitCode
+    document: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    problem: str = ""
+
+    def show(self, output: TextIO, *, as_json: bool) -> int:
+        """Print it; return the exit code. What went wrong goes to standard error too, so that a script's log has it."""
+        for line in [json.dumps(self.document, default=_plain)] if as_json else self.lines:
+            print(line, file=output)
+        if self.problem:
+            output.flush()
+            say(self.problem)
+        return self.code
+
+
+def fetch(text: str, *, verbose: bool = False) -> Answer:
+    """Fetch, validate and store one symbol's quote, as a run of its own that is named after the time."""
+    try:
+        symbol = Symbol(text)
+    except ConfigurationError as error:
+        return replace(_failed(error, symbol=text), code=ExitCode.USAGE)
+    try:
+        with Wiring.from_environment() as wiring, _logging(wiring, verbose=verbose):
+            return _fetch(wiring, symbol)
+    except PipelineError as error:
+        return _failed(error, symbol=text)
+
+
+def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
+    run_id = f"cli__{datetime.now(UTC).isoformat()}"
+    wiring.permits.prepare()
+    wiring.store.plan_run(run_id, [symbol])
+    job = replace(wiring.job, postpones=True, postpone_beyond_s=0)  # nobody comes back for a place in the queue
+    try:
+        job.run(run_id, symbol)
+    except (RateLimited, DailyQuotaUsedUp) as refusal:  # every worker is held back now: the limiter knows for how long
+        return _failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
+    line = wiring.store.outcomes(run_id)[0]
+    return _ended(line, wiring.store.quotes([symbol]), invented=wiring.settings.uses_sandbox)
+
+
+def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
+    """Say what became of the symbol: the row where it is up to date, else why not, and when it can go."""
+    code = _CODES.get(line.status, ExitCode.ACT_FIRST if line.reason in HALTED else ExitCode.FAILED)
+    if code is not ExitCode.DONE:
+        problem = f"{line.symbol} is {line.status}, nothing was fetched: {line.detail}{_when(line.retry_at)}"
+        return Answer(code, asdict(line), problem=problem)
+    row = {name: value for quote in quotes for name, value in asdict(quote).items()}
+    lines = [f"{'outcome':<18} {line.status} ({line.reason})"]
+    lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
+    if invented:
+        lines.append("invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set")
+    return Answer(code, asdict(line) | row | {"invented": invented}, lines)
+
+
+def _failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None = None) -> Answer:
+    """Say an error, with the same fields as any other outcome."""
+    code, status, reason = ExitCode.FAILED, OutcomeStatus.FAILED, error.reason
+    if isinstance(error, PayloadRejected):
+        code, status, reason = ExitCode.QUARANTINED, OutcomeStatus.QUARANTINED, error.code
+    elif isinstance(error, QuotaWait | RateLimited | DailyQuotaUsedUp):
+        code = ExitCode.NOT_NOW
+    elif error.reason in HALTED:
+        code = ExitCode.ACT_FIRST
+    document: dict[str, Any] = {"status": status, "reason": reason, "detail": str(error), "retry_at": retry_at}
+    if symbol:
+        document = {"symbol": symbol, **document}
+    return Answer(code, document, problem=f"{reason}: {error}{_when(retry_at)}")
+
+
+def _when(retry_at: datetime | None) -> str:
+    """Say when to come back, on the full second after it."""
+    if retry_at is None:
+        return ""
+    full = (retry_at + timedelta(microseconds=999_999)).astimezone(UTC)
+    return f" Try again at {full:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def health(output: TextIO) -> Answer:
+    """Check every dependency without spending quota."""
+    checks = list(check_health())
+    well = all(check.healthy for check in checks)
+    return Answer(
+        ExitCode.DONE if well else ExitCode.FAILED,
+        {"healthy": well, "checks": [asdict(check) for check in checks]},
+        [_health_line(check, colour=colours(output)) for check in checks],
+    )
+
+
+def _health_line(check: HealthCheck, *, colour: bool) -> str:
+    state = "ok" if check.healthy else "FAILED"
+    painted = f"\x1b[{32 if check.healthy else 31}m{state:<6}\x1b[0m" if colour else f"{state:<6}"
+    latency = f"{check.latency_s * 1000:7.1f} ms" if check.latency_s is not None else " " * 10
+    return f"{check.name:<12} {painted} {latency}  {escape_controls(check.detail)}"
+
+
+def quota() -> Answer:
+    """Show what is used of the quota, and what waits."""
+    try:
+        with Wiring.from_environment() as wiring:
+            usage = wiring.limiter.usage()
+    except PipelineError as error:
+        return _failed(error)
+    return Answer(ExitCode.DONE, asdict(usage), list(usage_lines(usage)))
+
+
+@contextmanager
+def _logging(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
+    """Log to standard error, without secrets, while the command runs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.addFilter(RedactingFilter(Redactor(wiring.settings.secrets()), escape=True))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  json's own
+    """Return what JSON can hold: exact decimals as text, times in ISO 8601."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
