@@ -13,7 +13,7 @@ own (Rejection). The codes are stable, for the ledger, the quarantine and the me
 ``not_an_integer``   a volume that is not plain digits
 ``not_a_percent``    a percentage without its sign
 ``out_of_range``     NUMERIC(20,6) or BIGINT cannot hold it
-``too_precise``      a price with more than six decimals, which storing would change
+``too_precise``      a price with more than six decimals, which storing would change; noise within 1e-9 is none
 ``negative``         a price or a volume below zero
 ``not_positive``     a price of zero, or a zero in the range of a session in which shares changed hands
 ``high_below_low``   the session's high is below its low
@@ -33,8 +33,10 @@ own (Rejection). The codes are stable, for the ledger, the quarantine and the me
 Decisions: open and last price must lie within low and high, give or take one unit of the provider's fourth decimal,
 only if shares changed hands: without a trade (volume 0) the provider carries the last price over from an earlier day,
 and zeros stand for the range. A symbol in another spelling (``BRK-B`` for ``BRK.B``) is another symbol: which spellings
-are the same security, only the provider knows. Prices are exact or refused; what the provider computes (percentages,
-adjusted closes, dividends, split coefficients) is rounded to six decimals.
+are the same security, only the provider knows. Prices are exact or refused, but for the noise of a binary double, which
+is taken off (``236.13099999999997`` is 236.131); what the provider computes (percentages, adjusted closes, dividends,
+split coefficients) is rounded to six decimals. A change may differ from the difference of the prices by what rounding
+to four decimals and arithmetic in single precision explain: 0.0003 at 1,000, 0.003 at 24,000.
 """
 
 from common.datasets.daily_bars import bars_from_reply

@@ -17,6 +17,8 @@ ROUNDING: Final = Decimal("0.0001")
 #: A value may hide half a unit of its last decimal; trailing zeros are sometimes left out, so that is bounded.
 _FINEST_HALF_UNIT: Final = Decimal("0.00005")
 _COARSEST_HALF_UNIT: Final = Decimal("0.005")
+#: The provider subtracts in single precision: each price may be off by half a unit of its 24th bit (IEEE 754).
+_SINGLE: Final = Decimal(2) ** -24
 _MAX_PAYLOAD: Final = 262_144
 _MAX_SHOWN: Final = 40
 
@@ -60,7 +62,7 @@ def check_range(row: Row) -> Rejection | None:
 def check_change(row: ChangeRow) -> Rejection | None:
     """Return why price, previous close, change and percentage cannot all be true."""
     change, before = row.change, row.previous_close
-    tolerance = _half_unit(row.price) + _half_unit(before) + _half_unit(change)
+    tolerance = _half_unit(row.price) + _half_unit(before) + _half_unit(change) + (row.price + before) * _SINGLE
     if abs(row.price - before - change) > tolerance:
         name = row.name_of("change")
         return Rejection("change_mismatch", f"{name}={change}, but price={row.price} less {before} is not", name)

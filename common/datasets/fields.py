@@ -14,6 +14,10 @@ DECIMALS: Final = 6
 MAX_PRICE: Final = Decimal(10) ** 14
 EARLIEST: Final = date(1900, 1, 1)
 _STEP: Final = Decimal(1).scaleb(-DECIMALS)
+#: How far a price may be from six decimals and still be them: ``236.13099999999997`` is 236.131 as a binary double.
+_NOISE: Final = Decimal("1e-9")
+#: From eight million on, a double cannot say a price as exactly as that: two units of its last place (IEEE 754).
+_DOUBLE: Final = Decimal(2) ** -51
 
 _NOTHING: Final = frozenset({"", "-", "--", ".", "none", "null", "nil", "n/a", "na", "undefined"})
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
@@ -47,9 +51,10 @@ def _number(value: object) -> Decimal:
 
 
 def _exact(number: Decimal) -> Decimal:
-    if number != round(number, DECIMALS):
+    rounded = _rounded(number)
+    if abs(number - rounded) > max(_NOISE, abs(number) * _DOUBLE):
         raise _fail("too_precise", "has more than six decimals")
-    return number
+    return rounded
 
 
 def _rounded(number: Decimal) -> Decimal:

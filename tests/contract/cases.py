@@ -126,6 +126,7 @@ DATA = [
     Data("series", full_series, rows_of_series),
     Data("series_unfinished", series, rows_of_series, sandbox=None),
     Data("series_adjusted", adjusted, rows_of_series),
+    Data("series_adjusted_noise", adjusted, rows_of_series, sandbox=None),
     Data("bulk", bulk, rows_of_bulk, InSandbox("MSTR"), symbol="MSTR"),
 ]
 

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from common.errors import PayloadRejected, PipelineError
+from common.datasets import quote_from_reply
 from common.provider import AlphaVantageClient
 from common.values import Symbol
 from sandbox.faults import FAULTS
 from sandbox.running import running
 from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote
+from tests.support.replies import QUOTE, reply_of
 from tests.support.wire import answering, response, wire
 
 RECORDINGS = Path(__file__).parent / "recordings"
+QUOTES = [line for line in RECORDINGS.with_name("quotes.txt").read_text("utf-8").splitlines() if line[0] != "#"]
 
 
 def client_of(url: str, key: str, timeout_s: float = 20) -> AlphaVantageClient:
@@ -84,6 +88,15 @@ def test_data(case: Data, provider: str, providers: dict[str, Provider]):
         rows = case.rows(symbol, case.fetch(client, symbol))
     assert rows
     assert {row.symbol for row in rows} == {symbol}
+
+
+@pytest.mark.parametrize("line", QUOTES, ids=lambda line: "-".join(line.split()[:7:6]))
+def test_a_recorded_quote(line: str):
+    """Every quote that was recorded is accepted, with its numbers as they stood there."""
+    values = line.split()
+    quote = quote_from_reply(Symbol(values[0]), reply_of({"Global Quote": dict(zip(QUOTE, values, strict=True))}))
+    numbers = (quote.price, quote.volume, quote.previous_close, quote.change_amount)
+    assert numbers == tuple(Decimal(values[place]) for place in (4, 5, 7, 8))
 
 
 def test_every_recording_is_judged():

@@ -1,6 +1,7 @@
 """Quotes: what is accepted as it is, what is refused and why."""
 
 import json
+import struct
 from datetime import date
 from decimal import Decimal
 
@@ -181,6 +182,44 @@ def test_a_refusal(changes: dict[str, object], code: str, field: str):
     error = refusal_of(quote_document(**changes))
     assert error.code == code
     assert str(error).startswith(f"IBM: {field}")
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("221.57999999999998", "221.58"),
+        ("221.58000000000004", "221.58"),
+        ("221.580000001", "221.58"),
+        ("99999999999999.123456", "99999999999999.123456"),
+        ("12345678.901234999", "12345678.901235"),
+    ],
+)
+def test_the_noise_of_a_double(text: str, price: str):
+    """A price that is six decimals but for a binary double's noise is these six decimals."""
+    values = dict.fromkeys(("open", "high", "low", "price", "previous_close"), text)
+    quote = quote_from_reply(IBM, reply_of(quote_document(**values, change="0.0000", change_percent="0.0000%")))
+    assert {quote.price, quote.low_price, quote.previous_close} == {Decimal(price)}
+
+
+@pytest.mark.parametrize(
+    "before", ["0.0040", "9.9900", "100.0100", "4999.9700", "24984.5500", "621000.0100", "8388607.7700"]
+)
+@pytest.mark.parametrize("step", ["0.0100", "-0.0300", "1.1100", "-7.7700"])
+def test_single_precision(before: str, step: str):
+    """A change that was computed in single precision fits its prices, however high they are."""
+    price = Decimal(before) + Decimal(step)
+    if price <= 0:
+        return
+    change = Decimal(str(round(single(price) - single(before), 4)))
+    values = dict.fromkeys(("open", "high", "low", "price"), str(price))
+    percent = f"{change / Decimal(before) * 100:.4f}%"
+    document = quote_document(**values, previous_close=before, change=str(change), change_percent=percent)
+    assert quote_from_reply(IBM, reply_of(document)).change_amount == change
+
+
+def single(number: Decimal | str) -> float:
+    """Return the number as single precision has it."""
+    return float(struct.unpack("f", struct.pack("f", float(number)))[0])
 
 
 @pytest.mark.parametrize("field", QUOTE)
