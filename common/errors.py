@@ -6,7 +6,8 @@
     ├── TryAgainLater            it can heal: try the same symbol again
     │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
     │   ├── DeadlineExceeded     the reply did not arrive whole in time
-    │   ├── ProviderUnavailable  a 5xx, or a page in place of data
+    │   ├── ProviderUnavailable  a 5xx, or the provider says that it cannot answer now
+    │   │   └── ProviderBusy     a page, or a notice that nobody knows, in place of data: taken for "not now"
     │   ├── RateLimited          the provider says: too fast
     │   ├── DailyQuotaUsedUp     the provider says: no more today
     │   ├── PayloadRejected      the reply is not what was asked for; it is in quarantine
@@ -76,13 +77,27 @@ class DeadlineExceeded(TryAgainLater):
 
 
 class ProviderUnavailable(TryAgainLater):
-    """The provider answered with a server error. ``status`` is the HTTP status."""
+    """The provider answered that it cannot answer now. ``status`` is the HTTP status."""
 
     reason = "provider_unavailable"
 
     def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.status = status
+
+
+class ProviderBusy(ProviderUnavailable):
+    """A reply that is no data and says nothing known, from a provider that may merely be busy: it means "not now".
+
+    ``code`` and ``payload`` as in PayloadRejected.
+    """
+
+    reason = "provider_busy"
+
+    def __init__(self, message: str, *, status: int, code: str, payload: str) -> None:
+        super().__init__(message, status=status)
+        self.code = code
+        self.payload = payload
 
 
 class RateLimited(TryAgainLater):

@@ -23,6 +23,22 @@ PREMIUM_OUTPUT_SIZE: Final = (
     "Thank you for using Alpha Vantage! The outputsize=full parameter value is a premium feature for the "
     f"TIME_SERIES_DAILY endpoint. {_SUBSCRIBE} to instantly unlock all premium features"
 )
+NOT_ENTITLED: Final = (
+    "You are not yet entitled to index data access. Please subscribe to any of our premium plans (75 or more requests "
+    "per minute)."
+)
+MINUTE_PREMIUM: Final = (
+    "Minute-level rate limit exceed. Please stay under the number of API requests per minute for your premium "
+    "subscription plan."
+)
+CALL_VOLUME: Final = (
+    f"Thank you for using Alpha Vantage! Please visit {_SITE}/premium/ if you would like to have a higher API call "
+    "volume."
+)
+#: What the gateway before the API says when that is slow.
+GATEWAY: Final = "Endpoint request timed out"
+#: A sentence that the vendor never used: any refusal may get other words at any time.
+NEWS: Final = "Alpha Vantage is moving house. Requests are answered again as soon as we have unpacked."
 DEMO_KEY: Final = (
     f"The **demo** API key is for demo purposes only. Please claim your free API key at ({_SITE}/support/#api-key) to "
     "explore our full API offerings. It takes fewer than 20 seconds."

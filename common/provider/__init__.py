@@ -21,8 +21,10 @@ A reply that cannot be read raises PayloadRejected with one of these codes:
 ``not_finite``       NaN or Infinity, or a number beyond any magnitude
 ``nesting``          nested absurdly deep
 ``http_status``      neither 200 nor one of the statuses that have an error of their own
-``unexpected_notice`` the provider says something that is not known
 ==================== ===============================================================================
+
+The order of trust is: data, then known notices, then emptiness. What is none of these, but a page (``not_json``, say)
+or a notice that nobody knows (``unexpected_notice``), is ProviderBusy: the provider may merely be away.
 
 Proxies and certificates: on https the platform's conventions hold (``HTTPS_PROXY``, ``NO_PROXY``,
 ``REQUESTS_CA_BUNDLE``); on http, which is for loopback, no proxy is ever used. ``.netrc`` and cookies never are.

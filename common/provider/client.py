@@ -12,7 +12,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from common.errors import (
     ApiKeyRejected,
@@ -21,11 +21,12 @@ from common.errors import (
     NetworkFailed,
     PayloadRejected,
     PipelineError,
+    ProviderBusy,
     ProviderUnavailable,
     RateLimited,
 )
 from common.provider.http_transport import Answer, Transport
-from common.provider.refusals import carries_data, notices, refusal
+from common.provider.refusals import carries_data, is_page, notices, refusal
 from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
 from common.values import Reply, Symbol
@@ -132,7 +133,7 @@ class AlphaVantageClient:
     def _ask(self, call: _Call, gate: Gate) -> Reply:
         """Try until there is an answer or no attempt is left."""
         retrying = Retrying(
-            retry=retry_if_exception_type((NetworkFailed, DeadlineExceeded, ProviderUnavailable)),
+            retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(self._attempts),
             wait=_pause,
             sleep=self._sleep,
@@ -163,18 +164,28 @@ class AlphaVantageClient:
             original = read_object(answer.body)
             clean = read_object(text.encode()) if STARS in text else original
         except Unreadable as problem:
+            if is_page(answer.body):
+                return self._busy(call.subject, problem.code, "it is a page", text)
             return self._rejected(call.subject, problem.code, self._transport.clean(str(problem)), text)
-        refused = refusal(original, call.subject, bulk=call.bulk)  # the key may be a word of theirs, such as demo
-        return refused or self._unexpected_notice(call.subject, clean, text) or clean
+        return clean if self._carries_data(call.subject, clean) else self._without_data(call, original, clean, text)
 
-    def _unexpected_notice(self, subject: str, document: dict[str, object], text: str) -> PipelineError | None:
-        """Return the error for a notice that is not known, unless there are data besides it."""
+    def _carries_data(self, subject: str, document: dict[str, object]) -> bool:
+        """Whether there are data in it; what the provider says besides them is logged."""
+        if not carries_data(document):
+            return False
         for notice in notices(document):
-            said = one_line(notice)
-            if not carries_data(document):
-                return self._rejected(subject, "unexpected_notice", f"it says {said!r}", text)
-            log.warning("%s: with the data Alpha Vantage says %r", subject, said)
-        return None
+            log.warning("%s: with the data Alpha Vantage says %r", subject, one_line(notice))
+        return True
+
+    def _without_data(
+        self, call: _Call, original: dict[str, object], clean: dict[str, object], text: str
+    ) -> dict[str, object] | PipelineError:
+        """Return what a notice or an empty reply stands for, or the document: a reply of another structure."""
+        if refused := refusal(original, call.subject, bulk=call.bulk):  # the key may be a word of theirs, such as demo
+            return refused
+        if said := notices(clean):
+            return self._busy(call.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
+        return clean
 
     def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError | None:
         """Return the error that an HTTP status stands for; None for 200."""
@@ -195,9 +206,22 @@ class AlphaVantageClient:
             return ConfigurationError(sentence, variable="ALPHA_VANTAGE_BASE_URL")
         return self._rejected(subject, "http_status", f"its status is HTTP {status}", text)
 
+    def _busy(self, subject: str, code: str, why: str, text: str) -> ProviderBusy:
+        sentence = (
+            f"{subject}: the reply of {self._transport.host} is no data: {why}. The provider seems to be busy and is "
+            "asked again later; if it lasts, look at the reply in quarantine."
+        )
+        return ProviderBusy(sentence, status=HTTPStatus.OK, code=code, payload=storable(text, MAX_PAYLOAD))
+
     def _rejected(self, subject: str, code: str, why: str, text: str) -> PayloadRejected:
         sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept in quarantine."
         return PayloadRejected(sentence, code=code, payload=storable(text, MAX_PAYLOAD))
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the next attempt may well succeed. A busy provider is left alone for longer than between attempts."""
+    passing = isinstance(error, (NetworkFailed, DeadlineExceeded, ProviderUnavailable))
+    return passing and not isinstance(error, ProviderBusy)
 
 
 def _pause(state: RetryCallState) -> float:

@@ -1,8 +1,9 @@
 """What Alpha Vantage says in place of data, turned into the error that says what to do.
 
 Every soft refusal comes as HTTP 200 with a sentence under ``Information``, ``Note``, ``Error Message`` or, for bulk
-quotes, ``message``. The key under which a sentence comes has changed over the years, so the sentence decides. The
-order matters: the burst sentence also mentions the day, and several mention premium plans.
+quotes and from the gateway before the API, ``message``. The key under which a sentence comes has changed over the
+years, so the sentence decides. The order matters: the burst sentence also mentions the day, several mention premium
+plans, and what is for premium plans only may mention how many requests a minute they have.
 
 Source: recorded replies and https://www.alphavantage.co/documentation/. A sentence that is not known here is not
 guessed at: the caller refuses the reply and shows it.
@@ -11,6 +12,7 @@ guessed at: the caller refuses the reply and shows it.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from common.errors import (
@@ -18,6 +20,7 @@ from common.errors import (
     DailyQuotaUsedUp,
     PipelineError,
     PremiumRequired,
+    ProviderUnavailable,
     RateLimited,
     UnknownFunction,
     UnknownSymbol,
@@ -95,6 +98,14 @@ def unknown_symbol(symbol: str) -> PipelineError:
     )
 
 
+def _unavailable(symbol: str) -> PipelineError:
+    return ProviderUnavailable(
+        f"{symbol}: Alpha Vantage says that it cannot answer now. It will be tried again; if this lasts, the provider "
+        "has an outage.",
+        status=HTTPStatus.OK,
+    )
+
+
 def _unknown_function(symbol: str) -> PipelineError:
     return UnknownFunction(
         f"{symbol}: Alpha Vantage does not know the function that was asked for. This is a defect of the pipeline, or "
@@ -104,14 +115,21 @@ def _unknown_function(symbol: str) -> PipelineError:
 
 #: In the order of the provider's own precedence; the first mark that is found decides.
 _RULES: Final = (
-    _rule(r"spreading out your (free )?API requests|burst pattern detected", _too_fast),
+    _rule(r"spreading out your (free )?API requests|burst pattern detected|too many requests", _too_fast),
     _rule(r"rate limit is \d+ requests per day", _day_used_up),
-    _rule(r"(calls|requests) per minute", _minute_used_up),
-    _rule(r"premium endpoint|is a premium feature|premium (membership|plan|entitlement)", _premium),
+    _rule(
+        r"\bis a premium|\bare premium|not (yet )?entitled|requires? (a |an |any )?\S* ?premium|premium.only", _premium
+    ),
+    _rule(r"rate limit exceed|have exceeded|stay under the number|API call (frequency|volume)", _minute_used_up),
+    _rule(r"subscribe to ((any|one|all) of |a |our |the )+premium", _premium),
+    _rule(r"(calls|requests) (per|a) minute", _minute_used_up),
+    _rule(r"premium (membership|plan|entitlement|endpoint|feature)", _premium),
     _rule(r"\bdemo\W+API key|for demo purposes only", _demo_key),
     _rule(r"apikey is invalid or missing", _bad_key),
     _rule(r"invalid API call", unknown_symbol),
     _rule(r"API function .*does not exist", _unknown_function),
+    _rule(r"timed out|internal server error|service unavailable|(temporarily|currently) unavailable", _unavailable),
+    _rule(r"bad gateway|under maintenance", _unavailable),
 )
 
 
@@ -120,11 +138,12 @@ def refusal(document: Mapping[str, object], symbol: str, *, bulk: bool = False) 
 
     An empty reply is an answer about one symbol; to a ``bulk`` call it says nothing.
     """
-    for text in notices(document):
+    texts = notices(document)
+    for text in texts:
         for rule in _RULES:
             if rule.mark.search(text):
                 return rule.error(symbol)
-    return unknown_symbol(symbol) if not bulk and _is_empty(document) else None
+    return unknown_symbol(symbol) if not (texts or bulk) and _is_empty(document) else None
 
 
 def notices(document: Mapping[str, object]) -> list[str]:
@@ -134,8 +153,13 @@ def notices(document: Mapping[str, object]) -> list[str]:
 
 
 def carries_data(document: Mapping[str, object]) -> bool:
-    """Whether a reply with an unknown notice has data besides it (bulk data under a notice are mere samples)."""
-    return "message" not in document and any(key.startswith(_DATA_KEYS) for key in document)
+    """Whether a reply has data besides its notices (bulk data under a notice are mere samples)."""
+    return "message" not in document and any(value for key, value in document.items() if key.startswith(_DATA_KEYS))
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is HTML or XML: a page for people, from whatever stands before the API while that is away."""
+    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _is_empty(document: Mapping[str, object]) -> bool:

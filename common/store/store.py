@@ -35,6 +35,8 @@ from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Sy
 _BATCH: Final = 5_000
 #: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
 _CALL_DAYS: Final = 2
+#: How many different replies of a busy provider a run keeps, of each reason: they all say "not now".
+_SAMPLES: Final = 3
 _RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
 
 
@@ -205,7 +207,8 @@ class Store:
         """Keep a refused reply, its secrets blotted out by the caller, with its ledger line; return its id.
 
         NUL and lone surrogates become U+FFFD, and the text ends at MAX_PAYLOAD bytes. The same reply again is
-        the same row.
+        the same row. Of what is not the symbol's (its outcome is not ``quarantined``) a few samples of each reason are
+        kept in a run: 0 stands for one that was not needed.
         """
         row = {
             "run_id": outcome.run_id,
@@ -215,13 +218,14 @@ class Store:
             "message": storable(rejection.message, MAX_SENTENCE),
             "payload": storable_payload(payload),
             "received_at": aware(received_at),
+            "samples": None if outcome.status is OutcomeStatus.QUARANTINED else _SAMPLES,
         }
 
         def keep(cursor: Cursor) -> int:
             cursor.execute(statement("insert_quarantine"), row)
-            number = int(fetch_one(cursor)[0])
+            kept = cursor.fetchone()
             _write_outcomes(cursor, [outcome])
-            return number
+            return int(kept[0]) if kept else 0
 
         return self._connections.run(keep)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common.errors import PayloadRejected, PipelineError
 from common.datasets import quote_from_reply
+from common.errors import PayloadRejected, PipelineError
 from common.provider import AlphaVantageClient
 from common.values import Symbol
 from sandbox.faults import FAULTS

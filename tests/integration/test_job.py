@@ -10,6 +10,8 @@ from common.errors import (
     NetworkFailed,
     PayloadRejected,
     PipelineError,
+    PremiumRequired,
+    ProviderBusy,
     ProviderUnavailable,
     QuotaWait,
     RateLimited,
@@ -67,6 +69,8 @@ def test_a_symbol_that_is_done_costs_no_second_call(wiring: Wiring, sandbox: Run
         ("FAULT-NOT-JSON", PayloadRejected, OutcomeStatus.QUARANTINED, "not_json", 1),
         ("FAULT-HIGH-BELOW-LOW", PayloadRejected, OutcomeStatus.QUARANTINED, None, 1),
         ("FAULT-KEY", ApiKeyRejected, OutcomeStatus.FAILED, "api_key", 1),
+        ("FAULT-GATEWAY", ProviderUnavailable, OutcomeStatus.FAILED, "provider_unavailable", 3),
+        ("FAULT-NOT-ENTITLED", PremiumRequired, OutcomeStatus.FAILED, "premium_required", 1),
     ],
 )
 def test_an_error_is_told_and_leaves_no_row(  # noqa: PLR0917  one row of the table above each
@@ -89,6 +93,22 @@ def test_an_error_is_told_and_leaves_no_row(  # noqa: PLR0917  one row of the ta
         assert wiring.store.quotes() == []
         assert len(wiring.store.quarantined()) == (status is OutcomeStatus.QUARANTINED)
     assert len(sandbox.entries()) == calls
+
+
+@pytest.mark.parametrize(("fault", "words"), [("NEWS", "moving house"), ("HTML", "a page")])
+def test_a_busy_provider_is_left_alone(
+    wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
+):
+    """A page or an unknown notice holds every worker back, and is kept once, whatever number of symbols meets it."""
+    monkeypatch.setattr(job, "BUSY_HOLD_S", 0.5)
+    for number in range(3, 6):
+        with pytest.raises(ProviderBusy, match=words):
+            wiring.job.run(RUN, Symbol(f"FAULT{number}-{fault}"))
+        assert wiring.limiter.usage().hold_until is not None
+    lines = wiring.store.outcomes(RUN)
+    assert {(line.status, line.reason, line.api_calls) for line in lines} == {("failed", "provider_busy", 1)}
+    assert len(wiring.store.quarantined()) == 1
+    assert len(sandbox.entries()) == 3
 
 
 def test_a_fault_that_heals_is_stored_in_the_end(wiring: Wiring, sandbox: RunningSandbox):

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from pydantic import SecretStr
 
-from common.errors import PayloadRejected, PipelineError
+from common.errors import PipelineError, ProviderBusy
 from common.provider import AlphaVantageClient
 from common.values import Symbol
 from tests.support.replies import quote_document
@@ -153,7 +153,7 @@ def test_a_notice_cannot_forge_a_log_line(attack: str):
     with (
         wire(answering(json_reply({"Information": f"news{attack} end"}))) as server,
         AlphaVantageClient(server.url, SecretStr(KEY)) as client,
-        pytest.raises(PayloadRejected) as caught,
+        pytest.raises(ProviderBusy) as caught,
     ):
         client.global_quote(IBM)
     assert str(caught.value).isprintable()

@@ -14,6 +14,10 @@ from pydantic import SecretStr
 from common.errors import (
     NetworkFailed,
     PayloadRejected,
+    PipelineError,
+    PremiumRequired,
+    ProviderBusy,
+    RateLimited,
 )
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, MAX_PAYLOAD, AlphaVantageClient
 from common.values import Symbol
@@ -262,7 +266,6 @@ def test_the_bound_itself_fits():
     [
         (b"", "not_json"),
         (b"   ", "not_json"),
-        (PAGE, "not_json"),
         (b"Thank you!", "not_json"),
         (QUOTE + b"}", "not_json"),
         (QUOTE * 2, "not_json"),
@@ -285,9 +288,6 @@ def test_the_bound_itself_fits():
         (b'{"a": 0.' + b"9" * 100 + b"}", "not_finite"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nesting"),
         (b"[" * 100_000, "nesting"),
-        (b'{"Information": "We have news for you."}', "unexpected_notice"),
-        (b'{"Note": {"text": "apikey"}}', "unexpected_notice"),
-        (b'{"Error Message": null}', "unexpected_notice"),
     ],
 )
 def test_a_reply_that_cannot_be_read(body: bytes, code: str):
@@ -297,6 +297,54 @@ def test_a_reply_that_cannot_be_read(body: bytes, code: str):
     assert error.code == code
     assert str(error).startswith("IBM: the reply of 127.0.0.1:")
     assert error.payload.encode()[:20] == body.decode("utf-8", "backslashreplace").replace("\0", "\\x00").encode()[:20]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"Information": "We have news for you."}', "unexpected_notice"),
+        (b'{"Note": {"text": "apikey"}}', "unexpected_notice"),
+        (b'{"Error Message": null}', "unexpected_notice"),
+        (b'{"Global Quote": {}, "Note": "We have news for you."}', "unexpected_notice"),
+        (b"<!DOCTYPE html><html><title>Maintenance</title></html>", "not_json"),
+        (PAGE, "not_json"),
+        (b"\xef\xbb\xbf \r\n<html>", "not_json"),
+        (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>", "not_json"),
+        (b"<html>\xe9</html>", "not_utf8"),
+    ],
+)
+def test_a_busy_provider(body: bytes, code: str):
+    """A page, or a notice that nobody knows, means "not now": it is kept, and not asked for again at once."""
+    with serving(answering(response(body)), attempts=5) as (server, client), pytest.raises(ProviderBusy) as caught:
+        client.global_quote(IBM)
+    assert (caught.value.code, len(server.requests)) == (code, 1)
+    assert caught.value.payload.encode()[:9] == body.decode("utf-8", "backslashreplace").encode()[:9]
+
+
+@pytest.mark.parametrize(
+    ("notice", "kind"),
+    [
+        ("This is a premium endpoint: subscribe to a plan of 75 to 1200 requests per minute.", PremiumRequired),
+        ("You are not entitled to this. Our plans start at 75 requests per minute.", PremiumRequired),
+        ("Please subscribe to any of the premium plans (75 requests per minute or more) for this.", PremiumRequired),
+        ("This requires a premium membership of at least 75 requests per minute.", PremiumRequired),
+        ("You have exceeded the 75 requests per minute of your premium plan.", RateLimited),
+        ("Please visit us if you would like to target a higher API call frequency.", RateLimited),
+        ("Please visit us if you would like to have a higher API call volume.", RateLimited),
+    ],
+)
+@pytest.mark.parametrize("name", ["Information", "Note", "Error Message", "message"])
+def test_a_minute_and_a_premium_plan(name: str, notice: str, kind: type[PipelineError]):
+    """A premium notice stays one though it mentions a rate, and a refused rate though it mentions a plan."""
+    assert type(refused(answering(response(json.dumps({name: notice}).encode())))) is kind
+
+
+@pytest.mark.parametrize("notice", ["Thank you! This is a premium endpoint.", "Invalid API call.", "demo API key"])
+def test_data_count_for_more_than_notices(notice: str):
+    """A quote is taken though a notice stands beside it that would be a refusal alone."""
+    body = json.dumps(quote_document() | {"Information": notice}).encode()
+    with serving(answering(response(body))) as (_, client):
+        assert "Global Quote" in client.global_quote(IBM).document
 
 
 def test_an_empty_bulk_reply_condemns_no_symbol():

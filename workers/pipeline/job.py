@@ -17,6 +17,7 @@ from common.errors import (
     DailyQuotaUsedUp,
     PayloadRejected,
     PipelineError,
+    ProviderBusy,
     QuotaWait,
     RateLimited,
     RunHalted,
@@ -34,6 +35,8 @@ QUOTE_FUNCTION: Final = "GLOBAL_QUOTE"
 MAX_REFUSALS: Final = 3
 #: How long to hold back (s) when the provider says "too fast" without saying for how long.
 DEFAULT_HOLD_S: Final = 2.0
+#: How long to hold back (s) when the provider gives no data and nobody knows why: it is busy, or away behind a page.
+BUSY_HOLD_S: Final = 30.0
 
 
 class Quotes(Protocol):
@@ -134,6 +137,9 @@ class Job:
                 refusals += 1
                 if refusals == MAX_REFUSALS:
                     raise
+            except ProviderBusy as busy:
+                self.permits.hold_back(BUSY_HOLD_S, busy.reason)
+                raise
 
     @contextmanager
     def _gate(self, attempt: _Attempt) -> Iterator[None]:
@@ -161,15 +167,19 @@ class Job:
         """Write the error to the ledger. If the ledger is what failed, the error itself is all there is to tell."""
         try:
             if isinstance(error, PayloadRejected):
-                self._quarantine(attempt, error)
+                self._quarantine(attempt, error, OutcomeStatus.QUARANTINED, error.code)
+            elif isinstance(error, ProviderBusy):
+                self._quarantine(attempt, error, OutcomeStatus.FAILED, error.reason)
             else:
                 outcome = self._outcome(attempt, OutcomeStatus.FAILED, error.reason, str(error))
                 self.ledger.record_outcomes([outcome])
         except StoreUnavailable as lost:
             log.warning("the ledger could not be told what became of %s: %s", attempt.symbol, lost)
 
-    def _quarantine(self, attempt: _Attempt, error: PayloadRejected) -> None:
-        outcome = self._outcome(attempt, OutcomeStatus.QUARANTINED, error.code, str(error))
+    def _quarantine(
+        self, attempt: _Attempt, error: PayloadRejected | ProviderBusy, status: OutcomeStatus, reason: str
+    ) -> None:
+        outcome = self._outcome(attempt, status, reason, str(error))
         self.ledger.quarantine(
             outcome,
             function=QUOTE_FUNCTION,
