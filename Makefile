@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test test-quoting coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -42,6 +42,9 @@ clean: venv ## Stop the cluster and delete everything that it stored
 
 test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about ten minutes on two cores)
 	@$(PY) -m pytest
+
+test-quoting: venv ## Pass 500 passwords and 100 paths through every program that reads one
+	@QUOTED_VALUES=500 $(PY) -m pytest tests/integration/test_quoting.py
 
 coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
 	@$(PY) -m pytest -q --ignore tests/cluster --cov --cov-report=term-missing:skip-covered --cov-fail-under=95

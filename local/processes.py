@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import psutil
 
+from common.quoting import supervisor_command, supervisor_environment, supervisor_log, supervisor_value, url_part
 from local.services import Postgres, Redis, server_user
 from local.state import ROOT, STATE_VARIABLE, State
 
@@ -38,9 +39,9 @@ class Program:
         child = [sys.executable, "-S", str(ROOT / "local" / "child.py"), f"SIG{self.stop_signal}", self.user or "-"]
         guard = [] if self.command[0] == _AIRFLOW else child  # local/manager.py guards Airflow's own processes
         lines = {
-            "command": " ".join(_quote(part) for part in (*guard, *self.command)),
-            "directory": str(ROOT),
-            "environment": ",".join(f"{name}={_quote(value)}" for name, value in self.environment.items()),
+            "command": supervisor_command((*guard, *self.command), f"the command of {self.name}"),
+            "directory": supervisor_value(str(ROOT), "the checkout's folder"),
+            "environment": supervisor_environment(self.environment),
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "1",
@@ -50,16 +51,11 @@ class Program:
             "stopasgroup": "false",
             "killasgroup": "true",
             "redirect_stderr": "true",
-            "stdout_logfile": str(logs / f"{self.name}.log"),
+            "stdout_logfile": supervisor_log(str(logs / f"{self.name}.log"), "the folder of logs"),
             "stdout_logfile_maxbytes": "20MB",
             "stdout_logfile_backups": "2",
         }
         return f"[program:{self.name}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items() if value)
-
-
-def _quote(text: str) -> str:
-    """Quote for supervisord, which splits like a shell and expands ``%(name)s``."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
 def servers(state: State, ports: Mapping[str, int], secrets: Mapping[str, str]) -> tuple[Postgres, Redis]:
@@ -127,11 +123,12 @@ class Supervisor:
         """Write the configuration; it holds a password, so only its owner may read it."""
         header = (
             "[supervisord]\n"
-            f"logfile={self._state.logs / 'supervisord.log'}\n"
-            f"pidfile={self._state.folder / 'supervisord.pid'}\n"
-            f"directory={ROOT}\n"
+            f"logfile={supervisor_value(str(self._state.logs / 'supervisord.log'), 'the folder of logs')}\n"
+            f"pidfile={supervisor_value(str(self._state.folder / 'supervisord.pid'), 'the state folder')}\n"
+            f"directory={supervisor_value(str(ROOT), 'the checkout')}\n"
             + ("user=root\n" if os.geteuid() == 0 else "")  # said explicitly, or supervisord warns
-            + f"[inet_http_server]\nport=127.0.0.1:{self._port}\nusername=local\npassword={self._password}\n"
+            + f"[inet_http_server]\nport=127.0.0.1:{self._port}\nusername=local\n"
+            f"password={supervisor_value(self._password, 'the password of the process manager')}\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
         )
@@ -158,7 +155,8 @@ class Supervisor:
 
     @property
     def _rpc(self) -> xmlrpc.client.ServerProxy:
-        return xmlrpc.client.ServerProxy(f"http://local:{self._password}@127.0.0.1:{self._port}/RPC2")
+        password = url_part(self._password, "the password of the process manager")
+        return xmlrpc.client.ServerProxy(f"http://local:{password}@127.0.0.1:{self._port}/RPC2")
 
     @property
     def running(self) -> bool:

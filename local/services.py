@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.quoting import initdb_password, redis_conf, url_part
+
 #: PostgreSQL refuses to run as root; a root user's server runs as this one, which every system has.
 UNPRIVILEGED_USER: Final = "nobody"
 POSTGRES_SUPERUSER: Final = "postgres"
@@ -83,7 +85,7 @@ class Postgres:
             _open_the_way(self.folder, find_postgres())
         self.folder.chmod(0o700)
         with tempfile.NamedTemporaryFile("w") as secret:
-            secret.write(self.password)
+            secret.write(initdb_password(self.password, "POSTGRES_PASSWORD"))
             secret.flush()
             if user:
                 shutil.chown(secret.name, user)
@@ -111,7 +113,8 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """Return the superuser's connection URL."""
-        return f"postgresql://{POSTGRES_SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
+        password, name = url_part(self.password, "POSTGRES_PASSWORD"), url_part(database, "the database")
+        return f"postgresql://{POSTGRES_SUPERUSER}:{password}@127.0.0.1:{self.port}/{name}"
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ class Redis:
         lines = {
             "bind": "127.0.0.1",
             "port": str(self.port),
-            "dir": str(self.folder),
-            "requirepass": self.password,
+            "dir": redis_conf(str(self.folder), "the folder of Redis"),
+            "requirepass": redis_conf(self.password, "REDIS_PASSWORD"),
             "appendonly": "yes",
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
@@ -146,7 +149,7 @@ class Redis:
 
     def url(self, database: int = 0) -> str:
         """Return the connection URL."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"redis://:{url_part(self.password, 'REDIS_PASSWORD')}@127.0.0.1:{self.port}/{database}"
 
 
 def _open_the_way(*paths: Path) -> None:
