@@ -17,6 +17,7 @@ from local.services import Postgres, Redis, ServiceMissing
 from sandbox.running import RunningSandbox
 from sandbox.running import running as running_sandbox
 from tests.conftest import missing
+from tests.support.limiter_clock import ClockedRedis
 from tests.support.market import Market
 from tests.support.servers import OwnRedis
 from workers.wiring import Wiring
@@ -109,6 +110,21 @@ def wired(environment: dict[str, str], **changes: str) -> Wiring:
     opened = Wiring(Settings.from_environment(environment | changes))
     opened.permits.prepare()
     return opened
+
+
+@pytest.fixture
+def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
+    """What a worker holds, as the environment says."""
+    with wired(environment) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clocked(redis_url: str) -> Iterator[ClockedRedis]:
+    """An empty Redis whose clock the test moves; it stands still at the start."""
+    with ClockedRedis.from_url(redis_url) as client:
+        client.advance(0)
+        yield client
 
 
 @pytest.fixture(scope="module")

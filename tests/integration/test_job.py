@@ -1,6 +1,5 @@
 """The job on one symbol, with the real limiter, client and store, against the sandbox."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,12 +26,6 @@ from workers.pipeline import job
 from workers.wiring import Wiring
 
 RUN = "manual__1"
-
-
-@pytest.fixture
-def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
-    with wired(environment) as opened:
-        yield opened
 
 
 def outcome(wiring: Wiring, symbol: str = "IBM") -> Outcome:

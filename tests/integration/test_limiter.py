@@ -1,6 +1,6 @@
 """What a caller sees of the limiter, on a real Redis whose clock the test moves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -14,13 +14,6 @@ from tests.support.limiter_clock import ClockedRedis
 pytestmark = pytest.mark.redis
 
 CAP_S = 35.0
-
-
-@pytest.fixture
-def clocked(redis_url: str) -> Iterator[ClockedRedis]:
-    with ClockedRedis.from_url(redis_url) as client:
-        client.advance(0)
-        yield client
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The scripts in a real Redis against a model in Python, under any interleaving of events and time."""
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,12 +14,6 @@ QUOTAS = ("1/s,3/5s", "2/s,3/2s,7/10s", "4/3s", "1/s", "5/s,5/20s", "1/3s")
 PERMITS = tuple(f"p{number}" for number in range(12))
 STEPS = (0, 1, 500_000, 999_999, 1_000_000, 1_000_001, 2_345_678, 3_000_000, 5_000_000, 30_000_000)
 ANY_SPEED = settings(deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest.fixture
-def clocked(redis_url: str) -> Iterator[ClockedRedis]:
-    with ClockedRedis.from_url(redis_url) as client:
-        yield client
 
 
 def play(world: World, program: bytes) -> None:

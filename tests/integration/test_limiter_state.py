@@ -1,6 +1,6 @@
 """When the limiter may rely on what Redis knows: clocks that jump, quotas that change."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from pydantic import SecretStr
@@ -29,13 +29,6 @@ class Worker(Limiter):
             client=client,
             monotonic=lambda: self.passed_s,
         )
-
-
-@pytest.fixture
-def clocked(redis_url: str) -> Iterator[ClockedRedis]:
-    with ClockedRedis.from_url(redis_url) as client:
-        client.advance(0)
-        yield client
 
 
 @pytest.fixture

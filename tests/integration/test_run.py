@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,6 @@ from workers.wiring import Wiring
 
 RUN = "manual__1"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
-    with wired(environment) as opened:
-        yield opened
 
 
 def test_the_environment_is_checked_before_a_call(wiring: Wiring, sandbox: RunningSandbox):
