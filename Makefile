@@ -7,20 +7,29 @@ WORKERS ?= 2
 SYMBOLS ?=
 WHAT ?=
 PROCESS ?= *
+BACKUP ?= backup
+UPGRADE ?=
+THIS_PYTHON := $(if $(filter command,$(origin PYTHON)),--this-python)
+# What a person gives is data: make takes it as it is written (value), and a shell sees it as a variable only.
+GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS BACKUP UPGRADE
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold='\033[1m' plain='\033[0m'; fi; \
+	awk -F ':.*## ' -v bold="$$bold" -v plain="$$plain" \
+	  '/^[a-z-]+:.*## / {printf "  %s%-14s%s %s\n", bold, $$1, plain, $$2}' $(MAKEFILE_LIST)
 
 venv: ## Make or update .venv from the lock
-	@$(PYTHON) local/install.py $(if $(filter command,$(origin PYTHON)),--this-python)
+	@"$$PYTHON" local/install.py $(THIS_PYTHON)
 
 demo: venv ## Start the cluster, run the pipeline once, show the quotes, stop (no Docker, no key)
-	@$(PY) -m local demo --workers $(WORKERS)
+	@$(PY) -m local demo --workers="$$WORKERS"
 
 up: venv ## Start the cluster and leave it running: make up WORKERS=4
-	@$(PY) -m local up --workers $(WORKERS)
+	@$(PY) -m local up --workers="$$WORKERS"
 
 down: venv ## Stop the cluster; what it stored stays
 	@$(PY) -m local down
@@ -29,10 +38,10 @@ status: venv ## Show each process, its health, and where the pages are
 	@$(PY) -m local status
 
 trigger: venv ## Trigger the pipeline and watch it: make trigger SYMBOLS=IBM,AAPL
-	@$(PY) -m local trigger --symbols "$(SYMBOLS)"
+	@$(PY) -m local trigger --symbols="$$SYMBOLS"
 
 logs: venv ## Follow the logs: make logs PROCESS=worker-1
-	@$(PY) -m local logs "$(PROCESS)"
+	@$(PY) -m local logs -- "$$PROCESS"
 
 shell: venv ## Open a shell with the cluster's settings
 	@$(PY) -m local shell
@@ -53,7 +62,7 @@ coverage: venv ## Measure what the tests reach of common/ and workers/; fails be
 
 bench: venv ## Measure everything side by side (takes hours): make bench WHAT="limiter floor"
 	@.venv/bin/uv pip install --quiet --require-hashes -r requirements-bench.lock
-	@$(PY) -m benchmarks $(WHAT)
+	@set -f; $(PY) -m benchmarks $$WHAT
 
 check: lint types ## Lint and check the types
 
@@ -69,13 +78,12 @@ format: venv ## Format the code
 # The lock holds no index addresses, so that it works behind any mirror.
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
-	$(LOCK) $(UPGRADE) pyproject.toml -o requirements.lock
-	$(LOCK) $(UPGRADE) --extra local --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
-	$(LOCK) $(UPGRADE) --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
+	set -f; $(LOCK) $$UPGRADE pyproject.toml -o requirements.lock
+	set -f; $(LOCK) $$UPGRADE --extra local --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
+	set -f; $(LOCK) $$UPGRADE --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
 
 # --- Docker
 .PHONY: test-compose passwords reload backup restore pin-images
-BACKUP ?= backup
 
 test-compose: venv ## Test the Compose cluster for real (needs Docker; about ten minutes)
 	@$(PY) -m pytest -m compose tests/compose
@@ -87,10 +95,10 @@ reload: ## Docker: bring changed code into every container
 	@docker compose build --quiet && docker compose up --detach --wait
 
 backup: ## Docker: dump the databases into a folder: make backup BACKUP=folder
-	@config/container/backup dump "$(BACKUP)"
+	@config/container/backup dump "$$BACKUP"
 
 restore: ## Docker: restore the databases from a folder: make restore BACKUP=folder
-	@config/container/backup restore "$(BACKUP)"
+	@config/container/backup restore "$$BACKUP"
 
 pin-images: ## Docker: print .env lines that pin the base images to today's digests (needs a registry)
 	@for pair in BASE_IMAGE=python:3.13-slim-trixie POSTGRES_IMAGE=postgres:17-bookworm REDIS_IMAGE=redis:8-bookworm; do \
