@@ -54,6 +54,9 @@ SIDE_BY_SIDE := -n logical --maxprocesses 6 --dist loadgroup
 test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about ten minutes on two cores)
 	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
+test-fast: venv ## Run all tests but those that start a whole cluster (about two minutes)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --ignore tests/cluster
+
 test-quoting: venv ## Pass 500 passwords and 100 paths through every program that reads one
 	@QUOTED_VALUES=500 $(PY) -m pytest tests/integration/test_quoting.py
 
