@@ -21,6 +21,7 @@
     │   └── StoreUnavailable     PostgreSQL cannot be reached, or aborted the transaction
     ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
     │   ├── UnknownSymbol        the provider has no data for it
+    │   ├── NotASymbol           the text can be no symbol, so nothing was asked
     │   ├── PremiumRequired      the plan does not cover it
     │   ├── RowRefused           PostgreSQL does not take its row: a defect of ours
     │   └── RunHalted            the run was ended by another symbol's error
@@ -208,6 +209,12 @@ class UnknownSymbol(SymbolFailed):
     """The provider has no data for the symbol."""
 
     reason = "unknown_symbol"
+
+
+class NotASymbol(SymbolFailed):
+    """The text that stands for a symbol can be none, so the provider is not asked."""
+
+    reason = "not_a_symbol"
 
 
 class PremiumRequired(SymbolFailed):

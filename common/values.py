@@ -9,13 +9,15 @@ from enum import StrEnum
 from typing import Self
 
 from common.errors import ConfigurationError
+from common.redaction import escape_controls
 
 MAX_SYMBOL_LENGTH = 32
-_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]*", re.ASCII)
+#: What exchanges and the provider's own lists put into a ticker. A comma or a blank would end it in a list.
+_SYMBOL = re.compile(r"(?=.*[A-Z0-9])[A-Z0-9.^$*#&-][A-Z0-9.^=/&$+*':()#~%!@-]*", re.ASCII)
 
 
 class Symbol(str):
-    """A ticker in the provider's spelling, such as ``IBM``, ``BRK-B`` or ``TSCO.LON``: upper case, 1 to 32 long.
+    """A ticker in the provider's spelling, such as ``IBM``, ``BC/PB`` or ``TSCO.LON``: upper case, 1 to 32 long.
 
     It is a string to everything else. Raises ConfigurationError for text that can be no ticker.
     """
@@ -23,20 +25,58 @@ class Symbol(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Normalise and check ``text``."""
-        symbol = text.strip().upper()
+        """Check ``text`` and normalise it, in this order: the upper case of ``ß`` is ``SS``, which is a ticker."""
+        symbol = text.strip()
+        if symbol.isascii():
+            symbol = symbol.upper()
         if len(symbol) > MAX_SYMBOL_LENGTH or not _SYMBOL.fullmatch(symbol):
-            raise ConfigurationError(
-                f"{text[:64]!r} is not a stock symbol: use 1 to {MAX_SYMBOL_LENGTH} of A-Z 0-9 . - ^ =, such as "
-                "IBM, BRK-B or TSCO.LON.",
-                variable="STOCK_SYMBOLS",
-            )
+            raise ConfigurationError(_no_symbol(text), variable="STOCK_SYMBOLS")
         return super().__new__(cls, symbol)
 
 
+class Misspelt(Symbol):
+    """A text that can be no ticker, in the place of one, so that it fails alone: as it was typed, cut, on one line.
+
+    It is equal to no Symbol, is never asked for, and reads back from the ledger as itself.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Make ``text`` harmless."""
+        shown = escape_controls(text.strip())
+        return str.__new__(cls, shown if len(shown) <= MAX_SYMBOL_LENGTH else shown[: MAX_SYMBOL_LENGTH - 1] + "…")
+
+    @property
+    def problem(self) -> str:
+        """Why it is no symbol: one sentence."""
+        return _no_symbol(self)
+
+
+def _no_symbol(text: str) -> str:
+    return (
+        f"{text[:64]!r} is not a stock symbol: use 1 to {MAX_SYMBOL_LENGTH} of A-Z 0-9 . - ^ = / & $ + * ' : ( ) # ~ % "
+        "! @, without blanks, such as IBM, BRK-B, BC/PB or TSCO.LON."
+    )
+
+
+def symbol_or_misspelt(text: str) -> Symbol:
+    """Return the symbol, or the text as one that is misspelt."""
+    try:
+        return Symbol(text)
+    except ConfigurationError:
+        return Misspelt(text)
+
+
 def parse_symbols(texts: Iterable[str]) -> tuple[Symbol, ...]:
-    """Return the symbols in the order given, each once. Raises ConfigurationError for one that is malformed."""
-    return tuple(dict.fromkeys(Symbol(text) for text in texts))
+    """Return the symbols in the order given, each once; one that can be none is Misspelt.
+
+    Raises ConfigurationError where none of the texts can be a symbol: then nothing can have been meant.
+    """
+    symbols = tuple(dict.fromkeys(map(symbol_or_misspelt, texts)))
+    if symbols and all(isinstance(symbol, Misspelt) for symbol in symbols):
+        raise ConfigurationError(_no_symbol(symbols[0]), variable="STOCK_SYMBOLS")
+    return symbols
 
 
 @dataclass(frozen=True, slots=True)

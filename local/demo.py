@@ -11,7 +11,7 @@ from rich.table import Table
 
 from common.quota import Limiter
 from common.store import Store
-from common.values import Outcome, OutcomeStatus, Quote, Symbol
+from common.values import Outcome, OutcomeStatus, Quote, Symbol, parse_symbols
 from local.airflow_api import DAG_ID
 from local.cluster import ADMIN, Cluster
 from workers.wiring import Wiring
@@ -30,7 +30,7 @@ def trigger(cluster: Cluster, symbols: Sequence[str], *, force: bool) -> str:
     """Trigger a run over Airflow's REST API; return its id."""
     conf: dict[str, object] = {"force": force}
     if symbols:
-        conf["symbols"] = [str(Symbol(symbol)) for symbol in symbols]
+        conf["symbols"] = [str(symbol) for symbol in parse_symbols(symbols)]
     return cluster.api.trigger(conf)
 
 

@@ -16,7 +16,7 @@ UNKNOWN_PREFIX: Final = "NOSUCH"
 EMPTY_SYMBOL: Final = "NOSUCH-EMPTY"
 BULK_SYMBOLS: Final = 100
 
-_SYMBOL: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,31}", re.ASCII)
+_SYMBOL: Final = re.compile(r"(?=.*[A-Z0-9])[^\s,_;<>\"\\]{1,32}", re.ASCII)
 _CACHED_BODIES: Final = 20_000
 
 Function = Callable[[Call, bool], Reply]

@@ -35,7 +35,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--symbol", metavar="SYMBOL", help="fetch and store this symbol, such as AAPL, and print the row")
+    task.add_argument(
+        "--symbol",
+        metavar="SYMBOL",
+        help="fetch and store this symbol, such as AAPL (--symbol=-P-A for one that begins so), and print the row",
+    )
     task.add_argument("--health-check", action="store_true", help="check every dependency without spending quota")
     task.add_argument("--quota", action="store_true", help="show what is used of the quota, and what waits")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts, whatever the outcome")

@@ -8,7 +8,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from common.errors import RowRefused
 from common.store.values import LastAttempt
-from common.values import Outcome, OutcomeStatus, Quote, Symbol
+from common.values import Outcome, OutcomeStatus, Quote, Symbol, symbol_or_misspelt
 
 V = TypeVar("V")
 
@@ -82,11 +82,11 @@ def last_of_each(values: Iterable[V], key: Callable[[V], Hashable]) -> list[V]:
 def read_outcome(row: tuple[Any, ...]) -> Outcome:
     """Build a ledger line from a row of ``outcomes``."""
     run_id, symbol, status, *rest = row
-    return Outcome(run_id, Symbol(symbol), OutcomeStatus(status), *rest)
+    return Outcome(run_id, symbol_or_misspelt(symbol), OutcomeStatus(status), *rest)
 
 
 def read_attempt(row: tuple[Any, ...]) -> LastAttempt:
     """Build a symbol's last attempt from a row of ``last_attempts``."""
     symbol, attempted_at, status, reason, postponed_at = row
     known = OutcomeStatus(status) if status else None
-    return LastAttempt(Symbol(symbol), attempted_at, known, reason or "", postponed_at)
+    return LastAttempt(symbol_or_misspelt(symbol), attempted_at, known, reason or "", postponed_at)

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import redis
 
 from common.command_line import ExitCode
-from common.errors import LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
+from common.errors import ConfigurationError, LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
@@ -68,6 +69,40 @@ def test_a_plan_is_written_down(wiring: Wiring):
         Symbol("IBM"): OutcomeStatus.PLANNED,
         Symbol("AAPL"): OutcomeStatus.PLANNED,
     }
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_misspelt_symbol_fails_alone(wiring: Wiring, sandbox: RunningSandbox, market: Market, force: bool):
+    """What can be no symbol has its line in the ledger and no call; the others of the run are fetched."""
+    misspelt = ["A B", "stra\u00dfe", "x" * 500, "A\nB", "[red]", "\ud800"]
+    plan = plan_run(wiring, RUN, [*misspelt, "IBM"], force=force)
+    assert plan.fetch == ("IBM",)
+    assert "ask nothing for 6 that can be no symbol (A B" in plan.summary
+    assert wiring.batch(budget_s=60).run(RUN, 1).counts == "1 stored"
+    report = report_run(wiring, RUN)
+    assert Counter(line.reason for line in report.outcomes) == {"not_a_symbol": 6, "inserted": 1}
+    assert len(sandbox.entries()) == 1
+    assert market.violations() == []
+
+
+ODD = ["M&M.BSE", "BC/PB", "-P-A", "ACWV:BAT", "NXT(EXP20091224)", "^GSPC", "$SPX", "AAC+", "AAC=", "AAC*", "A'B"]
+ODD += ["AAC#", "A%41", "A~", "A!", "A@B", ".INX", "600519", "A" * 32]
+
+
+def test_every_spelling_reaches_the_provider(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+    """Whatever stands in a ticker arrives as it is, and its quote is stored under it."""
+    plan_run(wiring, RUN, ODD, force=False)
+    wiring.store.plan_run(RUN, [Symbol(name) for name in ODD], batch_size=len(ODD))
+    assert wiring.batch(budget_s=60).run(RUN, 1).counts == f"{len(ODD)} stored"
+    assert sorted(entry.symbol for entry in sandbox.entries()) == sorted(ODD)
+    assert [quote.symbol for quote in wiring.store.quotes()] == sorted(ODD)
+    assert market.violations() == []
+
+
+def test_a_list_without_a_symbol_stops_the_run(wiring: Wiring):
+    """Where nothing can be a symbol the run stops at its check, before anything is planned."""
+    with pytest.raises(ConfigurationError, match="is not a stock symbol"):
+        validate_environment(wiring, ["A B", "\u00df"])
 
 
 def test_the_configured_symbols_are_the_default(environment: dict[str, str]):

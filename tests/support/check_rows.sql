@@ -21,10 +21,10 @@ SELECT 'a row was changed before it was made', to_jsonb(q)::text FROM stock_quot
 UNION ALL
 SELECT 'a symbol that can be none', symbol
 FROM (
-    SELECT symbol FROM stock_quotes UNION SELECT symbol FROM daily_bars UNION SELECT symbol FROM fetch_outcomes
-    UNION SELECT symbol FROM quarantine
+    SELECT symbol FROM stock_quotes UNION SELECT symbol FROM daily_bars UNION SELECT symbol FROM quarantine
+    UNION SELECT symbol FROM fetch_outcomes WHERE reason <> 'not_a_symbol'
 ) AS symbols
-WHERE symbol = '' OR symbol <> upper(symbol) OR symbol ~ '[^A-Z0-9.^=-]'
+WHERE symbol = '' OR symbol <> upper(symbol) OR symbol ~ '[^!#-+./0-9:=@A-Z^~-]' OR symbol !~ '[A-Z0-9]'
 UNION ALL
 SELECT 'a bar and session stand twice', symbol || ' ' || session
 FROM daily_bars GROUP BY symbol, session HAVING count(*) > 1

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError, PipelineError
-from common.values import MAX_SYMBOL_LENGTH, PLANS, Quota, Symbol, UpsertCounts, Window, parse_symbols
+from common.values import (
+    MAX_SYMBOL_LENGTH,
+    PLANS,
+    Misspelt,
+    Quota,
+    Symbol,
+    UpsertCounts,
+    Window,
+    parse_symbols,
+    symbol_or_misspelt,
+)
 
 #: Tickers that tools mangle, and the provider's suffixes.
 AWKWARD = [
@@ -24,6 +34,27 @@ AWKWARD = [
     "ERIC-B.STO",
     "RELIANCE.BSE",
     "^GSPC",
+    "M&M.BSE",
+    "L&TFH.BSE",
+    "BC/PB",
+    "ACWV:BAT",
+    "-P-HIZ",
+    "-P-A",
+    "NXT(EXP20091224)",
+    "ABR$D",
+    "$SPX",
+    ".INX",
+    "AAC+",
+    "AAC=",
+    "EURUSD=X",
+    "AAC*",
+    "AAC#",
+    "AAC~",
+    "A'B",
+    "BTC/USD",
+    "600519",
+    "1",
+    "A" * 32,
 ]
 
 
@@ -33,9 +64,14 @@ def test_awkward_tickers_stay_what_they_are(text: str):
     assert Symbol(f" {text.lower()} ") == text
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "A B", "A,B", "A" * 33, "-A", ".A", "ÄPFEL", "A\nB", "A\x00", "';DROP", "İBM", "A/B", "=1+1", "€"]
-)
+#: What Python's upper case turns into letters of A to Z, though it is none.
+TURNS_INTO_LETTERS = ["\u00df", "stra\u00dfe", "\ufb00", "\ufb01", "\u017f", "\u0131", "\u0149", "\u01f0"]
+TURNS_INTO_LETTERS += ["\u212a", "\uff21"]
+NO_TICKERS = ["", " ", "A B", "A,B", "A" * 33, "-", "^.", "ÄPFEL", "A\nB", "A\x00", "';DROP", "İBM", "=1+1", "€", "<A>"]
+NO_TICKERS += ["A;B", "K\\B", "A\u200b", "A_B", "A[red]", '"A"']
+
+
+@pytest.mark.parametrize("text", NO_TICKERS + TURNS_INTO_LETTERS)
 def test_what_is_no_ticker_is_refused(text: str):
     """Blank, long, spaced and foreign texts are refused with the value and the rule."""
     with pytest.raises(ConfigurationError, match="is not a stock symbol"):
@@ -53,6 +89,25 @@ def test_any_text_is_a_ticker_or_refused(text: str):
     assert symbol.isascii()
     assert symbol == symbol.upper()
     assert Symbol(symbol) == symbol
+
+
+@given(st.text(max_size=60))
+def test_a_misspelt_symbol_is_no_symbol(text: str):
+    """What can be no symbol is kept on one line that fits its column, and can never be taken for one that can."""
+    (_, symbol) = parse_symbols(["IBM", f"{text} ;"])
+    assert isinstance(symbol, Misspelt)
+    assert len(symbol) <= MAX_SYMBOL_LENGTH
+    assert symbol.isprintable()
+    assert symbol_or_misspelt(symbol) == pickle.loads(pickle.dumps(symbol)) == symbol
+    assert isinstance(symbol_or_misspelt(symbol), Misspelt)
+
+
+def test_a_list_of_nothing_is_refused():
+    """Where nothing can be a symbol, nothing can have been meant; where one can, the others fail alone."""
+    with pytest.raises(ConfigurationError, match="is not a stock symbol"):
+        parse_symbols(["A B", "\u00df"])
+    assert parse_symbols(["A B", "ibm", "\u00df"]) == ("A B", "IBM", "\u00df")
+    assert parse_symbols([]) == ()
 
 
 def test_symbols_are_kept_in_order_once():

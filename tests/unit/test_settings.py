@@ -84,7 +84,7 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("API_TIMEOUT", "inf"),
         ("API_ATTEMPTS", "0"),
         ("API_ATTEMPTS", "2.5"),
-        ("STOCK_SYMBOLS", "IBM,A$B"),
+        ("STOCK_SYMBOLS", "A;B,C;D"),
         ("STOCK_SYMBOLS", ","),
         ("STOCK_SYMBOLS", "@/no/such/file"),
         ("ALPHA_VANTAGE_PLAN", "gold"),
@@ -133,6 +133,23 @@ def test_symbols_come_from_a_file(tmp_path: Path):
     path = tmp_path / "universe"
     path.write_text("IBM\n# a comment\n\nbrk-b  # class B\n")
     assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("IBM", "BRK-B")
+
+
+def test_a_comment_in_a_file_is_no_symbol(tmp_path: Path):
+    """A comment begins where a word does: the ``#`` at a ticker's end is its own."""
+    path = tmp_path / "universe"
+    path.write_text("AAC#  # when issued\n#IBM\nM&M.BSE\nA B;\n")
+    assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("AAC#", "M&M.BSE", "A", "B;")
+
+
+@pytest.mark.parametrize("line", ["API_KEY=SECRET", "  export REDIS_PASSWORD = SECRET", "A_B=SECRET"])
+def test_a_file_of_settings_is_no_list(tmp_path: Path, line: str):
+    """A file of settings is refused as a list of symbols, and no word of it is shown."""
+    path = tmp_path / ".env"
+    path.write_text(f"IBM\n{line}\n")
+    with pytest.raises(ConfigurationError, match="line 2 is a setting") as raised:
+        settings(STOCK_SYMBOLS=f"@{path}")
+    assert "SECRET" not in str(raised.value)
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -11,10 +11,10 @@ from functools import cached_property
 from math import ceil
 from typing import Final, Protocol
 
-from common.errors import PremiumRequired, QuotaWait, UnknownSymbol
+from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.store.values import LastAttempt
 from common.trading_calendar import Session, latest_session
-from common.values import Outcome, OutcomeStatus, Quota, Symbol
+from common.values import Misspelt, Outcome, OutcomeStatus, Quota, Symbol
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"
@@ -26,6 +26,8 @@ REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
 #: How long such a refusal holds before a call is spent on asking again.
 REFUSED_FOR: Final = timedelta(days=7)
 _NAMED: Final = 5
+#: What the summary says of symbols that fail without a call, by whether they can be none.
+_NOT_ASKED: Final = {True: "can be no symbol", False: "the provider refused lately"}
 
 # How many symbols share a task. A task costs a fifth of a second of a core, so two cores run eight to ten a second,
 # whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
@@ -74,7 +76,7 @@ class LeftOut:
 class Plan:
     """What a run does with each of its symbols. ``fetch`` is in the order in which the quota is spent.
 
-    ``failed``: symbols that the provider refused lately, so that asking again would be a call in vain.
+    ``failed``: what can be no symbol, and symbols that the provider refused lately: a call would be in vain.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
     ``batch_size``: how many symbols share a task; with 1 each has its own.
     """
@@ -107,10 +109,11 @@ class Plan:
             f"skip {len(self.skip)}, stored as far as there is data",
             f"postpone {len(self.postpone)}, beyond the quota" + self._moments(),
         ]
-        if self.failed:
-            more = " …" if len(self.failed) > _NAMED else ""
-            names = ", ".join(left.symbol for left in self.failed[:_NAMED])
-            parts.append(f"ask nothing for {len(self.failed)} that the provider refused lately ({names}{more})")
+        for reason, what in _NOT_ASKED.items():
+            names = [left.symbol for left in self.failed if (left.reason == NotASymbol.reason) is reason]
+            if names:
+                more = " …" if len(names) > _NAMED else ""
+                parts.append(f"ask nothing for {len(names)} that {what} ({', '.join(names[:_NAMED])}{more})")
         if self.settled:
             parts.append(f"leave {self.settled} as this run settled them before")
         return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}."
@@ -139,7 +142,7 @@ def make_plan(
     first by name. ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
     ``force`` fetches what would be skipped, or was refused lately, all the same; the quota holds for it too.
     """
-    reasons = () if force else (_without_call(symbol, known, moment, grace) for symbol in symbols)
+    reasons = (_without_call(symbol, known, moment, grace, force=force) for symbol in symbols)
     left_out = {left.symbol: left for left in reasons if left}
     wanted = sorted((symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _turn(symbol, known))
     reach = budget.reach(len(wanted)) if budget else len(wanted)
@@ -169,10 +172,12 @@ def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: 
     return max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
 
 
-def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta) -> LeftOut | None:
+def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta, *, force: bool) -> LeftOut | None:
     """Return why a call for the symbol would be in vain, or None if it would not."""
+    if isinstance(symbol, Misspelt):
+        return LeftOut(symbol, OutcomeStatus.FAILED, NotASymbol.reason, symbol.problem)
     attempt = known.attempts.get(symbol)
-    if attempt is None or attempt.attempted_at is None:
+    if force or attempt is None or attempt.attempted_at is None:
         return None
     if attempt.reason in REFUSED:
         return _refused_lately(symbol, attempt.reason, attempt.attempted_at, moment)

@@ -24,7 +24,7 @@ _SHOWN: Final = 300
 def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
     """Return the symbols of the trigger form, or those of STOCK_SYMBOLS where none were given.
 
-    Raises ConfigurationError for a malformed symbol.
+    Raises ConfigurationError where symbols were given and none of them can be one.
     """
     symbols = parse_symbols(text for text in asked if text.strip()) if asked else ()
     return symbols or wiring.settings.stock_symbols
@@ -52,7 +52,7 @@ def plan_run(
 
     What this run has settled before, in an earlier pass, stays as it is and is not planned again.
 
-    Raises ConfigurationError for a malformed symbol: then nothing is written.
+    Raises ConfigurationError where none of the symbols can be one: then nothing is written.
     """
     moment = moment or datetime.now(UTC)
     symbols = requested_symbols(wiring, asked)
