@@ -7,6 +7,7 @@
     │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
     │   ├── DeadlineExceeded     the reply did not arrive whole in time
     │   ├── ProviderUnavailable  a 5xx, or the provider says that it cannot answer now
+    │   │   ├── ProviderOutage   many symbols that have rows were answered with nothing: no symbol's fault
     │   │   └── ProviderBusy     a page, or a notice that nobody knows, in place of data: taken for "not now"
     │   ├── RateLimited          the provider says: too fast
     │   ├── DailyQuotaUsedUp     the provider says: no more today
@@ -21,6 +22,7 @@
     │   └── StoreUnavailable     PostgreSQL cannot be reached, or aborted the transaction
     ├── SymbolFailed             it cannot heal: this symbol ends here, the others go on
     │   ├── UnknownSymbol        the provider has no data for it
+    │   ├── NoData               no data this time for a symbol that has rows: asked again in the next run
     │   ├── NotASymbol           the text can be no symbol, so nothing was asked
     │   ├── PremiumRequired      the plan does not cover it
     │   ├── RowRefused           PostgreSQL does not take its row: a defect of ours
@@ -85,6 +87,12 @@ class ProviderUnavailable(TryAgainLater):
     def __init__(self, message: str, *, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.status = status
+
+
+class ProviderOutage(ProviderUnavailable):
+    """Many symbols of a run that have rows were answered with nothing: the ledger says so of all of them."""
+
+    reason = "provider_outage"
 
 
 class ProviderBusy(ProviderUnavailable):
@@ -209,6 +217,12 @@ class UnknownSymbol(SymbolFailed):
     """The provider has no data for the symbol."""
 
     reason = "unknown_symbol"
+
+
+class NoData(SymbolFailed):
+    """The provider has no data for a symbol that has rows: this is not believed before it said so on several days."""
+
+    reason = "no_data"
 
 
 class NotASymbol(SymbolFailed):

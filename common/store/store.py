@@ -15,7 +15,7 @@ from common.database.address import Address
 from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import fetch_one, read_version, statement
-from common.errors import CAN_HEAL, HALTED, RunFailed, reasons_of
+from common.errors import CAN_HEAL, HALTED, RunFailed, UnknownSymbol, reasons_of
 from common.store.rows import (
     MAX_REASON,
     MAX_SENTENCE,
@@ -37,6 +37,9 @@ _BATCH: Final = 5_000
 _CALL_DAYS: Final = 2
 #: How many different replies of a busy provider a run keeps, of each reason: they all say "not now".
 _SAMPLES: Final = 3
+#: docs/adr/0010-what-an-answer-without-data-means.md gives the reasons of these three.
+_UNKNOWN_AFTER_DAYS: Final = 5
+_OUTAGE: Final = {"least": 3, "share": 0.2}
 _RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
 
 
@@ -93,7 +96,9 @@ class Store:
             _write_outcomes(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes])
             return _count(changes, len(newest))
 
-        return self._connections.run(save)
+        counts = self._connections.run(save)
+        self._look_for_outage(outcomes)
+        return counts
 
     def save_bars(self, bars: Sequence[DailyBar]) -> UpsertCounts:
         """Store daily bars. Of the same symbol and session, the last one given counts."""
@@ -181,8 +186,18 @@ class Store:
         return Symbol(rows[0][0]) if rows else None
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's."""
+        """Write ledger lines. A line that says "stored" is final and stays; ``api_calls`` are this attempt's.
+
+        A symbol that has rows is not written as unknown before the provider said so on several days, and many answers
+        without data are written as an outage: the lines then say NoData and ProviderOutage.
+        """
         self._connections.run(lambda cursor: _write_outcomes(cursor, outcomes))
+        self._look_for_outage(outcomes)
+
+    def _look_for_outage(self, outcomes: Sequence[Outcome]) -> None:
+        """In a transaction of its own: it locks lines of other workers."""
+        for run_id in {outcome.run_id for outcome in outcomes if outcome.reason == UnknownSymbol.reason}:
+            self._execute("outage", {"run_id": run_id, **_OUTAGE})
 
     def outcomes(self, run_id: str, batch: int | None = None) -> list[Outcome]:
         """Return the ledger lines of the run, or of one of its batches, by symbol."""
@@ -320,6 +335,13 @@ def _write_outcomes(cursor: Cursor, outcomes: Sequence[Outcome]) -> None:
     if outcomes:
         rows = [outcome_row(outcome) for outcome in last_of_each(outcomes, attrgetter("run_id", "symbol"))]
         cursor.execute(statement("upsert_outcomes"), {"rows": as_json(rows)})
+    unknown: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.reason == UnknownSymbol.reason and outcome.api_calls:
+            unknown.setdefault(outcome.run_id, []).append(str(outcome.symbol))
+    for run_id, symbols in unknown.items():
+        values = {"run_id": run_id, "symbols": symbols, "days": _UNKNOWN_AFTER_DAYS}
+        cursor.execute(statement("doubt_unknown"), values)
 
 
 def _with_change(outcome: Outcome, changes: Mapping[Symbol, str]) -> Outcome:

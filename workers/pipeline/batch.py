@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from common.errors import CAN_HEAL, HALTED, QuotaWait
+from common.errors import CAN_HEAL, HALTED, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_threads import Pass
 from workers.pipeline.batch_writer import Ledger as WriterLedger
@@ -73,11 +73,19 @@ class BatchEnd:
     @property
     def summary(self) -> str:
         """One sentence: the counts, and the first of the failures with their reasons."""
-        named = "; ".join(
-            f"{outcome.symbol} ({outcome.reason}): {outcome.detail}" for outcome in self.failures[:_NAMED]
-        )
-        more = f"; and {len(self.failures) - _NAMED} more" if len(self.failures) > _NAMED else ""
-        return self.counts + (f". {named}{more}" if named else "")
+        failed = failures_in_words(self.failures, _NAMED)
+        return self.counts + (f". {failed}" if failed else "")
+
+
+def failures_in_words(failures: Sequence[Outcome], named: int) -> str:
+    """Return the first of the failures with their reasons, an outage of the provider as the one that it is."""
+    outage = [outcome for outcome in failures if outcome.reason == ProviderOutage.reason]
+    others = [outcome for outcome in failures if outcome.reason != ProviderOutage.reason]
+    parts = [f"{len(outage)} symbols ({ProviderOutage.reason}): {outage[0].detail}"] if outage else []
+    parts += [f"{outcome.symbol} ({outcome.reason}): {outcome.detail}" for outcome in others[:named]]
+    if len(others) > named:
+        parts.append(f"and {len(others) - named} more")
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from common.quota.forecast import Outlook
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
+from workers.pipeline.batch import failures_in_words
 from workers.pipeline.planning import Known, Plan, make_plan, symbols_per_task
 from workers.wiring import Wiring
 
@@ -19,6 +20,8 @@ FAILURES = frozenset({OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeSt
 
 #: How many symbols the report's table shows: a log of ten thousand lines helps nobody.
 _SHOWN: Final = 300
+#: How many failures its sentence names.
+_NAMED: Final = 20
 
 
 def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
@@ -118,9 +121,8 @@ class Report:
         if not self.outcomes:
             return "No symbol was planned: the log of validate_environment or of plan says why."
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
-        failed = "; ".join(f"{outcome.symbol} ({outcome.reason}): {outcome.detail}" for outcome in self.failures[:20])
-        more = f"; and {len(self.failures) - 20} more" if len(self.failures) > 20 else ""  # noqa: PLR2004  a readable sentence
-        return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}{more}" if failed else "")
+        failed = failures_in_words(self.failures, _NAMED)
+        return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}" if failed else "")
 
     def lines(self) -> Iterator[str]:
         """Yield a table of the outcomes, failures first, of at most a few hundred lines, and the summary."""
