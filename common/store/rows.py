@@ -1,7 +1,8 @@
 """Between our values and rows: what is sent as JSON, what comes back as tuples."""
 
 from collections.abc import Callable, Hashable, Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -12,6 +13,8 @@ from common.values import Outcome, OutcomeStatus, Quote, Symbol, symbol_or_missp
 
 V = TypeVar("V")
 
+#: When a trading day's values are final, after its midnight in UTC: upsert_quotes.sql says why.
+FINAL_AFTER: Final = timedelta(hours=33)
 #: Longest texts, in characters, as the columns have them.
 MAX_REASON: Final = 64
 MAX_SENTENCE: Final = 2000
@@ -65,13 +68,21 @@ def storable_payload(text: str) -> str:
 
 
 def newest_of_each(quotes: Iterable[Quote]) -> dict[tuple[Symbol, date], Quote]:
-    """Return one quote for each key: the one whose reply came last, of equals the last one given."""
+    """Return one quote for each key: the one whose reply came last, of equals the last one given.
+
+    As in ``upsert_quotes``, a reply with less volume does not replace one with more before its day is final.
+    """
     newest: dict[tuple[Symbol, date], Quote] = {}
-    for quote in quotes:
+    for quote in sorted(quotes, key=attrgetter("data_timestamp")):
         key = (quote.symbol, quote.latest_trading_day)
-        if key not in newest or quote.data_timestamp >= newest[key].data_timestamp:
+        if key not in newest or quote.volume >= newest[key].volume or _is_final(quote):
             newest[key] = quote
     return newest
+
+
+def _is_final(quote: Quote) -> bool:
+    """Whether the reply is one about a day that is over on every exchange, by twelve hours."""
+    return quote.data_timestamp >= datetime.combine(quote.latest_trading_day, time(), UTC) + FINAL_AFTER
 
 
 def last_of_each(values: Iterable[V], key: Callable[[V], Hashable]) -> list[V]:

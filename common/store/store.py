@@ -1,5 +1,6 @@
 """The store: values in, counts out. Each method is one transaction."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ from common.store.rows import (
 )
 from common.store.values import LastAttempt, QuarantinedReply, RecordedCall, StoreHealth
 from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
+
+log = logging.getLogger(__name__)
 
 _BATCH: Final = 5_000
 #: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
@@ -82,7 +85,8 @@ class Store:
     # Quotes and bars
 
     def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
-        """Store quotes and their ledger lines together. Of the same symbol and day, the latest reply counts.
+        """Store quotes and their ledger lines together. Of the same symbol and day, the latest reply counts; until the
+        day is final, one with less volume is no later one. What a final day's last word changed is logged.
 
         The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``.
         """
@@ -324,11 +328,15 @@ class Store:
 
 
 def _upsert(cursor: Cursor, name: str, rows: Sequence[object]) -> dict[tuple[str, date], str]:
-    """Run an upsert; return what became of each row that changed, by its key."""
+    """Run an upsert; return what became of each row that changed, by its key, and log what is worth it."""
     if not rows:
         return {}
     cursor.execute(statement(name), {"rows": as_json(rows)})
-    return {(symbol, day): "inserted" if inserted else "updated" for symbol, day, inserted in cursor.fetchall()}
+    changed = cursor.fetchall()
+    for symbol, day, _, *old_to_new in changed:
+        if any(old_to_new):
+            log.info("%s: the final values of %s changed: %s", symbol, day, *old_to_new)
+    return {(symbol, day): "inserted" if inserted else "updated" for symbol, day, inserted, *_ in changed}
 
 
 def _write_outcomes(cursor: Cursor, outcomes: Sequence[Outcome]) -> None:

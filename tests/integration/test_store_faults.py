@@ -88,7 +88,7 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
     [
         (quote(), quote(seconds=1), UpsertCounts(unchanged=1)),
         (quote(seconds=1), quote(volume=2), UpsertCounts(unchanged=1)),
-        (quote(), quote(seconds=1, volume=2), UpsertCounts(updated=1)),
+        (quote(), quote(seconds=1, volume=7_000_000), UpsertCounts(updated=1)),
     ],
     ids=["equal", "newer", "older"],
 )
@@ -233,10 +233,10 @@ def test_a_slow_statement_is_ended(market_dsn, market):
             cursor.execute("BEGIN")
             cursor.execute("UPDATE stock_quotes SET volume = 1")
             with pytest.raises(StoreUnavailable, match="statement timeout; try again, or raise MARKET_DB_TIMEOUT"):
-                store.save_quotes([quote("A"), quote(seconds=1, volume=2)])
+                store.save_quotes([quote("A"), quote(seconds=1, volume=7_000_000)])
             cursor.execute("ROLLBACK")
         assert [one.symbol for one in store.quotes()] == ["IBM"]
-        assert store.save_quotes([quote(seconds=1, volume=2)]) == UpsertCounts(updated=1)
+        assert store.save_quotes([quote(seconds=1, volume=7_000_000)]) == UpsertCounts(updated=1)
 
 
 class CuttingProxy:

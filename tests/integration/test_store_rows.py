@@ -76,6 +76,31 @@ def test_counts_are_exact_in_a_mixed_batch(store):
     assert store.save_quotes(batch) == UpsertCounts(inserted=1, updated=1, unchanged=1)
 
 
+FINAL = 21 * 3600  # seconds after noon
+
+
+@pytest.mark.parametrize("seconds", [60, FINAL - 1])
+def test_a_snapshot_that_is_behind(store, caplog, seconds):
+    """Until its day is final a reply with less volume is an older one, though it came later; with more it is newer."""
+    store.save_quotes([quote(volume=2000)])
+    assert store.save_quotes([quote(volume=1999, price=HIGHER, seconds=seconds)]) == UpsertCounts(unchanged=1)
+    assert store.save_quotes([quote("A", volume=2000), quote("A", volume=1, seconds=9)]) == UpsertCounts(inserted=1)
+    assert {one.volume for one in store.quotes()} == {2000}
+    assert store.save_quotes([quote(volume=2001, seconds=seconds)]) == UpsertCounts(updated=1)
+    assert "final" not in caplog.text
+
+
+def test_the_last_word_of_a_final_day(store, caplog):
+    """Once the day is final the last reply counts, whatever its volume, and what it changed is logged."""
+    caplog.set_level("INFO", "common.store")
+    store.save_quotes([quote(volume=2000), quote("A", volume=2000)])
+    final = [quote(volume=1500, price=HIGHER, seconds=FINAL), quote("A", volume=2000, seconds=FINAL)]
+    assert store.save_quotes(final) == UpsertCounts(updated=1, unchanged=1)
+    assert store.quotes([Symbol("IBM")])[0].volume == 1500
+    said = f"IBM: the final values of {MONDAY} changed: price 221.58 -> {HIGHER.normalize():f}, volume 2000 -> 1500"
+    assert [record.message for record in caplog.records] == [said]
+
+
 def test_nothing_to_save(store):
     """An empty call is no error and counts nothing."""
     assert store.save_quotes([]) == UpsertCounts()
