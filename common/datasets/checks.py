@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from common.datasets.rows import ChangeRow, Row
 from common.errors import PayloadRejected
@@ -22,7 +22,7 @@ _SINGLE: Final = Decimal(2) ** -24
 _MAX_PAYLOAD: Final = 262_144
 _MAX_SHOWN: Final = 40
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=BaseModel)
 
 
 def read_row(kind: type[R], values: object) -> R | Rejection:

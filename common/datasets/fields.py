@@ -120,6 +120,18 @@ def _day_of_stamp(value: object) -> date:
     return _day(match["day"])
 
 
+def day_or_none(value: object) -> date | None:
+    """Take ``None``, ``null`` and their like for a day that is not known."""
+    return None if _is_text(value).strip().lower() in _NOTHING else _day(value)
+
+
+def factor_text(value: object) -> str:
+    """Take the text of a split's factor: a plain positive decimal number, kept as it came."""
+    text = _text(value)
+    _positive(_number(text))
+    return text
+
+
 #: A symbol: any text at all, because NA, NULL and NAN are tickers.
 Ticker = Annotated[str, BeforeValidator(_is_text)]
 Signed = Annotated[Decimal, BeforeValidator(_number), AfterValidator(_exact)]

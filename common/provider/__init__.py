@@ -39,6 +39,7 @@ from common.provider.client import (
     AlphaVantageClient,
     Gate,
 )
+from common.provider.request import Request
 
 __all__ = [
     "MAX_BULK_SYMBOLS",
@@ -48,4 +49,5 @@ __all__ = [
     "MAX_RETRY_AFTER_S",
     "AlphaVantageClient",
     "Gate",
+    "Request",
 ]

@@ -1,0 +1,65 @@
+"""One upsert for every table: its text is made from a ``Table``, and held by an approved file of the tests.
+
+A row that is stored already with these values, or newer, is left out before it is even locked. The same test stands in
+the conflict clause, for a row that another transaction wrote since the statement began. The version alone is no change,
+so a row keeps the time at which its values were first seen. Ordered by key: two writers take their locks in one order
+and cannot deadlock.
+"""
+
+from functools import cache
+
+from common.datasets.dataset import Table
+
+
+@cache
+def upsert(table: Table) -> str:
+    """Return the statement that stores rows of ``table``, each key once.
+
+    It takes ``rows``, a JSON array of objects with the columns' names, and returns the key of each row that changed and
+    whether it was inserted (else updated).
+    """
+    names = ", ".join(table.columns)
+    types = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    key = ", ".join(table.key)
+    changed = [name for name in table.columns if name not in table.key]
+    revived = [f"{table.withdrawn} = NULL"] if table.withdrawn else []
+    assignments = [*(f"{name} = {_kept(table, name, 'excluded', 'stored')}" for name in changed), *revived]
+    return f"""
+INSERT INTO {table.name} AS stored ({names})
+SELECT {names}
+FROM json_to_recordset(%(rows)s) AS incoming ({types})
+WHERE NOT EXISTS (
+    SELECT FROM {table.name} AS present
+    WHERE ({_of("present", table.key)}) = ({_of("incoming", table.key)})
+      AND ({_no_news(table)})
+)
+ORDER BY {key}
+ON CONFLICT ({key}) DO UPDATE SET {", ".join([*assignments, "updated_at = now()"])}
+WHERE {_is_news(table)}
+RETURNING {key}, xmax = 0 AS inserted;
+""".strip()
+
+
+def _no_news(table: Table) -> str:
+    """Return when an incoming row changes nothing of the present one: it is older, or says the same."""
+    incoming = ", ".join(_kept(table, name, "incoming", "present") for name in table.values)
+    same = f"({_of('present', table.values)}) IS NOT DISTINCT FROM ({incoming})"
+    if table.withdrawn:
+        same = f"({same} AND present.{table.withdrawn} IS NULL)"
+    return f"present.{table.version} > incoming.{table.version} OR {same}" if table.version else same
+
+
+def _is_news(table: Table) -> str:
+    excluded = ", ".join(_kept(table, name, "excluded", "stored") for name in table.values)
+    differs = f"({_of('stored', table.values)}) IS DISTINCT FROM ({excluded})"
+    if table.withdrawn:
+        differs = f"({differs} OR stored.{table.withdrawn} IS NOT NULL)"
+    return f"stored.{table.version} <= excluded.{table.version} AND {differs}" if table.version else differs
+
+
+def _kept(table: Table, name: str, new: str, old: str) -> str:
+    return f"coalesce({new}.{name}, {old}.{name})" if name in table.keep else f"{new}.{name}"
+
+
+def _of(row: str, names: tuple[str, ...]) -> str:
+    return ", ".join(f"{row}.{name}" for name in names)
