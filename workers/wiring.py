@@ -70,7 +70,7 @@ class Wiring:
     def job(self) -> Job:
         """The work on one symbol."""
         return Job(
-            quotes=self.client,
+            provider=self.client,
             permits=self.permits,
             ledger=self.store,
             worker=self.settings.worker_name,

@@ -39,7 +39,8 @@ split coefficients) is rounded to six decimals. A change may differ from the dif
 to four decimals and arithmetic in single precision explain: 0.0003 at 1,000, 0.003 at 24,000.
 """
 
+from common.datasets.bulk_quotes import quotes_from_bulk_reply
 from common.datasets.daily_bars import bars_from_reply
-from common.datasets.quotes import quote_from_reply, quotes_from_bulk_reply
+from common.datasets.quotes import quote_from_reply
 
 __all__ = ["bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]

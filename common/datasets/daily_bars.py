@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.datasets.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
 from common.datasets.fields import Day, DayOfStamp
 from common.datasets.rows import AdjustedRow, BarRow
+from common.provider import MAX_BYTES, MAX_BYTES_FULL, Request
 from common.values import DailyBar, Rejection, Reply, Symbol
 
 _META: Final = "Meta Data"
@@ -19,6 +20,16 @@ _SERIES: Final = "Time Series (Daily)"
 _ADJUSTED_CLOSE: Final = "5. adjusted close"
 _DAY: Final = TypeAdapter[date](Day)
 _DAY_OF_STAMP: Final = TypeAdapter[date](DayOfStamp)
+
+
+def request(symbol: Symbol, *, full: bool = False, adjusted: bool = False) -> Request:
+    """Ask for the daily bars: the latest 100, or with ``full`` all of them; both options need a premium plan."""
+    return Request(
+        "TIME_SERIES_DAILY_ADJUSTED" if adjusted else "TIME_SERIES_DAILY",
+        symbol,
+        {"symbol": symbol, "outputsize": "full" if full else "compact"},
+        MAX_BYTES_FULL if full else MAX_BYTES,
+    )
 
 
 def bars_from_reply(symbol: Symbol, reply: Reply) -> tuple[list[DailyBar], list[Rejection]]:

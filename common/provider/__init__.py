@@ -31,18 +31,14 @@ Proxies and certificates: on https the platform's conventions hold (``HTTPS_PROX
 """
 
 from common.provider.client import (
-    MAX_BULK_SYMBOLS,
-    MAX_BYTES,
-    MAX_BYTES_FULL,
     MAX_PAYLOAD,
     MAX_RETRY_AFTER_S,
     AlphaVantageClient,
     Gate,
 )
-from common.provider.request import Request
+from common.provider.request import MAX_BYTES, MAX_BYTES_FULL, Request
 
 __all__ = [
-    "MAX_BULK_SYMBOLS",
     "MAX_BYTES",
     "MAX_BYTES_FULL",
     "MAX_PAYLOAD",

@@ -2,9 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -27,19 +26,16 @@ from common.errors import (
 )
 from common.provider.http_transport import Answer, Transport
 from common.provider.refusals import carries_data, is_page, notices, refusal
+from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
-from common.values import Reply, Symbol
+from common.values import Reply
 
 #: Entered around each attempt: acquires a permit, and settles it when the attempt is over.
 Gate = Callable[[], AbstractContextManager[None]]
 
-MAX_BYTES: Final = 2_000_000
-#: Twenty-five years of adjusted bars, indented, are about 2.5 MB.
-MAX_BYTES_FULL: Final = 16_000_000
 #: The most that a PayloadRejected carries: any quote, bulk reply or compact series whole, so it can be replayed.
 MAX_PAYLOAD: Final = 262_144
-MAX_BULK_SYMBOLS: Final = 100
 MAX_RETRY_AFTER_S: Final = 30.0
 _MAX_PAUSE_S: Final = 10.0
 _DAY_S: Final = 86_400.0
@@ -53,16 +49,6 @@ _FLAWS: Final = {
 }
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One thing to ask for: ``subject`` names it in messages, ``params`` are the query without the key."""
-
-    subject: str
-    params: dict[str, str]
-    max_bytes: int = MAX_BYTES
-    bulk: bool = False
 
 
 class AlphaVantageClient:
@@ -100,28 +86,16 @@ class AlphaVantageClient:
         """Close the pooled connections."""
         self._transport.close()
 
-    def global_quote(self, symbol: Symbol, *, gate: Gate = nullcontext) -> Reply:
-        """Ask for the latest quote: ``{"Global Quote": {"01. symbol": …}}``, every value a string."""
-        return self._ask(_Call(symbol, {"function": "GLOBAL_QUOTE", "symbol": symbol}), gate)
-
-    def daily_series(
-        self, symbol: Symbol, *, full: bool = False, adjusted: bool = False, gate: Gate = nullcontext
-    ) -> Reply:
-        """Ask for the daily bars: the latest 100, or with ``full`` all of them; both options need a premium plan."""
-        params = {
-            "function": "TIME_SERIES_DAILY_ADJUSTED" if adjusted else "TIME_SERIES_DAILY",
-            "symbol": symbol,
-            "outputsize": "full" if full else "compact",
-        }
-        return self._ask(_Call(symbol, params, MAX_BYTES_FULL if full else MAX_BYTES), gate)
-
-    def bulk_quotes(self, symbols: Sequence[Symbol], *, gate: Gate = nullcontext) -> Reply:
-        """Ask for the quotes of up to 100 symbols in one call (premium). Raises ValueError for none, or for more."""
-        if not 1 <= len(symbols) <= MAX_BULK_SYMBOLS:
-            raise ValueError(f"a bulk call takes 1 to {MAX_BULK_SYMBOLS} symbols, not {len(symbols)}")
-        joined = ",".join(symbols)
-        call = _Call(one_line(joined, 80), {"function": "REALTIME_BULK_QUOTES", "symbol": joined}, bulk=True)
-        return self._ask(call, gate)
+    def fetch(self, request: Request, *, gate: Gate = nullcontext) -> Reply:
+        """Ask until there is an answer or no attempt is left; return the reply, every value of it as it came."""
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_attempt(self._attempts),
+            wait=_pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(self._attempt, request, gate)
 
     def reachable(self) -> float:
         """Connect to the API (with TLS on https), ask nothing, and return how many seconds that took.
@@ -130,44 +104,36 @@ class AlphaVantageClient:
         """
         return self._transport.reach()
 
-    def _ask(self, call: _Call, gate: Gate) -> Reply:
-        """Try until there is an answer or no attempt is left."""
-        retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
-            stop=stop_after_attempt(self._attempts),
-            wait=_pause,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return retrying(self._attempt, call, gate)
-
-    def _attempt(self, call: _Call, gate: Gate) -> Reply:
+    def _attempt(self, request: Request, gate: Gate) -> Reply:
         """Ask once. The permit is settled when the answer is here, before it is read."""
         with gate():
             started = time.monotonic()
-            answer = self._transport.get(call.subject, call.params, call.max_bytes)
+            params = {"function": request.function, **request.params}
+            answer = self._transport.get(request.subject, params, request.max_bytes)
             received_at, latency_s = datetime.now(UTC), time.monotonic() - started
         text = self._transport.redactor.text(answer.body.decode("utf-8", "backslashreplace"))
         # Judged apart and raised here: what the provider said may repeat the key, so no frame of the error holds it.
-        verdict = self._judge(call, answer, text)
+        verdict = self._judge(request, answer, text)
         if isinstance(verdict, PipelineError):
             raise verdict
         return Reply(verdict, text, received_at, latency_s)
 
-    def _judge(self, call: _Call, answer: Answer, text: str) -> dict[str, object] | PipelineError:
+    def _judge(self, request: Request, answer: Answer, text: str) -> dict[str, object] | PipelineError:
         """Return the document, without the key, or what the status, the body or the notice stands for."""
-        if error := self._status_error(call.subject, answer, text):
+        if error := self._status_error(request.subject, answer, text):
             return error
         if answer.flaw:
-            return self._rejected(call.subject, answer.flaw, _FLAWS[answer.flaw], text)
+            return self._rejected(request.subject, answer.flaw, _FLAWS[answer.flaw], text)
         try:
             original = read_object(answer.body)
             clean = read_object(text.encode()) if STARS in text else original
         except Unreadable as problem:
             if is_page(answer.body):
-                return self._busy(call.subject, problem.code, "it is a page", text)
-            return self._rejected(call.subject, problem.code, self._transport.clean(str(problem)), text)
-        return clean if self._carries_data(call.subject, clean) else self._without_data(call, original, clean, text)
+                return self._busy(request.subject, problem.code, "it is a page", text)
+            return self._rejected(request.subject, problem.code, self._transport.clean(str(problem)), text)
+        return (
+            clean if self._carries_data(request.subject, clean) else self._without_data(request, original, clean, text)
+        )
 
     def _carries_data(self, subject: str, document: dict[str, object]) -> bool:
         """Whether there are data in it; what the provider says besides them is logged."""
@@ -178,13 +144,14 @@ class AlphaVantageClient:
         return True
 
     def _without_data(
-        self, call: _Call, original: dict[str, object], clean: dict[str, object], text: str
+        self, request: Request, original: dict[str, object], clean: dict[str, object], text: str
     ) -> dict[str, object] | PipelineError:
         """Return what a notice or an empty reply stands for, or the document: a reply of another structure."""
-        if refused := refusal(original, call.subject, bulk=call.bulk):  # the key may be a word of theirs, such as demo
+        # The original's: the key may be a word of theirs, such as demo.
+        if refused := refusal(original, request.subject, bulk=request.notice_in_message):
             return refused
         if said := notices(clean):
-            return self._busy(call.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
+            return self._busy(request.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
         return clean
 
     def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError | None:

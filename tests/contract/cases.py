@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
+from common.datasets.bulk_quotes import request as bulk_request
+from common.datasets.daily_bars import request as bars_request
+from common.datasets.quotes import request as quote_request
 from common.errors import (
     ApiKeyRejected,
     DailyQuotaUsedUp,
@@ -32,23 +35,23 @@ Fetch = Callable[[AlphaVantageClient, Symbol], Reply]
 
 
 def quote(client: AlphaVantageClient, symbol: Symbol) -> Reply:
-    return client.global_quote(symbol)
+    return client.fetch(quote_request(symbol))
 
 
 def series(client: AlphaVantageClient, symbol: Symbol) -> Reply:
-    return client.daily_series(symbol)
+    return client.fetch(bars_request(symbol))
 
 
 def full_series(client: AlphaVantageClient, symbol: Symbol) -> Reply:
-    return client.daily_series(symbol, full=True)
+    return client.fetch(bars_request(symbol, full=True))
 
 
 def adjusted(client: AlphaVantageClient, symbol: Symbol) -> Reply:
-    return client.daily_series(symbol, adjusted=True)
+    return client.fetch(bars_request(symbol, adjusted=True))
 
 
 def bulk(client: AlphaVantageClient, symbol: Symbol) -> Reply:
-    return client.bulk_quotes([symbol])
+    return client.fetch(bulk_request([symbol]))
 
 
 @dataclass(frozen=True)

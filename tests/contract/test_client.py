@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.datasets import quote_from_reply
+from common.datasets.quotes import request as quote_request
 from common.errors import PayloadRejected, PipelineError
 from common.provider import AlphaVantageClient
 from common.values import Symbol
@@ -117,9 +118,9 @@ def test_a_fault_of_the_sandbox(fault: str, sandbox_urls: dict[bool, str]):
     timeout_s = 0.5 if fault.startswith(("stall", "drip")) else 20
     with client_of(sandbox_urls[True], KEY, timeout_s) as client:
         if expected == "":
-            assert rows_of_quote(symbol, client.global_quote(symbol))
+            assert rows_of_quote(symbol, client.fetch(quote_request(symbol)))
             return
         with pytest.raises(PipelineError) as caught:
-            rows_of_quote(symbol, client.global_quote(symbol))
+            rows_of_quote(symbol, client.fetch(quote_request(symbol)))
     seen = caught.value.code if isinstance(caught.value, PayloadRejected) else type(caught.value)
     assert seen == expected

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
+from common.datasets.quotes import request as quote_request
 from common.errors import (
     PipelineError,
 )
@@ -44,7 +45,7 @@ def serving(
 def refused(behave: Behaviour, ask: Callable[[AlphaVantageClient], object] | None = None) -> PipelineError:
     """Return the error that a call ends with."""
     with serving(behave) as (_, client), pytest.raises(PipelineError) as caught:
-        ask(client) if ask else client.global_quote(IBM)
+        ask(client) if ask else client.fetch(quote_request(IBM))
     return caught.value
 
 

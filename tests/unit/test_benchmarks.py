@@ -13,10 +13,10 @@ from benchmarks.processes import Groups, watching
 from benchmarks.tables import Table
 from tests.support.replies import QUOTE
 
-#: Ends a child that used a second of the processor's time, says so, and waits.
+#: Ends a child that used half a second of the processor's time, and some ticks in which the kernel counts; waits.
 PARENT = """
 import subprocess, sys
-burn = "import time\\nwhile time.process_time() < 0.5: pass"
+burn = "import time\\nwhile time.process_time() < 0.55: pass"
 subprocess.run([sys.executable, "-c", burn], check=True)
 print("burnt", flush=True)
 sys.stdin.read()

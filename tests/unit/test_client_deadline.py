@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from common.datasets.quotes import request as quote_request
 from common.errors import DeadlineExceeded, NetworkFailed
 from common.provider import AlphaVantageClient
 from common.provider.deadline import BoundedSocket, Deadline
@@ -105,7 +106,7 @@ def test_a_slow_reply_ends_at_the_deadline(behave: Behaviour):
         impatient(server.url) as client,
         pytest.raises(DeadlineExceeded, match=r"IBM: .* within 0\.3 s") as caught,
     ):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert caught.value.request_sent
 
 
@@ -117,7 +118,7 @@ def test_a_slow_reply_over_tls_ends_at_the_deadline(behave: Behaviour, trusted: 
         impatient(server.url, 0.6) as client,
         pytest.raises(DeadlineExceeded) as caught,
     ):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert caught.value.request_sent
 
 
@@ -135,7 +136,7 @@ def test_a_handshake_that_never_ends(bytes_sent: bytes):
         impatient(server.url.replace("http:", "https:")) as client,
         pytest.raises(DeadlineExceeded) as caught,
     ):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert not caught.value.request_sent
 
 
@@ -160,7 +161,7 @@ def full_backlog() -> Iterator[str]:
 def test_a_connect_that_never_ends(ask: str):
     """A connection that is never accepted ends at the deadline, and no request has left."""
     with full_backlog() as url, impatient(url) as client, pytest.raises(DeadlineExceeded) as caught:
-        client.reachable() if ask == "reachable" else client.global_quote(IBM)
+        client.reachable() if ask == "reachable" else client.fetch(quote_request(IBM))
     assert not caught.value.request_sent
 
 
@@ -169,7 +170,7 @@ def test_a_name_that_is_never_resolved(monkeypatch: pytest.MonkeyPatch):
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait() or [])
     with impatient("http://localhost:9") as client, pytest.raises(DeadlineExceeded) as caught:
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     answered.set()
     assert not caught.value.request_sent
 
@@ -182,7 +183,7 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with impatient("http://nowhere.invalid", 20) as client, pytest.raises(NetworkFailed, match="nowhere") as caught:
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert not caught.value.request_sent
 
 
@@ -197,7 +198,7 @@ def test_each_call_has_its_own_deadline_on_a_shared_connection():
 
     with wire(behave) as server, impatient(server.url, 0.4) as client:
         for _ in range(5):
-            assert client.global_quote(IBM).document
+            assert client.fetch(quote_request(IBM)).document
         assert server.connections == 1
 
 
@@ -232,7 +233,7 @@ def test_threads_do_not_share_a_deadline():
 
     with wire(behave) as server, impatient(server.url, 0.5) as client:
         asks = [Symbol("SLOW" if number % 2 else "IBM") for number in range(8)]
-        threads = [threading.Thread(target=call, args=(lambda s=s: client.global_quote(s).text,)) for s in asks]
+        threads = [threading.Thread(target=call, args=(lambda s=s: client.fetch(quote_request(s)).text,)) for s in asks]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -244,7 +245,7 @@ def test_tls_is_verified(certificate: Path):
     """A certificate that nobody vouches for is refused before the request, key and all, is sent."""
     with wire(answering(response(QUOTE)), server_context(certificate)) as server, impatient(server.url, 10) as client:
         with pytest.raises(NetworkFailed, match="CERTIFICATE_VERIFY_FAILED") as caught:
-            client.global_quote(IBM)
+            client.fetch(quote_request(IBM))
         assert server.requests == []
     assert not caught.value.request_sent
 
@@ -253,7 +254,7 @@ def test_a_quote_over_tls(trusted: ssl.SSLContext):
     """With a certificate that is trusted a call over TLS works, and so does the next on the same connection."""
     with wire(answering(response(QUOTE)), trusted) as server, impatient(server.url, 10) as client:
         assert client.reachable() > 0
-        assert [client.global_quote(IBM).text for _ in range(2)] == [QUOTE.decode()] * 2
+        assert [client.fetch(quote_request(IBM)).text for _ in range(2)] == [QUOTE.decode()] * 2
         assert (server.connections, len(server.requests)) == (2, 2)
 
 
@@ -261,7 +262,7 @@ def test_reachable_asks_nothing():
     """Reachability is shown by a connection alone: the server reads no request, so no quota is spent."""
     with wire(answering(response(QUOTE))) as server, impatient(server.url, 10) as client:
         assert client.reachable() > 0
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
         assert (server.connections, len(server.requests)) == (2, 1)
 
 

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 from pydantic import SecretStr
 
+from common.datasets.quotes import request as quote_request
 from common.errors import (
     ApiKeyRejected,
     ConfigurationError,
@@ -100,7 +101,7 @@ def test_a_passing_fault_heals(behave: Behaviour):
     """Network faults and 5xx are tried again, with a gate and a pause for each."""
     pauses, gates = Pauses(), Gates()
     with serving(behave, attempts=3, pauses=pauses) as (server, client):
-        assert client.global_quote(IBM, gate=gates).document == quote_document()
+        assert client.fetch(quote_request(IBM), gate=gates).document == quote_document()
     assert len(server.requests) == 3
     assert gates.log == ["acquire", "settle"] * 3
     assert len(pauses) == 2
@@ -113,7 +114,7 @@ def test_attempts_are_bounded():
     pauses = Pauses()
     behave = answering(response(PAGE, 503))
     with serving(behave, attempts=3, pauses=pauses) as (server, client), pytest.raises(ProviderUnavailable):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert (len(server.requests), len(pauses)) == (3, 2)
 
 
@@ -125,7 +126,7 @@ def test_attempts_are_bounded():
 def test_what_cannot_heal_is_not_tried_again(reply: bytes):
     """A refusal, a rate limit and a reply that is no data cost one call, whatever the attempts."""
     with serving(answering(reply), attempts=5) as (server, client), pytest.raises(PipelineError):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert len(server.requests) == 1
 
 
@@ -135,7 +136,7 @@ def test_retry_after_is_obeyed_up_to_a_bound(asked: str, waited: float):
     pauses = Pauses()
     replies = answering(response(PAGE, 503, f"Retry-After: {asked}"), GOOD)
     with serving(replies, attempts=2, pauses=pauses) as (_, client):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert pauses == [waited]
 
 
@@ -145,7 +146,7 @@ def test_pauses_are_spread():
     with serving(answering(response(PAGE, 503)), attempts=2, pauses=pauses) as (_, client):
         for _ in range(200):
             with pytest.raises(ProviderUnavailable):
-                client.global_quote(IBM)
+                client.fetch(quote_request(IBM))
     assert len({round(pause, 2) for pause in pauses}) > 50
     assert max(pauses) <= 1
 
@@ -172,7 +173,7 @@ def test_a_gate_that_refuses():
     """Without a permit nothing is sent, nothing is tried again, and the gate's own error comes out."""
     wait = QuotaWait("not yet", retry_at=RECEIVED_AT, retry_after_s=1, window="1/s")
     with serving(answering(GOOD), attempts=3) as (server, client), pytest.raises(QuotaWait) as caught:
-        client.global_quote(IBM, gate=Gates(refuse=wait))
+        client.fetch(quote_request(IBM), gate=Gates(refuse=wait))
     assert caught.value is wait
     assert server.connections == 0
 
@@ -182,7 +183,7 @@ def test_a_permit_is_settled_whatever_comes_back(reply: bytes):
     """The gate is left once for each attempt, on every kind of refusal too."""
     gates = Gates()
     with serving(answering(reply)) as (_, client), pytest.raises(PipelineError):
-        client.global_quote(IBM, gate=gates)
+        client.fetch(quote_request(IBM), gate=gates)
     assert gates.log == ["acquire", "settle"]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from pydantic import SecretStr
 
+from common.datasets.quotes import request as quote_request
 from common.errors import PipelineError, ProviderBusy
 from common.provider import AlphaVantageClient
 from common.values import Symbol
@@ -102,7 +103,7 @@ def everything_about(error: BaseException) -> str:
 def fail(client: AlphaVantageClient) -> str:
     """Call, and return all that can be seen of what came of it."""
     try:
-        return repr(client.global_quote(IBM))
+        return repr(client.fetch(quote_request(IBM)))
     except PipelineError as error:
         logging.getLogger("careless").exception("it failed")
         return everything_about(error)
@@ -125,7 +126,7 @@ def test_no_fault_lets_the_key_out(behave: Behaviour, everything_logged: pytest.
 def test_urllib3_does_log_the_url(everything_logged: pytest.LogCaptureFixture):
     """The log that this suite searches holds urllib3's line, redacted, so the search searches something."""
     with wire(answering(response(QUOTE))) as server, AlphaVantageClient(server.url, SecretStr(KEY)) as client:
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert "/query?function=GLOBAL_QUOTE&symbol=IBM&apikey=*** " in everything_logged.text
 
 
@@ -143,7 +144,7 @@ def test_the_switch_of_http_client_prints_nothing(capfd, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     with wire(answering(response(QUOTE))) as server, AlphaVantageClient(server.url, SecretStr(KEY)) as client:
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert capfd.readouterr().out == ""
 
 
@@ -155,7 +156,7 @@ def test_a_notice_cannot_forge_a_log_line(attack: str):
         AlphaVantageClient(server.url, SecretStr(KEY)) as client,
         pytest.raises(ProviderBusy) as caught,
     ):
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert str(caught.value).isprintable()
     assert "news\\" in str(caught.value)
     caught.value.payload.encode()

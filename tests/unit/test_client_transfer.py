@@ -11,6 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
+from common.datasets.bulk_quotes import request as bulk_request
+from common.datasets.daily_bars import request as bars_request
+from common.datasets.quotes import request as quote_request
 from common.errors import (
     NetworkFailed,
     PayloadRejected,
@@ -35,17 +38,17 @@ def query_of(request: bytes) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
-        (lambda client: client.global_quote(IBM), {"function": "GLOBAL_QUOTE", "symbol": "IBM"}),
+        (lambda client: client.fetch(quote_request(IBM)), {"function": "GLOBAL_QUOTE", "symbol": "IBM"}),
         (
-            lambda client: client.daily_series(Symbol("^GSPC")),
+            lambda client: client.fetch(bars_request(Symbol("^GSPC"))),
             {"function": "TIME_SERIES_DAILY", "symbol": "^GSPC", "outputsize": "compact"},
         ),
         (
-            lambda client: client.daily_series(IBM, full=True, adjusted=True),
+            lambda client: client.fetch(bars_request(IBM, full=True, adjusted=True)),
             {"function": "TIME_SERIES_DAILY_ADJUSTED", "symbol": "IBM", "outputsize": "full"},
         ),
         (
-            lambda client: client.bulk_quotes([IBM, Symbol("BRK-B")]),
+            lambda client: client.fetch(bulk_request([IBM, Symbol("BRK-B")])),
             {"function": "REALTIME_BULK_QUOTES", "symbol": "IBM,BRK-B"},
         ),
     ],
@@ -63,14 +66,14 @@ def test_what_is_asked(ask: Callable[[AlphaVantageClient], object], expected: di
 def test_a_bulk_call_takes_1_to_100_symbols(count: int):
     """More symbols than the provider takes, or none, are a mistake of the caller's."""
     with serving(answering(GOOD)) as (server, client), pytest.raises(ValueError, match="1 to 100"):
-        client.bulk_quotes([IBM] * count)
+        client.fetch(bulk_request([IBM] * count))
     assert server.requests == []
 
 
 def test_a_reply():
     """A reply carries the document, its text, an aware arrival time and how long it took."""
     with serving(answering(GOOD)) as (_, client):
-        reply = client.global_quote(IBM)
+        reply = client.fetch(quote_request(IBM))
     assert reply.document == quote_document()
     assert reply.text == QUOTE.decode()
     assert reply.received_at.tzinfo is not None
@@ -80,14 +83,16 @@ def test_a_reply():
 def test_numbers_are_decimals():
     """A JSON number never becomes a binary fraction."""
     with serving(answering(response(b'{"Global Quote": {"price": 0.1, "volume": 7}}'))) as (_, client):
-        assert client.global_quote(IBM).document == {"Global Quote": {"price": Decimal("0.1"), "volume": Decimal(7)}}
+        assert client.fetch(quote_request(IBM)).document == {
+            "Global Quote": {"price": Decimal("0.1"), "volume": Decimal(7)}
+        }
 
 
 def test_one_connection_serves_many_calls():
     """The session is reused."""
     with serving(answering(GOOD)) as (server, client):
         for _ in range(5):
-            client.global_quote(IBM)
+            client.fetch(quote_request(IBM))
     assert server.connections == 1
 
 
@@ -100,7 +105,7 @@ def test_many_threads_share_one_client():
             connection.send(response(json.dumps(quote_document(symbol=symbol)).encode()))
 
     def symbol_of(symbol: Symbol) -> bool:
-        return client.global_quote(symbol).document == quote_document(symbol=symbol)
+        return client.fetch(quote_request(symbol)).document == quote_document(symbol=symbol)
 
     with serving(echo) as (server, client), ThreadPoolExecutor(16) as pool:
         assert all(pool.map(symbol_of, [Symbol(f"S{number}") for number in range(160)]))
@@ -110,8 +115,8 @@ def test_many_threads_share_one_client():
 def test_no_cookie_comes_back():
     """A cookie of the provider's is not kept."""
     with serving(answering(response(QUOTE, 200, "Set-Cookie: session=1; Path=/"))) as (server, client):
-        client.global_quote(IBM)
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
+        client.fetch(quote_request(IBM))
     assert not any(b"Cookie" in request for request in server.requests)
 
 
@@ -123,7 +128,7 @@ def test_neither_proxy_nor_netrc_on_loopback(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         with serving(answering(GOOD)) as (server, client):
-            client.global_quote(IBM)
+            client.fetch(quote_request(IBM))
             client.reachable()
     assert (proxy.connections, len(server.requests)) == (0, 1)
     assert b"Authorization" not in server.requests[0]
@@ -134,7 +139,7 @@ def test_a_proxy_on_https(monkeypatch: pytest.MonkeyPatch):
     with wire(answering(response(b"", 403))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with AlphaVantageClient("https://api.invalid", SecretStr(KEY), timeout_s=20, attempts=1) as client:
-            for ask in (client.reachable, lambda: client.global_quote(IBM)):
+            for ask in (client.reachable, lambda: client.fetch(quote_request(IBM))):
                 with pytest.raises(NetworkFailed, match="403"):
                     ask()
     assert [request.split(b"\r\n")[0][:27] for request in proxy.requests] == [b"CONNECT api.invalid:443 HTT"] * 2
@@ -213,7 +218,7 @@ def test_a_gzipped_reply():
     """A compressed reply is unpacked; one that ends early is not taken as whole."""
     packed = gzip.compress(QUOTE)
     with serving(answering(response(packed, 200, "Content-Encoding: gzip"))) as (_, client):
-        assert client.global_quote(IBM).text == QUOTE.decode()
+        assert client.fetch(quote_request(IBM)).text == QUOTE.decode()
     error = refused(answering(response(packed[:60], 200, "Content-Encoding: gzip")))
     assert getattr(error, "code", "") in {"not_json", "not_decodable"}
 
@@ -254,11 +259,11 @@ def test_a_reply_that_is_too_large(reply: bytes):
 def test_the_bound_itself_fits():
     """A reply of exactly the bound is read; a full series may be larger, up to its own bound."""
     with serving(answering(response(b" " * (MAX_BYTES - len(QUOTE)) + QUOTE))) as (_, client):
-        assert client.global_quote(IBM).document == quote_document()
+        assert client.fetch(quote_request(IBM)).document == quote_document()
     with serving(answering(response(b" " * (MAX_BYTES_FULL - len(QUOTE)) + QUOTE))) as (_, client):
-        assert client.daily_series(IBM, full=True).document == quote_document()
+        assert client.fetch(bars_request(IBM, full=True)).document == quote_document()
         with pytest.raises(PayloadRejected):
-            client.daily_series(IBM)
+            client.fetch(bars_request(IBM))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +321,7 @@ def test_a_reply_that_cannot_be_read(body: bytes, code: str):
 def test_a_busy_provider(body: bytes, code: str):
     """A page, or a notice that nobody knows, means "not now": it is kept, and not asked for again at once."""
     with serving(answering(response(body)), attempts=5) as (server, client), pytest.raises(ProviderBusy) as caught:
-        client.global_quote(IBM)
+        client.fetch(quote_request(IBM))
     assert (caught.value.code, len(server.requests)) == (code, 1)
     assert caught.value.payload.encode()[:9] == body.decode("utf-8", "backslashreplace").encode()[:9]
 
@@ -344,31 +349,31 @@ def test_data_count_for_more_than_notices(notice: str):
     """A quote is taken though a notice stands beside it that would be a refusal alone."""
     body = json.dumps(quote_document() | {"Information": notice}).encode()
     with serving(answering(response(body))) as (_, client):
-        assert "Global Quote" in client.global_quote(IBM).document
+        assert "Global Quote" in client.fetch(quote_request(IBM)).document
 
 
 def test_an_empty_bulk_reply_condemns_no_symbol():
     """What means "no such symbol" of one symbol says nothing of many: validation refuses it as a reply."""
     with serving(answering(response(b"{}"))) as (_, client):
-        assert client.bulk_quotes([IBM, Symbol("AAPL")]).document == {}
+        assert client.fetch(bulk_request([IBM, Symbol("AAPL")])).document == {}
 
 
 def test_a_byte_order_mark_is_tolerated():
     """A UTF-8 byte order mark before the document changes nothing."""
     with serving(answering(response(b"\xef\xbb\xbf" + QUOTE))) as (_, client):
-        assert client.global_quote(IBM).document == quote_document()
+        assert client.fetch(quote_request(IBM)).document == quote_document()
 
 
 def test_the_content_type_does_not_matter():
     """The body decides, not what its label says."""
     with serving(answering(response(QUOTE, 200, "Content-Type: text/html; charset=utf-16"))) as (_, client):
-        assert client.global_quote(IBM).document == quote_document()
+        assert client.fetch(quote_request(IBM)).document == quote_document()
 
 
 def test_an_unknown_notice_beside_data_is_logged(caplog: pytest.LogCaptureFixture):
     """Data are taken although the provider says something new with them, and what it says is in the log."""
     body = json.dumps(quote_document() | {"Information": "We are\nmoving."}).encode()
     with serving(answering(response(body))) as (_, client):
-        assert "Global Quote" in client.global_quote(IBM).document
+        assert "Global Quote" in client.fetch(quote_request(IBM)).document
     assert "IBM" in caplog.text
     assert "We are\\\\x0amoving." in caplog.text

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
+from common.datasets.bulk_quotes import request as bulk_request
+from common.datasets.daily_bars import request as bars_request
+from common.datasets.quotes import request as quote_request
 from common.errors import PayloadRejected, PipelineError, SymbolFailed
 from common.provider import AlphaVantageClient
 from common.provider.http_transport import Answer, Transport
@@ -58,7 +61,7 @@ CLIENT._transport = TRANSPORT
 
 def fetch_quote(body: bytes) -> Quote:
     TRANSPORT.body = body
-    return quote_from_reply(IBM, CLIENT.global_quote(IBM))
+    return quote_from_reply(IBM, CLIENT.fetch(quote_request(IBM)))
 
 
 def check_price(price: Decimal) -> None:
@@ -214,7 +217,7 @@ def test_any_series(series: dict[str, object]):
     """Of any rows the sound ones become bars, and every other has its rejection."""
     TRANSPORT.body = dumped(series_document(series))
     with suppress(PayloadRejected, SymbolFailed):
-        bars, rejections = bars_from_reply(IBM, CLIENT.daily_series(IBM))
+        bars, rejections = bars_from_reply(IBM, CLIENT.fetch(bars_request(IBM)))
         assert len(bars) + len(rejections) == len(series)
         for bar in bars:
             check_bar(bar, IBM)
@@ -231,7 +234,7 @@ def test_any_bulk_reply(rows: list[object]):
     """Of any rows each symbol that was asked for has its quote or its rejection."""
     TRANSPORT.body = dumped(bulk_document(*rows))
     with suppress(PayloadRejected):
-        quotes, rejections = quotes_from_bulk_reply([MSTR, IBM], CLIENT.bulk_quotes([MSTR, IBM]))
+        quotes, rejections = quotes_from_bulk_reply([MSTR, IBM], CLIENT.fetch(bulk_request([MSTR, IBM])))
         assert {quote.symbol for quote in quotes} | set(rejections) == {MSTR, IBM}
         for quote in quotes:
             check_quote(quote, quote.symbol)
@@ -254,8 +257,8 @@ def test_a_series_and_a_bulk_reply_cut_at_every_byte():
     for cut in range(len(series)):
         TRANSPORT.body = series[:cut]
         with pytest.raises(PayloadRejected):
-            bars_from_reply(IBM, CLIENT.daily_series(IBM))
+            bars_from_reply(IBM, CLIENT.fetch(bars_request(IBM)))
     for cut in range(len(bulk)):
         TRANSPORT.body = bulk[:cut]
         with pytest.raises(PayloadRejected):
-            quotes_from_bulk_reply([MSTR], CLIENT.bulk_quotes([MSTR]))
+            quotes_from_bulk_reply([MSTR], CLIENT.fetch(bulk_request([MSTR])))

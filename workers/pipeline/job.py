@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from common.datasets import quote_from_reply
+from common.datasets import quote_from_reply, quotes
 from common.errors import (
     DailyQuotaUsedUp,
     PayloadRejected,
@@ -23,7 +23,7 @@ from common.errors import (
     RunHalted,
     StoreUnavailable,
 )
-from common.provider import Gate
+from common.provider import Gate, Request
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
 from common.values import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
@@ -39,10 +39,10 @@ DEFAULT_HOLD_S: Final = 2.0
 BUSY_HOLD_S: Final = 30.0
 
 
-class Quotes(Protocol):
-    """Where quotes come from."""
+class Provider(Protocol):
+    """Where replies come from."""
 
-    def global_quote(self, symbol: Symbol, *, gate: Gate) -> Reply: ...  # noqa: D102  the client's
+    def fetch(self, request: Request, *, gate: Gate) -> Reply: ...  # noqa: D102  the client's
 
 
 class Permits(Protocol):
@@ -89,7 +89,7 @@ class Job:
     ``postpones``: a symbol whose permit is further away than ``postpone_beyond_s`` is postponed and not waited for.
     """
 
-    quotes: Quotes
+    provider: Provider
     permits: Permits
     ledger: Ledger
     worker: str
@@ -131,7 +131,7 @@ class Job:
         refusals = 0
         while True:
             try:
-                return self.quotes.global_quote(attempt.symbol, gate=lambda: self._gate(attempt))
+                return self.provider.fetch(quotes.request(attempt.symbol), gate=lambda: self._gate(attempt))
             except (RateLimited, DailyQuotaUsedUp) as refusal:
                 self.permits.hold_back(_hold_s(refusal), refusal.reason)
                 refusals += 1

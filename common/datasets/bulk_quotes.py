@@ -1,0 +1,63 @@
+"""Bulk quotes: those of up to a hundred symbols in one call, from REALTIME_BULK_QUOTES (premium)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from common.datasets.checks import kind_of, refuse
+from common.datasets.quotes import read_quote
+from common.datasets.rows import BulkRow
+from common.provider import Request
+from common.redaction import one_line
+from common.values import Quote, Rejection, Reply, Symbol
+
+MAX_SYMBOLS: Final = 100
+_ROOT: Final = "data"
+_MAX_SUBJECT: Final = 80
+
+
+def request(symbols: Sequence[Symbol]) -> Request:
+    """Ask for the quotes of up to 100 symbols in one call. Raises ValueError for none, or for more."""
+    if not 1 <= len(symbols) <= MAX_SYMBOLS:
+        raise ValueError(f"a bulk call takes 1 to {MAX_SYMBOLS} symbols, not {len(symbols)}")
+    joined = ",".join(symbols)
+    subject = one_line(joined, _MAX_SUBJECT)
+    return Request("REALTIME_BULK_QUOTES", subject, {"symbol": joined}, notice_in_message=True)
+
+
+def quotes_from_bulk_reply(symbols: Sequence[Symbol], reply: Reply) -> tuple[list[Quote], dict[Symbol, Rejection]]:
+    """Return the quotes in a REALTIME_BULK_QUOTES reply, in the order asked, and why each other symbol has none.
+
+    Raises PayloadRejected where the structure is wrong. Rows of symbols that were not asked for are left out.
+    """
+    rows = _rows(", ".join(symbols)[:_MAX_SUBJECT], reply)
+    names = [row.get("symbol") for row in rows if isinstance(row, dict)]
+    count = Counter(name for name in names if isinstance(name, str))
+    by_symbol = {row["symbol"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("symbol"), str)}
+    quotes: list[Quote] = []
+    rejections: dict[Symbol, Rejection] = {}
+    for symbol in symbols:
+        verdict = _absent_or_twice(symbol, count[symbol]) or read_quote(BulkRow, symbol, by_symbol[symbol], reply)
+        if isinstance(verdict, Rejection):
+            rejections[symbol] = verdict
+        else:
+            quotes.append(verdict)
+    return quotes, rejections
+
+
+def _rows(subject: str, reply: Reply) -> list[object]:
+    if _ROOT not in reply.document:
+        raise refuse(subject, reply, Rejection("missing_root", f"the reply has no {_ROOT!r}", _ROOT))
+    rows = reply.document[_ROOT]
+    if not isinstance(rows, list):
+        message = f"{_ROOT!r} is {kind_of(rows)}, not a list"
+        raise refuse(subject, reply, Rejection("wrong_structure", message, _ROOT))
+    return rows
+
+
+def _absent_or_twice(symbol: Symbol, count: int) -> Rejection | None:
+    if count == 0:
+        return Rejection("absent", f"the reply has no row for {symbol}", "symbol")
+    if count > 1:
+        return Rejection("duplicate_symbol", f"the reply has {count} rows for {symbol}", "symbol")
+    return None
