@@ -14,6 +14,8 @@
     │   ├── PayloadRejected      the reply is not what was asked for; it is in quarantine
     │   ├── QuotaWait            our own limiter says: not yet
     │   ├── BatchIncomplete      some symbols of a batch failed in a way that can heal
+    │   ├── NotAttempted         the run ended before anybody took the symbol up
+    │   ├── Interrupted          the run ended while the symbol was in work
     │   ├── LimiterUnavailable   our own limiter cannot answer, so no call is made
     │   │   ├── LimiterUnreachable    Redis does not answer in time
     │   │   ├── LimiterStateUnknown   Redis lost, or cannot date, what it knew: rebuild it from the ledger
@@ -159,6 +161,18 @@ class BatchIncomplete(TryAgainLater):
     reason = "batch_incomplete"
 
 
+class NotAttempted(TryAgainLater):
+    """The run ended before a task took the symbol up. The ledger's word for it; nothing raises it."""
+
+    reason = "not_attempted"
+
+
+class Interrupted(TryAgainLater):
+    """The run ended while a task had the symbol in work. The ledger's word for it; nothing raises it."""
+
+    reason = "interrupted"
+
+
 class LimiterUnavailable(TryAgainLater):
     """The limiter cannot say whether a call is allowed, so none is made."""
 
@@ -298,3 +312,5 @@ def reasons_of(branch: type[PipelineError]) -> frozenset[str]:
 #: The reasons with which a symbol may be tried again by itself, and those after which a person has to act first.
 CAN_HEAL: Final = reasons_of(TryAgainLater)
 HALTED: Final = reasons_of(RunFailed) | {RunHalted.reason}
+#: The reasons of symbols that a run left without an outcome of their own.
+LEFT_OPEN: Final = frozenset({NotAttempted.reason, Interrupted.reason})

@@ -1,11 +1,19 @@
-"""The DAG ``stock_data_pipeline``: check, plan, one task for each symbol or batch of symbols, report, clean up."""
+"""The DAG ``stock_data_pipeline``: check, plan, a task for each symbol or batch of symbols, report, close, clean up."""
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
 from common.settings import DagSettings
-from workers.airflow_operator import CleanUp, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment, timetable
+from workers.airflow_operator import (
+    CleanUp,
+    CloseRun,
+    FetchAndStore,
+    PlanSymbols,
+    ReportRun,
+    ValidateEnvironment,
+    timetable,
+)
 
 settings = DagSettings.from_environment()
 
@@ -58,8 +66,10 @@ with DAG(
         max_active_tis_per_dagrun=settings.fetches_at_once,
         do_xcom_push=False,
     ).expand(batch_number=planned.batch_numbers)
-    reported = ReportRun(task_id="report", trigger_rule="all_done", retries=0)
-    # A teardown runs whatever came before it, and the run's colour stays the report's.
-    cleaned = CleanUp(task_id="clean_up").as_teardown()
+    # The ends of a run: teardowns, so that they run whatever came before them, also where a person marks the whole run.
+    # Its colour is that of both: marking one of them in the UI turns no red run green.
+    reported = ReportRun(task_id="report", retries=0).as_teardown(on_failure_fail_dagrun=True)
+    closed = CloseRun(task_id="close_run", retries=0).as_teardown(on_failure_fail_dagrun=True)
+    cleaned = CleanUp(task_id="clean_up").as_teardown()  # the colour does not depend on it
 
-    validated >> planned >> fetched >> reported >> cleaned
+    validated >> planned >> fetched >> [reported, closed] >> cleaned

@@ -29,11 +29,11 @@ class AirflowApi:
     def trigger(self, conf: dict[str, Any] | None = None, dag_id: str = DAG_ID) -> str:
         """Trigger a run; return its id."""
         body = {"logical_date": None, "conf": conf or {}}
-        return str(self._call("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        return str(self.call("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def run_state(self, run_id: str, dag_id: str = DAG_ID) -> str:
         """Return the run's state: queued, running, success or failed."""
-        return str(self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def task_instances(self, run_id: str, dag_id: str = DAG_ID) -> list[dict[str, Any]]:
         """Return all task instances of the run, page by page."""
@@ -49,18 +49,19 @@ class AirflowApi:
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the reply to a GET of ``path`` below /api/v2."""
-        return self._call("GET", path)
+        return self.call("GET", path)
 
     def _pages(self, path: str, key: str, page: int = 100) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
-            body = self._call("GET", path, params={"limit": page, "offset": offset})
+            body = self.call("GET", path, params={"limit": page, "offset": offset})
             yield from body[key]
             offset += page
             if offset >= body["total_entries"]:
                 return
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401  requests' own
+    def call(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401  requests' own
+        """Return the reply to a request for ``path`` below /api/v2. Raises RuntimeError with what Airflow said."""
         response = self._send(method, path, **kwargs)
         if not response.ok:
             raise RuntimeError(f"Airflow answered {response.status_code} to {method} {path}: {response.text[:500]}")

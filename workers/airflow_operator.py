@@ -27,6 +27,8 @@ from workers.airflow_patches.resource_cache import Lender
 WAKE_EARLY: Final = timedelta(seconds=2)
 #: How long (s) a pass over a batch takes up symbols where the task has no time-out.
 DEFAULT_BUDGET_S: Final = 300.0
+#: The states of a run that goes on.
+_AT_WORK: Final = ["queued", "running"]
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -147,14 +149,19 @@ class PlanSymbols(BaseOperator):
 
     def execute(self, context: "Context") -> list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
-        from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.run import close_left_over_runs, plan_run  # noqa: PLC0415  see the module's docstring
 
         parameters = _parameters(context)
+        run_id = str(context["run_id"])
         with wired() as wiring:
-            run_id = str(context["run_id"])
+            close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other))
             plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
         context["ti"].xcom_push(key="summary", value=plan.summary)
         return list(plan.batch_numbers)
+
+    def _is_at_work(self, context: "Context", run_id: str) -> bool:
+        """Ask Airflow whether the run of that name goes on; it does not know those of the command line."""
+        return bool(context["ti"].get_dr_count(self.dag_id, run_ids=[run_id], states=_AT_WORK))
 
 
 class FetchAndStore(BaseOperator):
@@ -251,6 +258,23 @@ class ReportRun(BaseOperator):
             if report.failed_too_many:
                 raise AirflowFailException(report.summary)
             return report.as_dict()
+
+
+class CloseRun(BaseOperator):
+    """Give each symbol an outcome; fail when the report has to fail.
+
+    It stands beside the report, so that marking one of the two in the UI decides neither the run's colour nor what the
+    ledger says.
+    """
+
+    def execute(self, context: "Context") -> None:
+        """Close the run's lines, and judge them as the report does."""
+        from workers.pipeline.run import report_run  # noqa: PLC0415  see the module's docstring
+
+        with wired() as wiring:
+            report = report_run(wiring, str(context["run_id"]))
+            if report.failed_too_many:
+                raise AirflowFailException(report.summary)
 
 
 class CleanUp(BaseOperator):

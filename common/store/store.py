@@ -16,7 +16,16 @@ from common.database.address import Address
 from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import fetch_one, read_version, statement
-from common.errors import CAN_HEAL, HALTED, RunFailed, UnknownSymbol, reasons_of
+from common.errors import (
+    CAN_HEAL,
+    HALTED,
+    Interrupted,
+    NotAttempted,
+    PipelineError,
+    RunFailed,
+    UnknownSymbol,
+    reasons_of,
+)
 from common.store.rows import (
     MAX_REASON,
     MAX_SENTENCE,
@@ -43,6 +52,11 @@ _SAMPLES: Final = 3
 #: docs/adr/0010-what-an-answer-without-data-means.md gives the reasons of these three.
 _UNKNOWN_AFTER_DAYS: Final = 5
 _OUTAGE: Final = {"least": 3, "share": 0.2}
+#: What the ledger says of a symbol that its run left open.
+_LEFT_OPEN: Final[Mapping[type[PipelineError], str]] = {
+    NotAttempted: "No task took it up before the run ended: a task was marked in the UI, killed, or had no retry left.",
+    Interrupted: "Its task ended without an outcome: it was marked in the UI, killed, or had no retry left.",
+}
 _RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
 
 
@@ -207,6 +221,20 @@ class Store:
         """Return the ledger lines of the run, or of one of its batches, by symbol."""
         rows = self._query("outcomes", {"run_id": run_id, "symbol": None, "batch": batch})
         return [read_outcome(row) for row in rows]
+
+    def close_run(self, run_id: str) -> list[Symbol]:
+        """End the run's lines that are open still, as not attempted or interrupted; return their symbols.
+
+        Only for a run that nothing works on: a task that does writes its outcome over this one.
+        """
+        values = {"run_id": run_id}
+        for error, detail in _LEFT_OPEN.items():
+            values |= {error.reason: error.reason, f"{error.reason}_detail": detail}
+        return sorted(Symbol(symbol) for (symbol,) in self._query("close_run", values))
+
+    def open_runs(self, run_id: str) -> list[str]:
+        """Return the other runs that have lines without an outcome, by name."""
+        return sorted(name for (name,) in self._query("open_runs", {"run_id": run_id}))
 
     def halted_by(self, run_id: str) -> Outcome | None:
         """Return the run's first outcome that no other symbol can escape (a rejected key, say), or None."""

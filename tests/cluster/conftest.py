@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from common.values import Outcome, Symbol
+from local.airflow_api import DAG_ID
 from local.cluster import Cluster
 from local.services import ServiceMissing
 from local.state import State
@@ -62,6 +63,25 @@ class Running:
     def fetching(self, run_id: str) -> list[dict[str, Any]]:
         """Return the mapped tasks of the run."""
         return [task for task in self.cluster.api.task_instances(run_id) if task["task_id"] == "fetch_and_store"]
+
+    def mark(self, run_id: str, state: str, task_id: str = "", map_index: int = -1) -> None:
+        """Mark the run, or a task of it, as a person does in the UI: failed or success."""
+        path = f"dags/{DAG_ID}/dagRuns/{run_id}"
+        if not task_id:
+            self.cluster.api.call("PATCH", path, json={"state": state})
+            return
+        task = f"{path}/taskInstances/{task_id}" + (f"/{map_index}" if map_index >= 0 else "")
+        self.cluster.api.call("PATCH", task, json={"new_state": state})
+
+    def clear(self, run_id: str, *tasks: str | tuple[str, int]) -> None:
+        """Clear tasks of the run, those of a map index as a pair, with what comes after them; without any, the run."""
+        if not tasks:
+            self.cluster.api.call("POST", f"dags/{DAG_ID}/dagRuns/{run_id}/clear", json={"dry_run": False})
+            return
+        what = {"dag_run_id": run_id, "task_ids": list(tasks), "include_downstream": True, "only_failed": False}
+        self.cluster.api.call(
+            "POST", f"dags/{DAG_ID}/clearTaskInstances", json={**what, "dry_run": False, "reset_dag_runs": True}
+        )
 
     def outcomes(self, run_id: str) -> dict[Symbol, Outcome]:
         with Wiring(self.cluster.settings) as wiring:

@@ -98,12 +98,12 @@ def test_a_task_imports_nothing_that_its_worker_could_have(tmp_path: Path):
 
 
 def test_the_steps_and_their_order(dag: DAG):
-    """Check, plan, fetch, report, clean up: one after the other."""
+    """Check, plan, fetch, report and close side by side, clean up: one after the other."""
     assert dag.dag_id == "stock_data_pipeline"
-    order = ["validate_environment", "plan", "fetch_and_store", "report", "clean_up"]
-    assert set(dag.task_ids) == set(order)
+    order = [{"validate_environment"}, {"plan"}, {"fetch_and_store"}, {"report", "close_run"}, {"clean_up"}]
+    assert set(dag.task_ids) == set().union(*order)
     for earlier, later in pairwise(order):
-        assert later in dag.get_task(earlier).downstream_task_ids
+        assert {frozenset(dag.get_task(name).downstream_task_ids) for name in earlier} == {frozenset(later)}
 
 
 def test_fetching_is_mapped_and_labelled_by_its_task(dag: DAG):
@@ -132,12 +132,14 @@ def test_retries_as_promised(dag: DAG):
     assert dag.get_task("report").retries == 0
 
 
-def test_a_failed_symbol_colours_the_run(dag: DAG):
-    """The report runs whatever happened, and the clean-up after it cannot turn a red run green."""
-    assert dag.get_task("report").trigger_rule == "all_done"
+def test_two_tasks_colour_the_run(dag: DAG):
+    """Report and close run whatever happened, also when a person marks the whole run; clean_up has no say."""
+    for name in ("report", "close_run"):
+        task = dag.get_task(name)
+        assert (task.is_teardown, task.on_failure_fail_dagrun) == (True, True)
+        assert task.trigger_rule == "all_done_setup_success"
     clean_up = dag.get_task("clean_up")
-    assert clean_up.is_teardown
-    assert not clean_up.on_failure_fail_dagrun
+    assert (clean_up.is_teardown, clean_up.on_failure_fail_dagrun) == (True, False)
 
 
 def test_one_run_at_a_time_and_no_past(dag: DAG):

@@ -21,6 +21,7 @@ from tests.integration.conftest import wired
 from workers import airflow_operator
 from workers.airflow_operator import (
     CleanUp,
+    CloseRun,
     FetchAndStore,
     PermitTrigger,
     PlanSymbols,
@@ -41,6 +42,10 @@ class Instance:
 
     def xcom_push(self, key: str, value: object) -> None:
         self.pushed[key] = value
+
+    def get_dr_count(self, dag_id: str, run_ids: list[str], states: list[str]) -> int:
+        assert states == ["queued", "running"]
+        return run_ids.count("at work")
 
 
 def context(**parameters: object) -> dict[str, object]:
@@ -86,7 +91,7 @@ def fetch(number: int, given: dict[str, object] | None = None, **kwargs: object)
 
 
 def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, supervisor: Supervisor):
-    """The five steps one after the other store the symbol and report it."""
+    """The steps one after the other store the symbol and report it."""
     ValidateEnvironment(task_id="check").execute(context())
     planning = context(symbols=["IBM"], force=True)
     assert PlanSymbols(task_id="plan").execute(planning) == [1]
@@ -95,6 +100,7 @@ def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, s
     assert fetch(1) == "IBM"  # a message that is delivered twice: it is stored already
     assert supervisor.told == []
     assert ReportRun(task_id="report").execute(context()) == {"counts": {"stored": 1}, "failed": []}
+    CloseRun(task_id="close").execute(context())
     assert set(CleanUp(task_id="clean").execute(context()).values()) == {0}
     assert len(sandbox.entries()) == 1
 
@@ -226,6 +232,22 @@ def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixtu
         ReportRun(task_id="report").execute(context())
     outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.outcomes(RUN)}
     assert outcomes == {Symbol("IBM"): OutcomeStatus.STORED, Symbol("NOSUCH1"): OutcomeStatus.FAILED}
+
+
+def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):
+    """Report and close each close what is open and fail for it, so that it does not matter which of them ran."""
+    for task in (ReportRun(task_id="report"), CloseRun(task_id="close")):
+        set_up.store.plan_run(task.task_id, [Symbol("IBM")])
+        with pytest.raises(AirflowFailException, match=r"IBM \(not_attempted\)"):
+            task.execute({**context(), "run_id": task.task_id})
+
+
+def test_a_plan_closes_what_ended_runs_left(set_up: Wiring):
+    """Airflow says which of the other runs go on; what the others left open is closed."""
+    for run_id in ("killed", "at work"):
+        set_up.store.plan_run(run_id, [Symbol("IBM")])
+    PlanSymbols(task_id="plan").execute(context(symbols=["IBM"], force=True))
+    assert set_up.store.open_runs(RUN) == ["at work"]
 
 
 def test_secrets_are_masked_before_anything_is_logged(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):

@@ -20,7 +20,7 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
 from workers.fetch_and_store import main
-from workers.pipeline.run import Report, plan_run, report_run, validate_environment
+from workers.pipeline.run import Report, close_left_over_runs, plan_run, report_run, validate_environment
 from workers.wiring import Wiring
 
 RUN = "manual__1"
@@ -154,17 +154,48 @@ def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
 
 
 def test_the_report_names_each_failure(wiring: Wiring):
-    """What failed stands first, with its reason; a symbol whose task never came counts as failed too."""
+    """What failed stands first, with its reason; a symbol whose task never came is closed, and counts as failed too."""
     plan_run(wiring, RUN, ["IBM", "NOSUCH1", "NEVER"], force=False)
     wiring.job.run(RUN, Symbol("IBM"))
     with pytest.raises(UnknownSymbol):
         wiring.job.run(RUN, Symbol("NOSUCH1"))
     report = report_run(wiring, RUN)
     assert report.failed_too_many
-    assert report.as_dict() == {"counts": {"failed": 1, "planned": 1, "stored": 1}, "failed": ["NEVER", "NOSUCH1"]}
+    assert report.as_dict() == {"counts": {"failed": 2, "stored": 1}, "failed": ["NEVER", "NOSUCH1"]}
     lines = list(report.lines())
     assert [line.split()[0] for line in lines[:3]] == ["NEVER", "NOSUCH1", "IBM"]
     assert "unknown_symbol" in report.summary
+    assert "NEVER (not_attempted): No task took it up" in report.summary
+
+
+def test_what_a_report_closes_can_be_done(wiring: Wiring):
+    """A symbol in work is closed as interrupted, one that nobody took up as not attempted; a late task still counts."""
+    plan_run(wiring, RUN, ["IBM", "AAPL", "MSFT"], force=False)
+    wiring.store.start(RUN, Symbol("IBM"), "worker-1")
+    wiring.job.run(RUN, Symbol("MSFT"))
+    reasons = {outcome.symbol: outcome.reason for outcome in report_run(wiring, RUN).outcomes}
+    assert reasons == {Symbol("IBM"): "interrupted", Symbol("AAPL"): "not_attempted", Symbol("MSFT"): "inserted"}
+    for symbol in ("IBM", "AAPL"):
+        wiring.job.run(RUN, Symbol(symbol))
+    assert not report_run(wiring, RUN).failed_too_many
+
+
+@pytest.mark.parametrize("reason", ["not_attempted", "interrupted"])
+def test_no_ratio_bears_a_symbol_left_open(reason: str):
+    """A run that left a symbol open is red even where every failure is borne."""
+    outcomes = [Outcome(RUN, Symbol("IBM"), OutcomeStatus.FAILED, reason)]
+    assert Report(outcomes, 1.0).failed_too_many
+
+
+def test_the_next_plan_closes_older_runs(wiring: Wiring, caplog: pytest.LogCaptureFixture):
+    """What an ended run left open gets an outcome; a run at work and a young one of the command line are left alone."""
+    for run_id in ("killed", "at work", "cli__now", RUN):
+        wiring.store.plan_run(run_id, [Symbol("IBM"), Symbol("AAPL")])
+    close_left_over_runs(wiring, RUN, lambda run_id: run_id == "at work")
+    assert {outcome.reason for outcome in wiring.store.outcomes("killed")} == {"not_attempted"}
+    assert wiring.store.open_runs(RUN) == ["at work"]
+    assert {outcome.status for outcome in wiring.store.outcomes("cli__now")} == {OutcomeStatus.PLANNED}
+    assert "killed had left 2 symbols without an outcome" in caplog.text
 
 
 def test_a_run_without_a_plan_is_red():

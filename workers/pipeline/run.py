@@ -2,11 +2,12 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from common.errors import LEFT_OPEN
 from common.quota.forecast import Outlook
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.pipeline.batch import failures_in_words
@@ -15,7 +16,7 @@ from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
-#: Outcomes that count against MAX_FAILURE_RATIO. "Planned" at the end means that its task never came to work.
+#: Outcomes that count against MAX_FAILURE_RATIO. A report closes what is planned still, so that nothing else is left.
 FAILURES = frozenset({OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeStatus.PLANNED})
 
 #: How many symbols the report's table shows: a log of ten thousand lines helps nobody.
@@ -107,8 +108,14 @@ class Report:
 
     @property
     def failed_too_many(self) -> bool:
-        """Whether the run is red. A run without a plan is: its check or its plan failed before any symbol."""
-        return not self.outcomes or len(self.failures) > self.max_failure_ratio * len(self.outcomes)
+        """Whether the run is red.
+
+        A run without a plan is: its check or its plan failed before any symbol. And so is one that left a symbol open,
+        whatever the ratio bears: a person ended it, or it did not do its work.
+        """
+        if not self.outcomes or any(outcome.reason in LEFT_OPEN for outcome in self.outcomes):
+            return True
+        return len(self.failures) > self.max_failure_ratio * len(self.outcomes)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -141,5 +148,19 @@ class Report:
 
 
 def report_run(wiring: Wiring, run_id: str) -> Report:
-    """Read the run's ledger."""
+    """Give every symbol of the run an outcome, and read its ledger. For the run's end: nothing works on it any more."""
+    wiring.store.close_run(run_id)
     return Report(wiring.store.outcomes(run_id), wiring.settings.max_failure_ratio)
+
+
+def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str], bool]) -> None:
+    """Give every symbol an outcome that another run has left open, such as one whose report was killed.
+
+    ``is_at_work`` tells whether the run of that name goes on still; then its symbols are its own affair.
+    """
+    for other in wiring.store.open_runs(run_id):
+        if not is_at_work(other):
+            closed = wiring.store.close_run(other)
+            log.warning(
+                "%s had left %d symbols without an outcome; they are closed: %s", other, len(closed), closed[:20]
+            )
