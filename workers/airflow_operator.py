@@ -20,7 +20,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.settings import DagSettings
-from common.values import OutcomeStatus, Symbol
 from workers.airflow_patches.resource_cache import Lender
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
@@ -167,8 +166,8 @@ class PlanSymbols(BaseOperator):
 class FetchAndStore(BaseOperator):
     """Fetch, validate and store the symbols of one batch. Waits for a far permit without a worker slot.
 
-    Where each symbol of the run has a batch of its own it is worked on as itself. The map index's label in the UI is
-    ``label`` of the context: the symbol, or the batch and how it went.
+    The map index's label in the UI is ``label`` of the context: the batch and how it went, or the symbol where each of
+    the run has a batch of its own.
     """
 
     def __init__(self, *, batch_number: int, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
@@ -180,45 +179,26 @@ class FetchAndStore(BaseOperator):
         from workers.pipeline.batch_writer import patiently  # noqa: PLC0415  see the module's docstring
 
         run_id = str(context["run_id"])
-        _show(context, f"batch {self.batch_number}")  # for what fails before more is known
+        name = f"batch {self.batch_number}"
+        _show(context, name)  # for what fails before more is known
         with wired() as wiring:
             symbol = patiently(lambda: wiring.store.lone_symbol(run_id, self.batch_number))
             if symbol:
-                self._fetch_one(wiring, context, symbol, permit_id)
-            else:
-                self._fetch_batch(wiring, context, permit_id, resumed=event is not None, cleared=cleared)
+                _show(context, symbol)
+            elif event is None:
+                _show_now(name)
+            batch = wiring.batch(budget_s=self._budget_s())
+            end = batch.run(run_id, self.batch_number, permit_id=permit_id, resumed=event is not None, cleared=cleared)
+            if not end.outcomes:
+                raise AirflowFailException(
+                    f"The ledger has no {name} of the run {run_id}: clear the run's task plan with the tasks after it."
+                )
+            label = symbol or f"{name}: {end.counts}"
+            _show(context, label)
+            self._judge(end, f"{symbol or name}: {_in_words(end, single=symbol is not None)}", label)
 
-    def _fetch_one(self, wiring: "Wiring", context: "Context", symbol: Symbol, permit_id: str) -> None:
-        _show(context, symbol)
-        try:
-            outcome = wiring.job.run(str(context["run_id"]), symbol, permit_id=permit_id)
-        except QuotaWait as wait:
-            self._defer(wait, symbol)
-        else:
-            self.log.info("%s: %s, %s", symbol, outcome.status, outcome.detail)
-            if outcome.status is OutcomeStatus.POSTPONED:
-                raise AirflowSkipException(outcome.detail)
-
-    def _fetch_batch(
-        self, wiring: "Wiring", context: "Context", permit_id: str, *, resumed: bool, cleared: bool
-    ) -> None:
-        name = f"batch {self.batch_number}"
-        if not resumed:
-            _show_now(name)
-        run_id = str(context["run_id"])
-        batch = wiring.batch(budget_s=self._budget_s())
-        end = batch.run(run_id, self.batch_number, permit_id=permit_id, resumed=resumed, cleared=cleared)
-        if not end.outcomes:
-            raise AirflowFailException(
-                f"The ledger has no {name} of the run {run_id}: clear the run's task plan with the tasks after it."
-            )
-        label = f"{name}: {end.counts}"
-        _show(context, label)
-        self._judge(end, name, label)
-
-    def _judge(self, end: "BatchEnd", name: str, label: str) -> None:
+    def _judge(self, end: "BatchEnd", summary: str, label: str) -> None:
         """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""
-        summary = f"{name}: {end.summary}"
         self.log.info("%s", summary)
         if end.left:
             self._defer(end.wait, label, cleared=end.cleared)
@@ -234,14 +214,19 @@ class FetchAndStore(BaseOperator):
         timeout = self.execution_timeout
         return timeout.total_seconds() / 2 if timeout else DEFAULT_BUDGET_S
 
-    def _defer(self, wait: QuotaWait | None, label: str, **known: bool) -> None:
+    def _defer(self, wait: QuotaWait | None, label: str, *, cleared: bool) -> None:
         """Give the slot away until the permit is near, or (None) until it is this task's turn again."""
         _show_now(label)
         if wait:
             self.log.info("%s", wait)
         moment = wait.retry_at - WAKE_EARLY if wait else datetime.now(UTC)
-        kwargs = {"permit_id": wait.permit_id if wait else "", **known}
+        kwargs = {"permit_id": wait.permit_id if wait else "", "cleared": cleared}
         self.defer(trigger=PermitTrigger(moment), method_name="execute", kwargs=kwargs)
+
+
+def _in_words(end: "BatchEnd", *, single: bool) -> str:
+    """Say how a batch ended: one symbol in its own words, more of them by their counts."""
+    return f"{end.outcomes[0].status}, {end.outcomes[0].detail}" if single else end.summary
 
 
 class ReportRun(BaseOperator):

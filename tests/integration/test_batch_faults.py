@@ -68,6 +68,41 @@ def test_a_restart_of_the_database_is_borne(
     assert calls(sandbox) == dict.fromkeys(symbols(400), 1)
 
 
+@contextmanager
+def locked(market: Market) -> Iterator[None]:
+    """Let nobody write a quote while the block lasts."""
+    with closing(market.connect(market.admin)) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE stock_quotes IN ACCESS EXCLUSIVE MODE")
+        yield
+        cursor.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("trouble", ["a restart", "a lock"])
+def test_a_single_symbol_keeps_its_reply(
+    *,
+    environment: dict[str, str],
+    sandbox: RunningSandbox,
+    market: Market,
+    admin: Market,
+    caplog: pytest.LogCaptureFixture,
+    trouble: str,
+):
+    """A paid reply to a task of one symbol is stored once the database can, without a second call."""
+    sandbox.change("faults", faults="", latency="1:1")
+    with wired(environment, ALPHA_VANTAGE_QUOTA="50/s", MARKET_DB_TIMEOUT="1") as wiring:
+        ends: list[BatchEnd] = []
+        batch = planned(wiring, "IBM")
+        thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
+        thread.start()
+        wait_until(lambda: wiring.limiter.usage().in_flight == 1, "the call is out")
+        market.close()
+        with away(admin, market.database) if trouble == "a restart" else locked(market):
+            wait_until(lambda: caplog.text.count("waiting for the database") >= 2, "it was tried twice", 60)
+        thread.join()
+    assert [(end.counts, end.outcomes[0].api_calls) for end in ends] == [("1 stored", 1)]
+    assert calls(sandbox) == {"IBM": 1}
+
+
 def test_an_outage_of_the_limiter_is_borne(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
     """While Redis does not answer no call is made and no symbol fails; all are stored when it is back."""
     sandbox.change("faults", faults="", latency="0.02:0.05")

@@ -13,7 +13,7 @@ from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
 
-from common.errors import BatchIncomplete, NetworkFailed
+from common.errors import BatchIncomplete
 from common.settings import DagSettings
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
@@ -114,9 +114,9 @@ def test_what_cannot_heal_is_not_retried(set_up: Wiring):
 
 
 def test_what_can_heal_is_retried(set_up: Wiring):
-    """A network fault leaves as itself, so that Airflow tries again."""
+    """A network fault leaves as an error that Airflow tries again, in its own words."""
     write_plan(set_up, "FAULT-RESET-BEFORE")
-    with pytest.raises(NetworkFailed):
+    with pytest.raises(BatchIncomplete, match="FAULT-RESET-BEFORE: failed, FAULT-RESET-BEFORE: no reply"):
         fetch(1)
 
 

@@ -78,6 +78,9 @@ class Pass:
         self._leave_the_queue()
 
     def _fetch_and_write(self) -> None:
+        if len(self._waiting) <= 1:
+            self._fetch_and_write_one()
+            return
         try:
             with ThreadPoolExecutor(self._threads or 1, thread_name_prefix="symbol") as pool:
                 workers = [pool.submit(self._fetch) for _ in range(self._threads)]
@@ -91,6 +94,14 @@ class Pass:
             self._writer.write_rest()
         for worker in workers:
             worker.result()
+
+    def _fetch_and_write_one(self) -> None:
+        """The same for one symbol, without a thread: that would cost more than it brings."""
+        try:
+            self._fetch()
+            self._writer.write_all(1)
+        finally:
+            self._writer.write_rest()
 
     # On the threads
 
