@@ -32,6 +32,7 @@
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
         ├── UnknownFunction      the provider does not know the function: a defect of ours
+        ├── SessionGone          the run is for a day that the provider does not serve any more
         ├── StoreNotReady        the database's schema or rights are not what this version needs
         └── ConfigurationError   a setting is missing, malformed or contradicts another
 
@@ -286,6 +287,12 @@ class UnknownFunction(RunFailed):
     """The provider does not know the API function that was asked for."""
 
     reason = "unknown_function"
+
+
+class SessionGone(RunFailed):
+    """The run is for a session gone by, and a quote is always the latest one."""
+
+    reason = "session_gone"
 
 
 class StoreNotReady(RunFailed):

@@ -26,6 +26,8 @@ from workers.airflow_patches.resource_cache import Lender
 WAKE_EARLY: Final = timedelta(seconds=2)
 #: How long (s) a pass over a batch takes up symbols where the task has no time-out.
 DEFAULT_BUDGET_S: Final = 300.0
+#: What a task that was cleared says of what is stored, in a run without force.
+_KEPT: Final = "Cleared: what this run has stored stays as it is. Only a run with force fetches it again."
 #: The states of a run that goes on.
 _AT_WORK: Final = ["queued", "running"]
 
@@ -112,6 +114,26 @@ def _parameters(context: "Context") -> dict[str, Any]:
     return dict(context.get("params") or {})
 
 
+def _first_try(context: "Context", retries: int | None) -> int:
+    """Return the number of the first try since a person cleared the task last; 1 if nobody has.
+
+    Clearing lets a task have its retries once more, on top of the tries that it had (``clear_task_instances``).
+    """
+    return int(context["ti"].max_tries) - (retries or 0) + 1
+
+
+def _wanted(context: "Context") -> datetime | None:
+    """Return the time that a backfill, or a person's logical date, is for; None for a run that is for now.
+
+    A run that waited in the queue was for now when it was triggered.
+    """
+    run = context.get("dag_run")
+    if run is None or run.logical_date is None or run.run_type == "scheduled":
+        return None
+    waited = timedelta() if run.run_type == "backfill" else datetime.now(UTC) - run.run_after
+    return run.logical_date + waited
+
+
 class ValidateEnvironment(BaseOperator):
     """Check the settings and every dependency before a call is spent. Fails with what to mend."""
 
@@ -120,7 +142,7 @@ class ValidateEnvironment(BaseOperator):
         from workers.pipeline.run import validate_environment  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
-            validate_environment(wiring, _parameters(context).get("symbols"))
+            validate_environment(wiring, _parameters(context).get("symbols"), wanted=_wanted(context))
 
 
 class BatchNumbers(PlainXComArg):
@@ -154,7 +176,11 @@ class PlanSymbols(BaseOperator):
         run_id = str(context["run_id"])
         with wired() as wiring:
             close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other))
-            plan = plan_run(wiring, run_id, parameters.get("symbols"), force=bool(parameters.get("force")))
+            cleared = _first_try(context, self.retries) > 1
+            force = bool(parameters.get("force"))
+            plan = plan_run(wiring, run_id, parameters.get("symbols"), force=force, cleared=cleared)
+            if cleared and not force:
+                self.log.info(_KEPT)
         context["ti"].xcom_push(key="summary", value=plan.summary)
         return list(plan.batch_numbers)
 
@@ -187,8 +213,12 @@ class FetchAndStore(BaseOperator):
                 _show(context, symbol)
             elif event is None:
                 _show_now(name)
+            how = {"resumed": event is not None, "cleared": cleared or self._is_cleared(context, event)}
+            force = bool(_parameters(context).get("force"))
+            if how["cleared"] and not force:
+                self.log.info(_KEPT)
             batch = wiring.batch(budget_s=self._budget_s())
-            end = batch.run(run_id, self.batch_number, permit_id=permit_id, resumed=event is not None, cleared=cleared)
+            end = batch.run(run_id, self.batch_number, permit_id=permit_id, force=force, **how)
             if not end.outcomes:
                 raise AirflowFailException(
                     f"The ledger has no {name} of the run {run_id}: clear the run's task plan with the tasks after it."
@@ -196,6 +226,11 @@ class FetchAndStore(BaseOperator):
             label = symbol or f"{name}: {end.counts}"
             _show(context, label)
             self._judge(end, f"{symbol or name}: {_in_words(end, single=symbol is not None)}", label)
+
+    def _is_cleared(self, context: "Context", event: object) -> bool:
+        """Whether this is the first try since a person cleared the task, so that a retry repeats nothing it did."""
+        first_try = _first_try(context, self.retries)
+        return event is None and first_try > 1 and context["ti"].try_number == first_try
 
     def _judge(self, end: "BatchEnd", summary: str, label: str) -> None:
         """Defer while something is left; retry while something can heal; else the batch is what its symbols are."""

@@ -143,13 +143,15 @@ class Store:
         without_call: Iterable[Outcome] = (),
         *,
         batch_size: int | None = None,
+        again: bool = False,
     ) -> None:
         """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays,
         but for its batch.
 
         ``symbols`` are in the order in which the quota is spent. With a ``batch_size`` the first so many of them are
-        batch 1, and so on. ``run_id`` must differ between DAGs too: two of them started at the same moment have the
-        same one in Airflow.
+        batch 1, and so on. ``again``: what is settled is opened, too.
+
+        ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
         """
         rows: dict[Symbol, dict[str, Any]] = {}
         for place, symbol in enumerate(symbols):
@@ -159,7 +161,7 @@ class Store:
         rows |= {outcome.symbol: outcome_row(outcome) for outcome in without_call}
 
         def write(cursor: Cursor) -> None:
-            plan = {"run_id": run_id, "rows": as_json(rows.values())}
+            plan = {"run_id": run_id, "rows": as_json(rows.values()), "again": again}
             cursor.execute(statement("rebatch_run"), plan)
             cursor.execute(statement("plan_run"), plan)
 
@@ -185,13 +187,15 @@ class Store:
         taken = {symbol for (symbol,) in rows}
         return [symbol for symbol in symbols if symbol in taken]
 
-    def reopen_batch(self, run_id: str, batch: int) -> bool:
+    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool = False, force: bool = False) -> bool:
         """Make what failed of a batch, and can heal, ready for another try.
 
+        ``cleared``: a person asked for it, so all that is not stored is ready, and with ``force`` what is stored.
         Return whether a person asked for the try, because none would come by itself: then all that failed is ready.
         """
         reasons = {"can_heal": sorted(CAN_HEAL), "halted": sorted(HALTED)}
-        return bool(self._query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons})[0][0])
+        asked = {"cleared": cleared, "force": force}
+        return bool(self._query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons, **asked})[0][0])
 
     def batch_symbols(self, run_id: str, batch: int) -> list[Symbol]:
         """Return the symbols of a batch that are to be done, in the plan's order."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -37,8 +38,10 @@ RUN = "manual__1"
 class Instance:
     """The task instance of a context: keeps what is pushed."""
 
-    def __init__(self) -> None:
+    def __init__(self, try_number: int = 1, max_tries: int = 0) -> None:
         self.pushed: dict[str, object] = {}
+        self.try_number = try_number
+        self.max_tries = max_tries
 
     def xcom_push(self, key: str, value: object) -> None:
         self.pushed[key] = value
@@ -232,6 +235,84 @@ def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixtu
         ReportRun(task_id="report").execute(context())
     outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.outcomes(RUN)}
     assert outcomes == {Symbol("IBM"): OutcomeStatus.STORED, Symbol("NOSUCH1"): OutcomeStatus.FAILED}
+
+
+def cleared(**parameters: object) -> dict[str, object]:
+    """The context of a task without retries that ran once and was then cleared."""
+    return {**context(**parameters), "ti": Instance(try_number=2, max_tries=1)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("force", [True, False])
+def test_a_cleared_task_does_it_again(
+    set_up: Wiring, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str], force: bool, batch_size: int
+):
+    """With force a cleared task fetches what is stored; without, it is not asked for, and the log says why."""
+    write_plan(set_up, "IBM", "AAPL", "MSFT", batch_size=batch_size)
+    fetch(1)
+    calls = len(sandbox.entries())
+    fetch(1, cleared(force=force))
+    assert len(sandbox.entries()) - calls == (batch_size if force else 0)
+    assert ("Only a run with force fetches it again" in capsys.readouterr().out) is not force
+    assert {outcome.status for outcome in set_up.store.outcomes(RUN, 1)} == {OutcomeStatus.STORED}
+
+
+@pytest.mark.parametrize(("try_number", "max_tries"), [(1, 3), (2, 3), (4, 3), (3, 4), (6, 7)])
+def test_a_retry_fetches_nothing_stored(set_up: Wiring, sandbox: RunningSandbox, try_number: int, max_tries: int):
+    """First tries and retries, also those after a clear, leave alone what is stored, whatever force says."""
+    write_plan(set_up, "IBM")
+    fetch(1)
+    given = {**context(force=True), "ti": Instance(try_number, max_tries)}
+    FetchAndStore(task_id="fetch", batch_number=1, retries=3).execute(given)
+    assert len(sandbox.entries()) == 1
+
+
+def test_a_cleared_symbol_that_failed_is_asked_for(set_up: Wiring, sandbox: RunningSandbox):
+    """What failed for good, or was halted by another symbol, is tried again once it is cleared, force or not."""
+    write_plan(set_up, "FAULT-KEY", "IBM")
+    for number in (1, 2):
+        with pytest.raises(AirflowFailException):
+            fetch(number)
+    assert fetch(2, cleared()) == "IBM"
+    assert set_up.store.outcomes(RUN, 2)[0].status is OutcomeStatus.STORED
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_cleared_plan_plans_again(set_up: Wiring, capsys: pytest.CaptureFixture[str], force: bool):
+    """With force the plan of a cleared run holds what is stored, so that each task fetches it; without, the rest."""
+    given = {"symbols": ["IBM", "AAPL"], "force": force}
+    assert PlanSymbols(task_id="plan").execute(context(**given)) == [1, 2]
+    fetch(1)
+    numbers = PlanSymbols(task_id="plan").execute(cleared(**given))
+    assert numbers == ([1, 2] if force else [1])
+    assert ("Only a run with force" in capsys.readouterr().out) is not force
+    open_symbols = [line.symbol for line in set_up.store.outcomes(RUN) if line.status is OutcomeStatus.PLANNED]
+    assert len(open_symbols) == len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "days", "waited", "refused"),
+    [
+        ("backfill", 30, 0, True),
+        ("backfill", 0, 0, False),
+        ("manual", 30, 0, True),
+        ("manual", 30, 30, True),
+        ("manual", 0, 30, False),
+        ("manual", None, 0, False),
+        ("scheduled", 30, 0, False),
+    ],
+)
+def test_a_day_gone_by_is_refused(set_up: Wiring, run_type: str, days: int | None, waited: int, refused: bool):
+    """A backfill or logical date of a past session fails with the sentence; a run that waited, or is late, does not."""
+    triggered = datetime.now(UTC) - timedelta(days=waited)
+    logical_date = None if days is None else triggered - timedelta(days=days)
+    run = SimpleNamespace(run_type=run_type, logical_date=logical_date, run_after=triggered)
+    given = {**context(), "dag_run": run}
+    if refused:
+        with pytest.raises(AirflowFailException, match="a quote is always the latest one"):
+            ValidateEnvironment(task_id="check").execute(given)
+    else:
+        ValidateEnvironment(task_id="check").execute(given)
 
 
 def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):

@@ -22,7 +22,7 @@ _NAMED: Final = 5
 class Ledger(WriterLedger, Protocol):
     """Where rows and outcomes go, and where a batch finds what it holds."""
 
-    def reopen_batch(self, run_id: str, batch: int) -> bool: ...  # noqa: D102  the store's
+    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...  # noqa: D102  the store's
 
     def batch_symbols(self, run_id: str, batch: int) -> Sequence[Symbol]: ...  # noqa: D102  the store's
 
@@ -102,19 +102,27 @@ class Batch:
     budget_s: float
 
     def run(
-        self, run_id: str, number: int, *, permit_id: str = "", resumed: bool = False, cleared: bool = False
+        self,
+        run_id: str,
+        number: int,
+        *,
+        permit_id: str = "",
+        resumed: bool = False,
+        cleared: bool = False,
+        force: bool = False,
     ) -> BatchEnd:
         """Work on what is left of the batch; return how it stands.
 
         A first try, a retry and a task that was cleared begin with what failed before, too (``Store.reopen_batch``).
-        One that is ``resumed`` after a wait goes on with what is left; ``permit_id`` continues that wait, and
-        ``cleared`` is what its last pass ended with.
+        One that is ``resumed`` after a wait goes on with what is left; ``permit_id`` continues that wait.
+        ``cleared``: a person had it done again, or its last pass ended with that; with ``force`` what is stored is then
+        fetched again, too.
 
         Raises after a minute without the database or the limiter their StoreUnavailable or LimiterUnavailable, and
         the RunFailed of a symbol that no other can escape: then all that is left is written off as halted.
         """
         if not resumed:
-            cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number))
+            cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force))
         symbols = patiently(lambda: self.ledger.batch_symbols(run_id, number))
         current = Pass(self.job, self.ledger, run_id, symbols, permit_id, concurrency=self.concurrency)
         halted = None if cleared else patiently(lambda: self.ledger.halted_by(run_id))

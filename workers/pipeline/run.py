@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from common.errors import LEFT_OPEN
+from common.errors import LEFT_OPEN, SessionGone
 from common.quota.forecast import Outlook
+from common.trading_calendar import latest_session
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.pipeline.batch import failures_in_words
 from workers.pipeline.planning import Known, Plan, make_plan, symbols_per_task
@@ -34,12 +35,19 @@ def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symb
     return symbols or wiring.settings.stock_symbols
 
 
-def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
+def validate_environment(
+    wiring: Wiring, asked: Iterable[str] | None, *, wanted: datetime | None = None, moment: datetime | None = None
+) -> None:
     """Check settings, symbols, database, schema, Redis and limiter before a call is spent.
 
-    Raises the error of what is wrong: ConfigurationError, StoreUnavailable or LimiterUnavailable.
+    ``wanted``: the time whose latest session the run is for, where that is not now, which is ``moment``.
+
+    Raises the error of what is wrong: ConfigurationError, SessionGone, StoreUnavailable or LimiterUnavailable.
     """
     symbols = requested_symbols(wiring, asked)
+    if wanted:
+        grace = timedelta(seconds=wiring.settings.session_grace)
+        _refuse_past(symbols, wanted, moment or datetime.now(UTC), grace)
     if wiring.settings.uses_sandbox:
         log.warning("ALPHA_VANTAGE_API_KEY is empty: prices are INVENTED by the sandbox and kept in a database apart")
     store = wiring.store.check()
@@ -49,21 +57,40 @@ def validate_environment(wiring: Wiring, asked: Iterable[str] | None) -> None:
     log.info("%d symbols, quota %s; %s; Redis %s", len(symbols), wiring.settings.quota, store, health.redis_version)
 
 
+def _refuse_past(symbols: Iterable[Symbol], wanted: datetime, moment: datetime, grace: timedelta) -> None:
+    """Raise SessionGone where no symbol's latest session at ``moment`` is the one that was the latest then."""
+    sessions = [(latest_session(symbol, wanted, grace), latest_session(symbol, moment, grace)) for symbol in symbols]
+    if all(then.day < now.day for then, now in sessions):
+        raise SessionGone(
+            f"This run is for {wanted:%Y-%m-%d %H:%M} UTC, of the session {sessions[0][0].day}, and a quote is always "
+            f"the latest one, of {sessions[0][1].day} now: nothing can be fetched for a day gone by. Trigger a run "
+            "without a logical date for the latest session."
+        )
+
+
 def plan_run(
-    wiring: Wiring, run_id: str, asked: Iterable[str] | None, *, force: bool, moment: datetime | None = None
+    wiring: Wiring,
+    run_id: str,
+    asked: Iterable[str] | None,
+    *,
+    force: bool,
+    cleared: bool = False,
+    moment: datetime | None = None,
 ) -> Plan:
     """Plan the run as of ``moment`` (now by default), write the whole plan to the ledger, and return it.
 
-    What this run has settled before, in an earlier pass, stays as it is and is not planned again.
+    What this run has settled before, in an earlier pass, stays as it is and is not planned again; but where a person
+    ``cleared`` the plan of a run with ``force``.
 
     Raises ConfigurationError where none of the symbols can be one: then nothing is written.
     """
     moment = moment or datetime.now(UTC)
     symbols = requested_symbols(wiring, asked)
-    settled = {line.symbol for line in wiring.store.outcomes(run_id) if _is_settled(line, moment)}
+    again = cleared and force
+    settled = {line.symbol for line in wiring.store.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
-    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size)
+    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size, again=again)
     log.info("%s", plan.summary)
     return plan
 

@@ -1,5 +1,6 @@
 -- plan_run: write a run's plan to the ledger, a line for each symbol.
 -- Takes   run_id; rows: a JSON array of objects, each symbol once: 'planned', or how it ends without a call.
+--         again: whether a person has the whole run done again, so that no line counts as settled.
 -- A line that is settled stays as it is, and so does one that says the same already (it may be in work); their batches
 -- are the plan's by then (rebatch_run). One that failed in an earlier pass, or whose postponement is over, takes what
 -- this plan says; its attempts and calls go on counting.
@@ -17,6 +18,6 @@ ON CONFLICT (run_id, symbol) DO UPDATE SET
     planned_at = now(), started_at = NULL, finished_at = excluded.finished_at
 WHERE line.status <> excluded.status
   AND (
-      line.status IN ('planned', 'failed', 'quarantined')
+      %(again)s OR line.status IN ('planned', 'failed', 'quarantined')
       OR (line.status = 'postponed' AND line.retry_at <= now())
   );

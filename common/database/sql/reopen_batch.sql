@@ -1,8 +1,9 @@
 -- reopen_batch: make what failed of a batch ready for another try; what it has cost so far goes on counting.
--- Takes   run_id, batch; can_heal, halted: arrays of reason codes.
+-- Takes   run_id, batch; can_heal, halted: arrays of reason codes; cleared: Airflow says that a person asked for it;
+--         force: then what is stored is done again, too.
 -- Returns whether a person asked for it: then everything that failed is reopened, else what can heal.
 -- A task is not tried again by itself once the run was halted, or when nothing of its batch is left that could heal:
--- so a person cleared it.
+-- so a person cleared it, whatever Airflow says.
 WITH lines AS (
     SELECT symbol, status, reason, retry_at
     FROM fetch_outcomes
@@ -11,7 +12,8 @@ WITH lines AS (
 
 asked AS (
     SELECT
-        coalesce(bool_or(status = 'failed' AND reason = ANY (%(halted)s)), FALSE)
+        %(cleared)s
+        OR coalesce(bool_or(status = 'failed' AND reason = ANY (%(halted)s)), FALSE)
         OR NOT coalesce(bool_or(
             status IN ('planned', 'quarantined')
             OR (status = 'failed' AND reason = ANY (%(can_heal)s))
@@ -28,7 +30,8 @@ reopened AS (
       AND (
           line.status = 'quarantined'
           OR (line.status = 'failed' AND (asked.by_a_person OR line.reason = ANY (%(can_heal)s)))
-          OR (line.status = 'postponed' AND line.retry_at <= now())
+          OR (line.status = 'postponed' AND (%(cleared)s OR line.retry_at <= now()))
+          OR (line.status = 'stored' AND %(cleared)s AND %(force)s)
       )
     RETURNING line.symbol
 )
