@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 import requests
@@ -18,6 +19,8 @@ HEARTBEAT_S = 5
 #: Two workers of WORKER_CONCURRENCY slots.
 SLOTS = 8
 DEFAULTS = {"IBM", "AAPL", "GOOGL", "MSFT"}
+GOOD = [f"SIXTY{number:02}" for number in range(59)]
+UNKNOWN = "NOSUCH1"
 ROWS = "SELECT symbol, latest_trading_day, price, xmin::text FROM stock_quotes ORDER BY 1, 2"
 
 
@@ -47,46 +50,85 @@ def plan_of(run_id: str) -> str:
     return f"dags/stock_data_pipeline/dagRuns/{run_id}/taskInstances/plan"
 
 
-def test_symbols_spread_over_the_workers(running: Running):
-    """Twelve symbols are worked on by both workers, each symbol by one task that carries its name."""
-    symbols = [f"SPREAD{number}" for number in range(12)]
-    run_id, state = running.run(symbols)
-    assert state == "success"
-    outcomes = running.outcomes(run_id)
-    assert set(Counter(outcome.worker for outcome in outcomes.values())) == {"worker-1", "worker-2"}
-    mapped = running.fetching(run_id)
-    assert {instance["rendered_map_index"] for instance in mapped} == set(symbols)
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended, and how."""
+
+    id: str
+    state: str
 
 
-def test_a_slot_keeps_its_process(running: Running):
-    """Forty symbols are fetched by few processes, and each task's log is its own."""
-    symbols = [f"KEPT{number:02}" for number in range(40)]
-    run_id, state = running.run(symbols)
-    assert state == "success"
-    mapped = running.fetching(run_id)
+@pytest.fixture(scope="module")
+def sixty(running: Running) -> Run:
+    """One run of sixty symbols for the tests below, which look at it from each side; nobody knows one of them."""
+    return Run(*running.run([*GOOD, UNKNOWN]))
+
+
+def test_symbols_spread_over_the_workers(running: Running, sixty: Run):
+    """Sixty symbols are worked on by both workers, each symbol by one task that carries its name."""
+    assert {outcome.worker for outcome in running.outcomes(sixty.id).values()} == {"worker-1", "worker-2"}
+    labels = [task["rendered_map_index"] for task in running.fetching(sixty.id)]
+    assert sorted(labels) == sorted([*GOOD, UNKNOWN])
+
+
+def test_a_slot_keeps_its_process(running: Running, sixty: Run):
+    """Sixty symbols are fetched by few processes, and each task's log is its own."""
+    mapped = running.fetching(sixty.id)
     processes = {(task["hostname"], task["pid"]) for task in mapped}
-    assert len(processes) <= 2 * SLOTS  # twice, where all reach TASKS_PER_PROCESS amid this run
+    assert len(processes) <= 2 * SLOTS  # twice, where all reach TASKS_PER_PROCESS during this run
     for task in mapped:
-        log = task_log(running, run_id, f"fetch_and_store/map_index={task['map_index']}")
-        assert set(re.findall(r"KEPT\d\d", log)) == {task["rendered_map_index"]}
+        log = task_log(running, sixty.id, f"fetch_and_store/map_index={task['map_index']}")
+        assert set(re.findall(rf"SIXTY\d\d|{UNKNOWN}", log)) == {task["rendered_map_index"]}
         assert set(re.findall(r'"ti_id":"([^"]+)"', log)) == {task["id"]}
 
 
-def test_one_failure_stops_no_other_and_is_not_retried(running: Running):
+def test_one_failure_stops_no_other(running: Running, sixty: Run):
     """An unknown symbol fails at once with its reason, the others are stored, and the run is red and says why."""
-    run_id, state = running.run(["GOOD1", "NOSUCH1", "GOOD2"])
-    assert state == "failed"
-    outcomes = running.outcomes(run_id)
-    assert outcomes[Symbol("GOOD1")].status is outcomes[Symbol("GOOD2")].status is OutcomeStatus.STORED
-    assert outcomes[Symbol("NOSUCH1")].status is OutcomeStatus.FAILED
-    assert outcomes[Symbol("NOSUCH1")].reason == "unknown_symbol"
-    calls = [call for call in running.sandbox.entries() if call.symbol == "NOSUCH1"]
-    assert len(calls) == 1
-    instances = {(i["task_id"], i["rendered_map_index"]): i for i in running.cluster.api.task_instances(run_id)}
-    assert instances["fetch_and_store", "NOSUCH1"]["try_number"] == 1
+    assert sixty.state == "failed"
+    outcomes = running.outcomes(sixty.id)
+    assert {outcomes[Symbol(symbol)].status for symbol in GOOD} == {OutcomeStatus.STORED}
+    assert outcomes[Symbol(UNKNOWN)].status is OutcomeStatus.FAILED
+    assert outcomes[Symbol(UNKNOWN)].reason == "unknown_symbol"
+    calls = Counter(call.symbol for call in running.sandbox.entries() if call.symbol in {*GOOD, UNKNOWN})
+    assert calls == dict.fromkeys([*GOOD, UNKNOWN], 1)
+    instances = {(i["task_id"], i["rendered_map_index"]): i for i in running.cluster.api.task_instances(sixty.id)}
+    assert instances["fetch_and_store", UNKNOWN]["try_number"] == 1
     assert instances["report", None]["state"] == "failed"
-    assert "NOSUCH1" in task_log(running, run_id, "report")
+    assert UNKNOWN in task_log(running, sixty.id, "report")
     assert instances["clean_up", None]["state"] == "success"
+
+
+def test_a_task_asks_the_api_server_for_little(running: Running, sixty: Run):
+    """A symbol's task starts and ends with a call each: none for its label or its number, and a heartbeat only after
+    an interval.
+    """
+    log = (running.cluster.state.folder / "logs" / "api-server.log").read_text("utf-8")
+    for task in running.fetching(sixty.id):
+        calls = Counter(re.findall(rf"path=/execution/task-instances/{task['id']}/(\S+)", log))
+        assert calls.pop("heartbeat", 0) <= task["duration"] // HEARTBEAT_S
+        assert calls == {"run": 1, "state": 1}
+    assert "path=/execution/xcoms/" in log  # such as the plan's own
+    assert not re.findall(r"method=GET path=/execution/xcoms/\S+/plan/return_value", log)
+
+
+def test_flower_shows_names_and_no_token(running: Running, sixty: Run):
+    """Flower lists the tasks by readable names, and no bearer token of Airflow's is in its reply."""
+    secrets = running.cluster.state.secrets()
+    url = f"{running.cluster.flower_url}/api/tasks"
+    assert requests.get(url, timeout=10).status_code == 401
+    text = requests.get(url, auth=("admin", secrets["flower"]), timeout=10).text
+    assert "stock_data_pipeline.fetch_and_store" in text
+    assert "map_index=0" in text
+    assert "eyJ" not in text
+    assert "execute_workload" not in text
+
+
+def test_flowers_metrics_know_no_map_index(running: Running, sixty: Run):
+    """A run of 60 symbols adds one task's name to Flower's metrics, and not one for each symbol."""
+    text = requests.get(f"{running.cluster.flower_url}/metrics", timeout=10).text
+    names = set(re.findall(r'task="([^"]+)"', text)) - {""}
+    tasks = running.cluster.api.task_instances(sixty.id)
+    assert names == {f"stock_data_pipeline.{task['task_id']}" for task in tasks}
 
 
 def task_log(running: Running, run_id: str, task_id: str) -> str:
@@ -176,44 +218,9 @@ def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
     }
 
 
-def test_a_task_asks_the_api_server_for_little(running: Running):
-    """A symbol's task starts and ends with a call each: none for its label or its number, and a heartbeat only after
-    an interval.
-    """
-    run_id, _ = running.run(["FEW1", "FEW2"])
-    log = (running.cluster.state.folder / "logs" / "api-server.log").read_text("utf-8")
-    for task in running.fetching(run_id):
-        calls = Counter(re.findall(rf"path=/execution/task-instances/{task['id']}/(\S+)", log))
-        assert calls.pop("heartbeat", 0) <= task["duration"] // HEARTBEAT_S
-        assert calls == {"run": 1, "state": 1}
-    assert "path=/execution/xcoms/" in log  # such as the plan's own
-    assert not re.findall(r"method=GET path=/execution/xcoms/\S+/plan/return_value", log)
-
-
 def states_of(running: Running, run_id: str) -> list[str]:
     return [task["state"] for task in running.fetching(run_id)]
 
 
 def labels_of(running: Running, run_id: str) -> set[str]:
     return {task["rendered_map_index"] for task in running.fetching(run_id)}
-
-
-def test_flower_shows_names_and_no_token(running: Running):
-    """Flower lists the tasks by readable names, and no bearer token of Airflow's is in its reply."""
-    running.run(["FLOWER1"])
-    secrets = running.cluster.state.secrets()
-    url = f"{running.cluster.flower_url}/api/tasks"
-    assert requests.get(url, timeout=10).status_code == 401
-    text = requests.get(url, auth=("admin", secrets["flower"]), timeout=10).text
-    assert "stock_data_pipeline.fetch_and_store" in text
-    assert "map_index=0" in text
-    assert "eyJ" not in text
-    assert "execute_workload" not in text
-
-
-def test_flowers_metrics_know_no_map_index(running: Running):
-    """A run of 60 symbols adds one task's name to Flower's metrics, and not one for each symbol."""
-    run_id, _ = running.run([f"METRIC{number}" for number in range(60)])
-    text = requests.get(f"{running.cluster.flower_url}/metrics", timeout=10).text
-    names = set(re.findall(r'task="([^"]+)"', text)) - {""}
-    assert names == {f"stock_data_pipeline.{task['task_id']}" for task in running.cluster.api.task_instances(run_id)}
