@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test test-quoting coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test test-fast test-quoting coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
