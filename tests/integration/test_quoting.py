@@ -28,7 +28,7 @@ from common import quoting
 from common.errors import ConfigurationError
 from local.services import Postgres, find_redis, server_user
 from local.temporary import free_port, running, wait_until
-from tests import values
+from tests.support import values
 
 pytestmark = pytest.mark.timeout(600)
 

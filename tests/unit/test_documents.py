@@ -11,6 +11,7 @@ from local.environment import TUNABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/docker.md")
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 #: ``${NAME:-default}`` in a compose file; the default may be empty, or hold one more variable.
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
@@ -87,7 +88,7 @@ def commands(document: str) -> set[str]:
     return set(re.findall(r"\bmake ([a-z][a-z-]*)", (ROOT / document).read_text("utf-8")))
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_documented_make_target_exists(document: str):
     """A command that a document names is one that make knows."""
     assert commands(document) - makefile_targets() == set()
@@ -100,14 +101,14 @@ def test_the_two_commands_stand_first():
     assert "$ make test" in "\n".join(top)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str):
     """Every relative link names a file or folder that is there."""
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text("utf-8"))
     assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/docker.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_documented_service_and_variable_exists(document: str):
     """A service that a Docker command names is in a compose file; a variable in capitals is in the example."""
     text = (ROOT / document).read_text("utf-8")
