@@ -10,6 +10,7 @@ import sys
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils.db import upgradedb
+from sqlalchemy.exc import OperationalError
 
 from common.errors import ConfigurationError
 from common.settings import read_variable
@@ -40,3 +41,6 @@ if __name__ == "__main__":
         main()
     except ConfigurationError as problem:
         sys.exit(str(problem))
+    except OperationalError as problem:  # the driver's own words name the server, and no password
+        said = " ".join(str(problem.orig).split())
+        sys.exit(f"Airflow's metadata database cannot be used: {said}; correct its address (AIRFLOW_DATABASE_URL).")

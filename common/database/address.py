@@ -14,6 +14,8 @@ from pydantic import SecretStr
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
 
 _REMEDIES: Final = (  # the first sign that the message holds decides
+    ("certificate", "the host and sslrootcert of {url} must be those of the server's certificate"),
+    ("does not support SSL", "let PostgreSQL speak TLS, or leave sslmode out of {url}"),
     ("password", "correct {password}"),
     ("no pg_hba.conf entry", "let this host in in pg_hba.conf"),
     ("does not exist", "run python -m common.migrate"),

@@ -29,6 +29,8 @@ _REMEDIES: Final = {
     "NOAUTH": "Redis asks for a password: set REDIS_PASSWORD.",
     "WRONGPASS": "Redis refuses the password: check REDIS_PASSWORD.",
     "NOPERM": "the Redis user lacks rights: it needs evalsha, script load, info, and the quota:* keys.",
+    "CERTIFICATE_VERIFY_FAILED": "Redis's certificate is not accepted: LIMITER_REDIS_URL must name the host that it is "
+    "for, and the file of the authority that signed it (ssl_ca_certs).",
     "WRONGTYPE": "other data stands under the limiter's keys: give the limiter a Redis database of its own.",
 }
 
