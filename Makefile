@@ -86,10 +86,13 @@ lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for 
 	set -f; $(LOCK) $$UPGRADE --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
 
 # --- Docker
-.PHONY: test-compose passwords reload backup restore pin-images
+.PHONY: test-compose test-images passwords reload backup restore pin-images
 
 test-compose: venv ## Test the Compose cluster for real (needs Docker; about ten minutes)
 	@$(PY) -m pytest -m compose tests/compose
+
+test-images: venv ## Test a registry's images and docker compose watch (needs Docker and docker-registry)
+	@$(PY) -m pytest -m registry tests/compose
 
 passwords: ## Docker: show how to log in to Airflow and Flower
 	@docker compose run --rm -T secrets show
@@ -104,6 +107,8 @@ restore: ## Docker: restore the databases from a folder: make restore BACKUP=fol
 	@config/container/backup restore "$$BACKUP"
 
 pin-images: ## Docker: print .env lines that pin the base images to today's digests (needs a registry)
-	@for pair in BASE_IMAGE=python:3.13-slim-trixie POSTGRES_IMAGE=postgres:17-bookworm REDIS_IMAGE=redis:8-bookworm; do \
-	  docker pull --quiet "$${pair#*=}" >/dev/null && \
-	  docker image inspect --format "$${pair%%=*}={{index .RepoDigests 0}}" "$${pair#*=}"; done
+	@for pair in "BASE_IMAGE=$${BASE_IMAGE:-python:3.13-slim-trixie}" "POSTGRES_IMAGE=$${POSTGRES_IMAGE:-postgres:17-bookworm}" \
+	    "REDIS_IMAGE=$${REDIS_IMAGE:-redis:8-bookworm}"; do \
+	  image=$${pair#*=}; repository=$$(echo "$$image" | sed -E 's/@.*//; s#:[^/]*$$##'); \
+	  docker pull --quiet "$$image" >/dev/null || exit 1; \
+	  echo "$${pair%%=*}=$$(docker image inspect --format '{{join .RepoDigests "\n"}}' "$$image" | grep "^$$repository@")"; done
