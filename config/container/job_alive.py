@@ -20,7 +20,7 @@ WHERE job_type = %s AND hostname = %s AND state = 'running'
 
 def main() -> int:
     """Ask the metadata database; return the exit code."""
-    url = URL.read_text("utf-8").replace("postgresql+psycopg2://", "postgresql://")
+    url = URL.read_text("utf-8").replace("postgresql+psycopg2://", "postgresql://", 1)
     with closing(psycopg2.connect(url, connect_timeout=5)) as connection, connection.cursor() as cursor:
         cursor.execute(FRESH, (sys.argv[1], socket.gethostname()))
         row = cursor.fetchone()

@@ -8,6 +8,7 @@ folder below /run/pipeline is a volume of its own, mounted only into the service
 """
 
 import base64
+import hashlib
 import os
 import secrets
 import sys
@@ -15,12 +16,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
+
+from secret_checks import SecretUnusable, check_mounted, read_file, require_usable
 
 ROOT: Final = Path("/run/pipeline")
 #: NAME=value lines of what .env sets, and one file for each NAME_FILE; empty ones count as not set.
 GIVEN: Final = Path("/given")
 GIVEN_FILES: Final = Path("/run/secrets")
+#: The certificate authorities of a person's own servers.
+AUTHORITIES: Final = ROOT / "tls" / "ca.pem"
+#: Redis's settings, to which the step adds who may log in.
+REDIS_CONF: Final = Path(__file__).with_name("redis.conf")
 
 
 def password() -> str:
@@ -76,32 +83,28 @@ SECRETS: Final = (
 SHARED: Final = ("REDIS_PASSWORD", "MARKET_DB_PASSWORD", "FERNET_KEY", "API_SECRET_KEY")
 
 
-class SecretUnusable(Exception):
-    """A secret that was given cannot be used; the message says which, and what to do."""
-
-
 def given_values(given: Path = GIVEN, files: Path = GIVEN_FILES) -> dict[str, str]:
     """Return what the person set, by name. NAME wins over NAME_FILE, as everywhere in this project."""
-    lines = given.read_text("utf-8").splitlines() if given.exists() else []
-    set_directly = {name: value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    set_directly = _read_given(given.read_text("utf-8")) if given.exists() else {}
     found = {}
     for secret in SECRETS:
-        if value := set_directly.get(secret.name) or _read_file(files / secret.name.lower(), secret.name):
+        if value := set_directly.get(secret.name) or read_file(files / secret.name.lower(), secret.name):
+            require_usable(secret.name, value)
             found[secret.name] = value
     return found
 
 
-def _read_file(path: Path, name: str) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SecretUnusable(
-            f"the file of {name}_FILE cannot be read: {problem}. User 50000 reads it: `chmod o+r` it, or give it to "
-            "group 0 (`chgrp 0`, `chmod g+r`)."
-        ) from None
+def _read_given(text: str) -> dict[str, str]:
+    """Read NAME=value lines. A value with a line break would pass for other secrets: it is refused."""
+    known = {secret.name for secret in SECRETS}
+    found: dict[str, str] = {}
+    for line in filter(None, text.split("\n")):
+        name, is_line, value = line.partition("=")
+        if not is_line or name not in known or name in found:
+            last = next(reversed(found), "a secret")
+            raise SecretUnusable(f"{last} of .env holds a line break: write it in one line.")
+        found[name] = value.strip()
+    return found
 
 
 def settle(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
@@ -120,8 +123,22 @@ def composed(values: Mapping[str, str]) -> dict[str, str]:
     return {
         "airflow/sql_alchemy_conn": database,
         "airflow/result_backend": f"db+{database}",
-        "redis/broker_url": values["CELERY_BROKER_URL"] or broker_url(values, "redis:6379"),
+        "redis/broker_url": verified(values["CELERY_BROKER_URL"]) or broker_url(values, "redis:6379"),
     }
+
+
+def verified(url: str) -> str:
+    """Return a broker's URL that checks the server's certificate: Celery takes any unless it is told."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss" or "ssl_cert_reqs" in parse_qs(parts.query):
+        return url
+    return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
+
+
+def redis_conf(password: str) -> str:
+    """Return Redis's settings with its one user. A hash needs no quotes, and no message of Redis repeats a password."""
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    return f"{REDIS_CONF.read_text('utf-8')}user default on #{digest} ~* &* +@all\n"
 
 
 def airflow_url(values: Mapping[str, str], server: str) -> str:
@@ -142,6 +159,7 @@ def make(given: Mapping[str, str], root: Path = ROOT) -> None:
         write(secret.file(root), values[secret.name])
     for name, value in composed(values).items():
         write(root / name, value)
+    write(root / "redis" / "redis.conf", redis_conf(values["REDIS_PASSWORD"]))
     print(f"secrets: {len(given)} given, {len(made)} made at random, the others kept")
 
 
@@ -182,7 +200,16 @@ def join(host: str, values: Mapping[str, str]) -> None:
     if values["ALPHA_VANTAGE_API_KEY"]:
         lines["ALPHA_VANTAGE_API_KEY"] = values["ALPHA_VANTAGE_API_KEY"]
     for name, value in lines.items():
-        print(f"{name}={value}")
+        print(f"{name}={dotenv_quoted(value)}")
+
+
+def dotenv_quoted(value: str) -> str:
+    """Return a value as Compose's .env takes it: in double quotes a backslash stands before what means something."""
+    if not set(value) & set(" #$'\"\\`"):
+        return value
+    for special in '\\"$':
+        value = value.replace(special, f"\\{special}")
+    return f'"{value}"'
 
 
 def published_ports() -> tuple[str, ...]:
@@ -195,6 +222,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     match arguments:
         case ["make"]:
+            check_mounted(AUTHORITIES)
             make(given_values())
         case ["show"]:
             show(settle(given_values()))

@@ -19,20 +19,26 @@ SECRETS = {name for name in EXAMPLE if name.endswith(("PASSWORD", "_KEY", "JWT_S
     "AIRFLOW_DATABASE_URL",
     "CELERY_BROKER_URL",
 }
+#: Variables that steer PostgreSQL's and Redis's clients, Airflow, Python, Flower, Celery and HTTP clients.
+FOREIGN = (
+    *("PGHOST", "PGPASSWORD", "PGSERVICE", "REDIS_URL", "REDISCLI_AUTH", "AIRFLOW_HOME", "AIRFLOW__CORE__EXECUTOR"),
+    *("PYTHONPATH", "PYTHONHOME", "FLOWER_BASIC_AUTH", "FLOWER_CONF", "CELERY_RESULT_BACKEND"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
 OVERLAYS = {"base": (), "scale": SCALE, "remote": (*SCALE, "--profile", "remote")}
 #: Values of variables that only some values fit; every other one may be any word.
 FITTING = {"CPUS": "0.5", "MEMORY": "640m", "PORT": "18080", "REPLICAS": "3", "MAX_FILES": "5", "CONNECTIONS": "99"}
 
 
-def everything_set(folder: Path) -> str:
+def everything_set() -> str:
     """Return a .env in which nothing is empty; each secret is a marked word."""
     lines = []
     for name, value in EXAMPLE.items():
         fitting = [fit for end, fit in FITTING.items() if name.endswith(end)]
         if name in SECRETS:
             text = f"MARKED-{name}"
-        elif name in {"BUILD_CA_FILE", "BUILD_NETRC_FILE"}:
-            text = str(folder / "LICENSE")
+        elif name in {"BUILD_CA_FILE", "BUILD_NETRC_FILE", "TLS_CA_FILE"}:
+            text = "./LICENSE"
         elif name == "PIPELINE_PULL":
             text = "missing"
         else:
@@ -50,7 +56,7 @@ def configured(
     if request.param == ".env.example":
         shutil.copy(folder / ".env.example", folder / ".env")
     elif request.param == "everything set":
-        (folder / ".env").write_text(everything_set(folder), encoding="utf-8")
+        (folder / ".env").write_text(everything_set(), encoding="utf-8")
     return folder
 
 
@@ -73,10 +79,18 @@ def test_an_untouched_copy_of_the_example_means_the_same(clone: Path, tmp_path: 
         assert what_compose_reads(bare, files) == what_compose_reads(copied, files)
 
 
+def test_the_shell_steers_nothing(clone: Path):
+    """Variables of other programs, set in the person's shell, change nothing that Compose reads."""
+    shell = dict.fromkeys(FOREIGN, "MARKED")
+    for files in OVERLAYS.values():
+        plain = Stack(clone, "pipelineconfig", files=files).compose("config")
+        assert Stack(clone, "pipelineconfig", shell, files).compose("config") == plain
+
+
 def what_compose_reads(folder: Path, files: Sequence[str]) -> dict[str, Any]:
     """Return the configuration without the folder's name and without the settings that the code reads."""
     text = Stack(folder, "pipelineconfig", files=files).compose("config", "--format", "json")
-    config = json.loads(text.replace(str(folder), ""))
+    config = json.loads(text.replace(str(folder).replace("$", "$$"), ""))
     for service in config["services"].values():
         for name in {*known_variables(), "SANDBOX_PLAN"} & (service.get("environment") or {}).keys():
             del service["environment"][name]

@@ -29,7 +29,7 @@ def test_from_dotenv_from_a_file_and_from_nowhere(given: Stack):
     secret = given.folder / "flower.secret"
     secret.write_text("marked word of a file\n", encoding="utf-8")
     secret.chmod(0o644)
-    given.set_dotenv(AIRFLOW_ADMIN_PASSWORD=f"'{PASSWORD}'", REDIS_PASSWORD="", FLOWER_PASSWORD_FILE=str(secret))
+    given.set_dotenv(AIRFLOW_ADMIN_PASSWORD=f"'{PASSWORD}'", REDIS_PASSWORD="", FLOWER_PASSWORD_FILE="./flower.secret")
     first, again = (
         given.compose("run", "--rm", "-T", "secrets", "make")
         + given.compose("run", "--rm", "-T", "secrets", "join", "x")

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import requests
 
+from tests.support.proxy import Proxy
 from tests.support.stack import Stack, docker
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
@@ -137,9 +138,28 @@ def test_ports_are_on_loopback(stack: Stack):
     assert {binding["HostIp"] for binding in bound} == {"127.0.0.1"}
 
 
+def test_only_the_provider_sees_the_proxy(stack: Stack, proxy: Proxy):
+    """After all that ran here the proxy was asked for nothing; with a key it is asked for the provider."""
+    assert proxy.asked == []
+    checked = ["python", "-m", "workers.fetch_and_store", "--health-check"]
+    stack.compose("exec", "-T", "-e", "ALPHA_VANTAGE_API_KEY=MARKED", "airflow-worker", *checked, check=False)
+    assert set(proxy.asked) == {"www.alphavantage.co:443"}
+    proxy.asked.clear()
+
+
+def test_a_missing_list_is_one_sentence(stack: Stack):
+    """A universe whose file is not in config/symbols says which file that is, without a traceback."""
+    fetch = ["exec", "-T", "-e", "STOCK_SYMBOLS=@config/symbols/none.txt", "airflow-worker", "sh", "-c"]
+    said = stack.compose(*fetch, "python -m workers.fetch_and_store --symbol IBM 2>&1", check=False)
+    assert "config/symbols/none.txt" in said
+    assert "Traceback" not in said
+
+
 def test_a_tuned_dotenv_takes_effect(stack: Stack):
-    """A changed .env and `docker compose up -d` is all it takes: slots and quota; 40 symbols use several workers."""
-    stack.set_dotenv(**ROOMY, WORKER_CONCURRENCY="3")
+    """A changed .env and `docker compose up -d` is all it takes: slots, quota, and a universe in a file."""
+    symbols = [f"FORTY{number}" for number in range(40)]
+    (stack.folder / "config" / "symbols" / "forty.txt").write_text("\n".join(["# forty", *symbols]), encoding="utf-8")
+    stack.set_dotenv(**ROOMY, WORKER_CONCURRENCY="3", STOCK_SYMBOLS="@config/symbols/forty.txt")
     stack.up("--scale", "airflow-worker=4")
     slots = {
         worker["stats"]["pool"]["max-concurrency"]
@@ -147,8 +167,7 @@ def test_a_tuned_dotenv_takes_effect(stack: Stack):
         if worker.get("stats")
     }
     assert slots == {3}
-    symbols = [f"FORTY{number}" for number in range(40)]
-    run_id = stack.start_run(symbols)
+    run_id = stack.start_run()
     assert stack.finish_run(run_id) == "success"
     outcomes = stack.outcomes(run_id)
     assert {symbol: status for symbol, (status, _) in outcomes.items()} == dict.fromkeys(symbols, "stored")
@@ -156,10 +175,11 @@ def test_a_tuned_dotenv_takes_effect(stack: Stack):
 
 
 def test_flower_shows_names_and_no_token(stack: Stack):
-    """Flower's task history reads as the DAG's tasks, and no bearer token is in it."""
-    text = json.dumps(stack.flower("api/tasks"))
-    assert re.search(r"stock_data_pipeline\.fetch_and_store\[\d+\]", text)
-    assert "eyJ" not in text
+    """Flower's task history reads as the DAG's tasks, with indexes among the arguments, and without a token."""
+    tasks = stack.flower("api/tasks").values()
+    fetches = [task for task in tasks if task["name"] == "stock_data_pipeline.fetch_and_store"]
+    assert len({re.search(r"map_index=\d+", task["args"])[0] for task in fetches}) > 1
+    assert "eyJ" not in json.dumps(list(tasks))
 
 
 def test_scaling_during_a_run_loses_nothing(stack: Stack):

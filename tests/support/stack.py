@@ -21,10 +21,13 @@ SCALE = ("-f", "docker-compose.yml", "-f", "docker-compose.scale.yml")
 #: Built once, by the first stack; what is installed comes from the engine's cache unless the lock has changed.
 IMAGE = "stock-data-pipeline:test"
 ENDED = {"success", "failed"}
+#: A name for a folder that holds what shells, Compose and drivers give a meaning to.
+AWKWARD_NAME = "my stöcks (2) 'n' %d $HOME #1"
 
 
 def fresh_clone(folder: Path) -> Path:
-    """Copy what git knows or would take, and nothing else: no .env, no .venv."""
+    """Copy what git knows or would take into ``folder`` / AWKWARD_NAME, and nothing else: no .env, no .venv."""
+    folder = folder / AWKWARD_NAME
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -50,15 +53,33 @@ class Stack:
 
     def compose(self, *arguments: str, timeout_s: float = 300, check: bool = True) -> str:
         """Run ``docker compose`` and return what it prints; fail with what it complains about."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
-        environment = {**kept, "COMPOSE_PROJECT_NAME": self.name, "PIPELINE_IMAGE": IMAGE, **self.shell}
-        command = ["docker", "compose", *self.files, "--progress", "quiet", *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        done = self._run(arguments, timeout_s)
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)}: {done.stderr[-2000:]}\n{self.problems()}")
+            raise AssertionError(f"{' '.join(done.args)}: {done.stderr[-2000:]}\n{self.problems()}")
         return done.stdout
+
+    def failure(self, *arguments: str) -> str:
+        """Run ``docker compose``, which must fail, and return all that it says."""
+        done = self._run(arguments, 300)
+        assert done.returncode, done.stdout
+        return done.stdout + done.stderr
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that ``docker`` runs with."""
+        kept = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG")
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
+        return environment | {"COMPOSE_PROJECT_NAME": self.name, "PIPELINE_IMAGE": IMAGE, **self.shell}
+
+    def _run(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", "compose", *self.files, "--progress", "quiet", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     def problems(self) -> str:
         """Return the last lines of every container that is not well."""
@@ -104,7 +125,7 @@ class Stack:
     def passwords(self) -> dict[str, str]:
         """The passwords of the pages' user, by page."""
         shown = self.compose("run", "--rm", "-T", "secrets", "show")
-        return {page.lower(): password for page, password in re.findall(r"(\w+) +user admin, password (\S+)", shown)}
+        return {page.lower(): password for page, password in re.findall(r"(\w+) +user admin, password (.+)", shown)}
 
     def _url(self, service: str, port: int) -> str:
         return "http://" + self.compose("port", service, str(port)).strip()

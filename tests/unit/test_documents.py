@@ -120,7 +120,7 @@ def test_every_documented_service_and_variable_exists(document: str):
     named = set(re.findall(r"docker compose (?:exec|logs|ps|run --rm -T) (?:-\S+ )*([a-z][a-z-]+)", text))
     named |= set(re.findall(r"--scale ([a-z-]+)=", text))
     assert named - services == set()
-    others = {"HTTP_PROXY", "HTTPS_PROXY", "COMPOSE_FILE", "NAME_FILE"}
+    others = {"HTTP_PROXY", "HTTPS_PROXY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "NAME_FILE"}
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)\b", text)) - others - set(dotenv_values(EXAMPLE)) == set()
 
 

@@ -1,7 +1,9 @@
 """The secrets step: what is given, kept, made, composed, and who may read it."""
 
+import hashlib
 import importlib.util
 import stat
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,8 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def step(tmp_path: Path) -> ModuleType:
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program, with folders of its own."""
+    monkeypatch.syspath_prepend(ROOT / "config" / "container")
+    monkeypatch.delitem(sys.modules, "secret_checks", raising=False)
     spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "config" / "container" / "make_secrets.py")
     assert spec
     assert spec.loader
@@ -38,6 +42,7 @@ def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
     assert first == run(step, tmp_path)
     assert first.pop("market/alpha_vantage_api_key") == ""
     assert first.pop("airflow/airflow_database_url") == first.pop("redis/celery_broker_url") == ""
+    assert first.pop("redis/redis.conf")
     passwords = [value for name, value in first.items() if "://" not in value]
     assert len(set(passwords)) == len(passwords)
     assert min(map(len, passwords)) >= 32
@@ -66,7 +71,52 @@ def test_addresses_that_are_given_stay_as_they_are(step: ModuleType, tmp_path: P
     )
     assert files["airflow/sql_alchemy_conn"] == "postgresql+psycopg2://u:p@h/d?sslmode=require"
     assert files["airflow/result_backend"] == "db+postgresql+psycopg2://u:p@h/d?sslmode=require"
-    assert files["redis/broker_url"] == "rediss://h/0"
+    assert files["redis/broker_url"] == "rediss://h/0?ssl_cert_reqs=required"  # Celery would take any certificate
+
+
+def test_redis_gets_a_hash(step: ModuleType, tmp_path: Path):
+    """Redis's settings hold no password, whatever is in it: only a hash, after the shared lines."""
+    awkward = "pass word's \"#\\ pä"
+    conf = run(step, tmp_path, f"REDIS_PASSWORD={awkward}\n")["redis/redis.conf"]
+    assert conf.endswith(f"\nuser default on #{hashlib.sha256(awkward.encode()).hexdigest()} ~* &* +@all\n")
+    assert conf.startswith((ROOT / "config" / "container" / "redis.conf").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("REDIS_PASSWORD=a\nsecond line\n", "REDIS_PASSWORD of .env holds a line break"),
+        ("REDIS_PASSWORD=a\nREDIS_PASSWORD=b\n", "REDIS_PASSWORD of .env holds a line break"),
+        ("POSTGRES_PASSWORD=tab\there\n", "POSTGRES_PASSWORD holds a line break, a tab"),
+        ("FLOWER_PASSWORD=pässword\n", "FLOWER_PASSWORD may hold ASCII"),
+        ("FERNET_KEY=SECRET\n", "FERNET_KEY is no Fernet key"),
+        ("AIRFLOW_DATABASE_URL=mysql://u:SECRET@h/d\n", "AIRFLOW_DATABASE_URL must be postgresql"),
+        ("CELERY_BROKER_URL=redis://:SEC/RET@h:6379/0\n", "CELERY_BROKER_URL must be redis"),
+        ("CELERY_BROKER_URL=amqp://u:SECRET@h/0\n", "CELERY_BROKER_URL must be redis"),
+    ],
+)
+def test_what_no_program_takes_is_refused(step: ModuleType, tmp_path: Path, given: str, said: str):
+    """A value that would break a program later is refused by name, and not shown."""
+    with pytest.raises(Exception, match=said) as refusal:
+        run(step, tmp_path, given)
+    assert "SEC" not in str(refusal.value)
+    assert not list((tmp_path / "volumes").glob("*/*"))
+
+
+def test_files_closed_to_the_containers_are_named(step: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What a clone's umask closes is named with the remedy; an empty file that stands for "not set" is no secret."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "config" / "symbols").mkdir(parents=True)
+    (tmp_path / "dags" / "a.py").touch()
+    authorities = tmp_path / "none.pem"
+    step.check_mounted(authorities, tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: path.name != "a.py")
+    with pytest.raises(step.SecretUnusable, match=r"dags/a.py cannot be read .*chmod -R o\+rX dags config/symbols"):
+        step.check_mounted(authorities, tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    authorities.write_text("no certificate", encoding="utf-8")
+    with pytest.raises(step.SecretUnusable, match="TLS_CA_FILE holds no certificate"):
+        step.check_mounted(authorities, tmp_path)
 
 
 def test_only_the_group_reads_and_nobody_writes(step: ModuleType, tmp_path: Path):
@@ -93,6 +143,16 @@ def test_a_second_host_gets_what_workers_need(step: ModuleType, tmp_path: Path, 
         "init/airflow_admin_password",
     )
     assert not [name for name in hidden if files[name] in printed.values()]
+
+
+def test_join_writes_what_dotenv_reads(step: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A password of any characters stands in a second host's .env as Compose reads it back."""
+    awkward = "pass 'word' \"#\\ $HOME ${X} `id` ä%:@/\\"
+    run(step, tmp_path, f"REDIS_PASSWORD={awkward}\n")
+    capsys.readouterr()
+    step.join("10.0.0.1", step.settle({}, tmp_path / "volumes"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("REDIS_PASSWORD=")]
+    assert line == 'REDIS_PASSWORD="pass \'word\' \\"#\\\\ \\$HOME \\${X} `id` ä%:@/\\\\"'
 
 
 def test_a_file_that_is_not_text_is_refused(step: ModuleType, tmp_path: Path):
