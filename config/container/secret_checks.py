@@ -32,8 +32,8 @@ def read_file(path: Path, name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SecretUnusable(
-            f"the file of {name}_FILE cannot be read: {problem}. User 50000 reads it: `chmod o+r` it, or give it to "
-            "group 0 (`chgrp 0`, `chmod g+r`)."
+            f"the file of {name}_FILE cannot be read: {problem}. User 50000 of group 0 reads it: `chmod a+r` it, or "
+            "let group 0 alone read it (`chgrp 0`, `chmod g+r`)."
         ) from None
 
 
@@ -75,7 +75,7 @@ def check_mounted(authorities: Path, checkout: Path = CHECKOUT) -> None:
         if closed := next(_unreadable(checkout / folder), None):
             raise SecretUnusable(
                 f"{closed.relative_to(checkout)} cannot be read by the containers' user 50000: "
-                f"run `chmod -R o+rX {' '.join(MOUNTED)}`."
+                f"run `chmod -R a+rX {' '.join(MOUNTED)}`."
             )
     if read_file(authorities, "TLS_CA") and "BEGIN CERTIFICATE" not in authorities.read_text("utf-8"):
         raise SecretUnusable("the file of TLS_CA_FILE holds no certificate in PEM form.")

@@ -1,6 +1,7 @@
 """Secrets that a person sets reach the containers as files, and no other way; only the secrets step is started."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,33 @@ def test_with_a_key_the_sandbox_sleeps_and_nothing_shows_the_key(given: Stack):
     (sandbox,) = given.ps("sandbox")
     assert "sleep infinity" in docker("top", sandbox["ID"], "-eo", "pid,args")
     assert KEY not in json.dumps(given.inspect())
+
+
+def test_a_clone_closed_to_others_says_so(given: Stack):
+    """A clone under `umask 077`: the step names the remedy, and goes on once that was followed."""
+    dags = [given.folder / "dags", *(given.folder / "dags").rglob("*")]
+    (given.folder / "config" / "container" / "not-set").chmod(0o600)
+    for path in dags:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    said = given.failure("run", "--rm", "-T", "secrets", "make")
+    assert "run `chmod -R a+rX dags config/symbols`" in said
+    subprocess.run(["chmod", "-R", "a+rX", "dags", "config/symbols"], cwd=given.folder, check=True)
+    assert "made at random" in given.compose("run", "--rm", "-T", "secrets", "make")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('REDIS_PASSWORD="MARKED\\nMARKED"', "REDIS_PASSWORD of .env holds a line break"),
+        ("FLOWER_PASSWORD=MARKEDä", "FLOWER_PASSWORD may hold ASCII"),
+        ("CELERY_BROKER_URL=redis://:MARKED/x@h:1/0", "CELERY_BROKER_URL must be redis://"),
+        ("TLS_CA_FILE=./LICENSE", "TLS_CA_FILE holds no certificate"),
+    ],
+)
+def test_what_cannot_be_used_is_named(given: Stack, line: str, said: str):
+    """A value that a program could not take ends the first step with its name, without the value."""
+    (given.folder / ".env").write_text(f"{line}\n", encoding="utf-8")
+    message = given.failure("run", "--rm", "-T", "secrets", "make")
+    assert said in message
+    assert "MARKED" not in message
+    assert "Traceback" not in message

@@ -83,6 +83,7 @@ def test_a_pulled_image_is_not_built(registry: str, tmp_path: Path):
     stack = Stack(fresh_clone(tmp_path), "pipelinepulled")
     name = f"{registry}/stock-data-pipeline:1"
     stack.compose("build", "secrets", timeout_s=900)
+    built = docker("image", "inspect", "--format", "{{.Id}}", IMAGE)
     publish(IMAGE, name)
     (stack.folder / "Dockerfile").unlink()  # a build would fail
     stack.shell = {"PIPELINE_IMAGE": name}
@@ -91,8 +92,7 @@ def test_a_pulled_image_is_not_built(registry: str, tmp_path: Path):
         assert "Dockerfile" in stack.failure("up", "secrets")
         stack.set_dotenv(PIPELINE_PULL="missing")
         stack.compose("up", "-d", "secrets", timeout_s=500)
-        pulled = docker("image", "inspect", "--format", "{{.Id}}", name)
-        assert pulled == docker("image", "inspect", "--format", "{{.Id}}", IMAGE)
+        assert docker("image", "inspect", "--format", "{{.Id}}", name) == built
         assert {row["Image"] for row in stack.ps(all_of_them=True)} == {name}
     finally:
         stack.down()

@@ -111,7 +111,7 @@ def test_files_closed_to_the_containers_are_named(step: ModuleType, tmp_path: Pa
     authorities = tmp_path / "none.pem"
     step.check_mounted(authorities, tmp_path)
     monkeypatch.setattr("os.access", lambda path, mode: path.name != "a.py")
-    with pytest.raises(step.SecretUnusable, match=r"dags/a.py cannot be read .*chmod -R o\+rX dags config/symbols"):
+    with pytest.raises(step.SecretUnusable, match=r"dags/a.py cannot be read .*chmod -R a\+rX dags config/symbols"):
         step.check_mounted(authorities, tmp_path)
     monkeypatch.setattr("os.access", lambda path, mode: True)
     authorities.write_text("no certificate", encoding="utf-8")
