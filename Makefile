@@ -15,6 +15,8 @@ GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS BACKUP UPGRADE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 PY := .venv/bin/python
+# What a person's shell says to another Python would say it to ours: PYTHONHOME, PYTHONWARNINGS, PYTHONSTARTUP …
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 export PYTHONPATH := $(CURDIR)
 
 help: ## List the targets

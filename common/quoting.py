@@ -15,6 +15,7 @@ from common.errors import ConfigurationError
 _LINE_ENDS: Final = "\r\n"
 #: What supervisord begins a comment with, where a blank stands before it.
 _COMMENT: Final = re.compile(r"(?<=\s)(?=[;#])")
+_VARIABLE: Final = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
 #: An expansion that every section knows, cut to no characters.
 _EMPTY: Final = "%(here).0s"
 
@@ -140,10 +141,17 @@ def dotenv_value(value: str, what: str) -> str:
     return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'
 
 
-def compose_value(value: str, what: str) -> str:
-    """Return a scalar of a Compose file, before YAML quotes it: ``$`` doubled. Grammar: Compose, "Interpolation"."""
-    _refuse(value, what, "Compose")
-    return value.replace("$", "$$")
+def require_unexpanded(value: str, environment: Mapping[str, str], what: str) -> None:
+    """Refuse a path that Airflow would change: it expands ``$NAME`` of its settings, and there is no escape.
+
+    Grammar: ``expand_env_var`` in Airflow's configuration, which is ``os.path.expandvars``.
+    """
+    for plain, braced in _VARIABLE.findall(value):
+        if (name := plain or braced) in environment:
+            raise ConfigurationError(
+                f"{what} has a name with ${name}, which Airflow replaces by that variable's value: rename it.",
+                variable=name,
+            )
 
 
 def _refuse(value: str, what: str, program: str, characters: str = "") -> None:

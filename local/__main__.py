@@ -18,6 +18,7 @@ from common.errors import PipelineError
 from local.cluster import Cluster, ClusterFailed
 from local.demo import show_addresses, show_run, trigger, watch
 from local.services import ServiceMissing
+from local.shell import leave_the_shell
 from local.state import State
 
 _INTERRUPTED: Final = 130
@@ -26,6 +27,7 @@ _PLAIN_WIDTH: Final = 120  # of what is piped or logged
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
+    leave_the_shell()
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     state = State.of_this_checkout()

@@ -107,6 +107,7 @@ class Cluster:
         with _step(self.say, "PostgreSQL and Redis"):
             postgres.initialise()
             broker.initialise()
+            self.state.write_settings()
             plan = str(self.settings.quota) if self.settings.uses_sandbox else None
             pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, forks=self.forks)
             storage = storage_programs(postgres, broker)

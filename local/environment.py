@@ -1,13 +1,17 @@
 """The environment of the cluster's processes: the shared settings, what a person tunes, addresses and secrets."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
 
+from common.quoting import require_unexpanded, url_part
 from common.settings import DagSettings, Settings
+from local.dotenv_file import read_dotenv
+from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
 
 #: What a person sets, and the Airflow setting that it stands for.
@@ -19,32 +23,56 @@ TUNABLES: Final[Mapping[str, str]] = {
 _OURS: Final = frozenset(name.upper() for model in (Settings, DagSettings) for name in model.model_fields)
 
 
+#: What makes the cluster one: where it connects, what it trusts, who may log in. A person tunes the others in .env.
+_FIXED: Final = re.compile(
+    r"AIRFLOW__(SECRETS|API_AUTH|FAB)__.*"
+    r"|AIRFLOW__CORE__(EXECUTOR|AUTH_MANAGER|FERNET_KEY|DAGS_FOLDER|PLUGINS_FOLDER|EXECUTION_API_|SQL_ALCHEMY|UNIT_TEST).*"
+    r"|AIRFLOW__DATABASE__SQL_ALCHEMY_(CONN|SCHEMA|ENGINE).*"
+    r"|AIRFLOW__CELERY__(BROKER_URL|RESULT_BACKEND|FLOWER_|SSL_|CELERY_|EXTRA_).*"
+    r"|AIRFLOW__API__(HOST|PORT|BASE_URL|SSL_|SECRET_KEY).*"
+    r"|AIRFLOW__SCHEDULER__(SCHEDULER_HEALTH_CHECK_SERVER_|ENABLE_HEALTH_CHECK).*"
+    r"|AIRFLOW__LOGGING__(BASE_LOG_FOLDER|DAG_PROCESSOR_CHILD|REMOTE_).*"
+)
+
+
 def person_settings(dotenv: Path = ROOT / ".env") -> dict[str, str]:
-    """Return what the person set: ``.env``, overridden by the environment; empty values count as not set."""
-    file = {name: value for name, value in dotenv_values(dotenv).items() if value}
+    """Return what the person set: ``.env``, overridden by the environment; empty values count as not set.
+
+    Airflow's own variables count in ``.env`` alone: a shell may have them for another Airflow.
+    Raises ConfigurationError.
+    """
+    file = {name: value for name, value in read_dotenv(dotenv).items() if value}
     shell = {name: value for name, value in os.environ.items() if value and _is_setting(name)}
     return file | shell
 
 
 def _is_setting(name: str) -> bool:
     base = name.removesuffix("_FILE")
-    return base in _OURS or base in TUNABLES or name.startswith("AIRFLOW__")
+    return base in _OURS or base in TUNABLES
 
 
 def cluster_environment(state: State, ports: Mapping[str, int], person: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment that every process of the cluster gets."""
+    """Return the whole environment that every process of the cluster gets. Raises ConfigurationError."""
     shared = {name: value or "" for name, value in dotenv_values(ROOT / "config" / "airflow.env").items()}
     tuned = {TUNABLES[name]: value for name, value in person.items() if name in TUNABLES}
-    inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
-    return {
+    inherited = {name: value for name, value in scrubbed(os.environ).items() if not _is_setting(name)}
+    environment = {
         **inherited,
         **shared,
-        **person,
+        **{name: value for name, value in person.items() if _may_be_set(name)},
         **tuned,
         **_addresses(state, ports),
         **_secrets(state, ports),
         STATE_VARIABLE: str(state.folder),
     }
+    require_unexpanded(str(state.folder), environment, "the cluster's folder")
+    require_unexpanded(str(ROOT), environment, "the checkout's folder")
+    return environment
+
+
+def _may_be_set(name: str) -> bool:
+    """Whether a variable of a person's reaches the processes: a setting of ours, or one that tunes Airflow."""
+    return _is_setting(name) or (name.startswith("AIRFLOW__") and not _FIXED.fullmatch(name))
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -66,6 +94,11 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(ports["airflow"]),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(state.airflow_home / "logs"),
+        # Airflow's defaults for these two do not survive a % in AIRFLOW_HOME.
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(
+            state.airflow_home / "logs" / "dag_processor"
+        ),
+        "AIRFLOW__FAB__CONFIG_FILE": str(state.airflow_home / "webserver_config.py"),
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["scheduler_health"]),
         "MARKET_DATABASE_URL": f"postgresql://market_app@127.0.0.1:{ports['postgres']}",
@@ -73,6 +106,8 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "SANDBOX_URL": f"http://127.0.0.1:{ports['sandbox']}",
         "AIRFLOW__CELERY__FLOWER_HOST": "127.0.0.1",
         "AIRFLOW__CELERY__FLOWER_PORT": str(ports["flower"]),
+        "PGPASSFILE": str(state.passwords_of_libpq),
+        "FLOWER_CONF": str(state.flower_conf),
         "FLOWER_PERSISTENT": "True",
         "FLOWER_DB": str(state.folder / "flower"),
     }
@@ -81,17 +116,17 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
 def _secrets(state: State, ports: Mapping[str, int]) -> dict[str, str]:
     secrets = state.secrets()
     server = f"127.0.0.1:{ports['postgres']}"
-    airflow = f"postgresql+psycopg2://airflow:{secrets['airflow_db']}@{server}/airflow"
+    airflow = f"postgresql+psycopg2://airflow:{url_part(secrets['airflow_db'], 'AIRFLOW_DB_PASSWORD')}@{server}/airflow"
+    broker = f"redis://:{url_part(secrets['redis'], 'REDIS_PASSWORD')}@127.0.0.1:{ports['redis']}/0"
     return {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow,
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{airflow}",
-        "AIRFLOW__CELERY__BROKER_URL": f"redis://:{secrets['redis']}@127.0.0.1:{ports['redis']}/0",
+        "AIRFLOW__CELERY__BROKER_URL": broker,
         "AIRFLOW__CORE__FERNET_KEY": secrets["fernet_key"],
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets["jwt_secret"],
         "AIRFLOW__API__SECRET_KEY": secrets["api_secret_key"],
         "MARKET_DB_PASSWORD": secrets["market_app"],
         "REDIS_PASSWORD": secrets["redis"],
-        "FLOWER_BASIC_AUTH": f"admin:{secrets['flower']}",
     }
 
 

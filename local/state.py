@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.quoting import flower_conf, pgpass_line
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Where a cluster's folder is, if not in the checkout; tests run clusters of their own with it.
 STATE_VARIABLE: Final = "PIPELINE_STATE"
@@ -60,6 +62,16 @@ class State:
         return self.folder / "airflow"
 
     @property
+    def flower_conf(self) -> Path:
+        """Flower's own configuration, with its login; ``write_settings`` makes it."""
+        return self.folder / "flower.conf.py"
+
+    @property
+    def passwords_of_libpq(self) -> Path:
+        """libpq's password file, so that `psql "$MARKET_DATABASE_URL"` asks for none; see ``write_settings``."""
+        return self.folder / "pgpass"
+
+    @property
     def initialised(self) -> Path:
         """The mark that migrations and users are done, with what they were done for."""
         return self.folder / "initialised"
@@ -93,6 +105,14 @@ class State:
                 notes.append(f"port {preferred} is busy, so {name} listens on {chosen[name]}")
         (self.folder / "ports.json").write_text(json.dumps(chosen, indent=2), encoding="utf-8")
         return chosen, notes
+
+    def write_settings(self) -> None:
+        """Write libpq's passwords, Flower's login, and an empty airflow.cfg: Airflow's would not bear a % in a path."""
+        password = self.secrets()["market_app"]
+        line = pgpass_line("127.0.0.1", self.ports()["postgres"], "*", "market_app", password)
+        self._write_private(self.passwords_of_libpq, f"{line}\n")
+        self._write_private(self.flower_conf, flower_conf({"admin": self.secrets()["flower"]}, "FLOWER_PASSWORD"))
+        self._write_private(self.airflow_home / "airflow.cfg", "")
 
     @staticmethod
     def _write_private(path: Path, text: str) -> None:

@@ -11,8 +11,10 @@ import redis
 
 from common.settings import DagSettings, Settings
 from local.services import Postgres, Redis, ServiceMissing
+from local.shell import leave_the_shell
 from local.temporary import running_postgres, running_redis
 
+leave_the_shell()  # of the person who runs the tests: proxies, PG*, AIRFLOW* …
 #: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")
 os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
