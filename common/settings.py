@@ -14,7 +14,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -48,7 +48,7 @@ def _split_symbols(value: object) -> tuple[Symbol, ...]:
     if text.startswith("@"):
         try:
             lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
             raise ConfigurationError(
                 f"STOCK_SYMBOLS={text[:128]!r} names a file that cannot be read: {error}.", variable="STOCK_SYMBOLS"
             ) from None
@@ -74,6 +74,23 @@ def _none_for_auto(value: object) -> object:
     return None if str(value).lower() == "auto" else value
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds a control character")
+    return text
+
+
+_MAX_KEY_LENGTH: Final = 200
+
+
+def _one_word(key: SecretStr) -> SecretStr:
+    """Refuse a key that was copied with something else; it is not shown."""
+    text = key.get_secret_value()
+    if text and not (text.isascii() and text.isprintable() and " " not in text and len(text) <= _MAX_KEY_LENGTH):
+        raise ValueError("a key is one word of ASCII letters and digits, so this is more than the key")
+    return key
+
+
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_symbols)]
 
 
@@ -86,12 +103,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     # The provider
-    alpha_vantage_api_key: SecretStr = SecretStr("")
+    alpha_vantage_api_key: Annotated[SecretStr, AfterValidator(_one_word)] = SecretStr("")
     alpha_vantage_base_url: str = ""
     alpha_vantage_plan: str = "free"
     alpha_vantage_quota: str = ""
     sandbox_url: str = "http://127.0.0.1:8765"
-    api_timeout: float = Field(default=30, gt=0, le=600)
+    api_timeout: float = Field(default=30, ge=0.1, le=600)
     api_attempts: int = Field(default=3, ge=1, le=10)
 
     # The symbols and the run
@@ -101,7 +118,7 @@ class Settings(BaseModel):
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
     batch_concurrency: int = Field(default=8, ge=1, le=64)
     data_retention_days: int = Field(default=90, ge=1, le=36_500)
-    worker_name: str = Field(default_factory=socket.gethostname)
+    worker_name: Annotated[str, AfterValidator(_printable)] = Field(default_factory=socket.gethostname, max_length=200)
     session_grace: float = Field(default=3600, ge=0, le=86_400)  # how late after a close its data is expected
     quota_wait_in_place: float = Field(default=10, ge=0, le=60)
     on_daily_quota: Literal["postpone", "wait"] = "postpone"
@@ -111,7 +128,7 @@ class Settings(BaseModel):
         default="postgresql://market_app@127.0.0.1:5432", repr=False
     )  # may hold a password
     market_db_password: SecretStr = SecretStr("")
-    market_db_timeout: float = Field(default=10, gt=0, le=600)
+    market_db_timeout: float = Field(default=10, ge=0.1, le=600)
 
     # The limiter's Redis
     limiter_redis_url: str = Field(default="redis://127.0.0.1:6379/1", repr=False)  # may hold a password
@@ -124,9 +141,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_urls_and_quota(self) -> Self:
+        from common.quota import redis_url  # noqa: PLC0415  a DAG file needs no driver
+
         _require_safe_url("ALPHA_VANTAGE_BASE_URL", self.alpha_vantage_base_url or ALPHA_VANTAGE_URL)
-        _require_scheme("MARKET_DATABASE_URL", self.market_database_url, {"postgresql", "postgres"})
-        _require_scheme("LIMITER_REDIS_URL", self.limiter_redis_url, {"redis", "rediss", "unix"})
+        _require_plain_url("SANDBOX_URL", self.sandbox_url)
+        self._market_parts  # noqa: B018  libpq says whether it can use the URL
+        redis_url.check(self.limiter_redis_url, "LIMITER_REDIS_URL")
         self.quota  # noqa: B018  a malformed quota is refused here and not in the middle of a run
         return self
 
@@ -151,30 +171,51 @@ class Settings(BaseModel):
         """The key that calls are made with."""
         return SecretStr(SANDBOX_API_KEY) if self.uses_sandbox else self.alpha_vantage_api_key
 
+    @cached_property
+    def _market_parts(self) -> dict[str, str]:
+        from common.database import url  # noqa: PLC0415  a DAG file needs no driver
+
+        return url.read(self.market_database_url, "MARKET_DATABASE_URL")
+
     @property
     def market_database(self) -> str:
         """The market database's name; invented prices have one of their own."""
-        name = urlsplit(self.market_database_url).path.strip("/")
-        return name or ("market_sandbox" if self.uses_sandbox else "market")
+        return self._market_parts.get("dbname") or ("market_sandbox" if self.uses_sandbox else "market")
 
     @property
     def market_dsn(self) -> SecretStr:
         """The libpq connection URL, with name and password filled in."""
-        parts = urlsplit(self.market_database_url)
-        netloc = _with_password(parts.netloc, self.market_db_password)
-        return SecretStr(urlunsplit(parts._replace(netloc=netloc, path=f"/{self.market_database}")))
+        return _filled_in(self._market_parts, self.market_db_password, dbname=self.market_database)
 
     @property
     def redis_dsn(self) -> SecretStr:
         """The limiter's Redis URL, with the password filled in."""
-        parts = urlsplit(self.limiter_redis_url)
-        return SecretStr(urlunsplit(parts._replace(netloc=_with_password(parts.netloc, self.redis_password))))
+        from common.quota import redis_url  # noqa: PLC0415  a DAG file needs no driver
+
+        password = self.redis_password.get_secret_value()
+        return SecretStr(redis_url.with_password(self.limiter_redis_url, password))
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret text that must appear nowhere, for redaction; the sandbox's key is not one."""
         fields = (self.alpha_vantage_api_key, self.market_db_password, self.redis_password)
-        in_urls = (urlsplit(url).password or "" for url in (self.market_database_url, self.limiter_redis_url))
+        parts = self._market_parts
+        in_urls = (parts.get("password"), parts.get("sslpassword"), _password_in(self.redis_dsn))
         return tuple(text for text in (*(field.get_secret_value() for field in fields), *in_urls) if text)
+
+
+def _filled_in(parts: Mapping[str, str], password: SecretStr, **more: str) -> SecretStr:
+    """Return libpq's URL with a password, unless one stands there already, and with ``more`` parts."""
+    from common.database import url  # noqa: PLC0415  a DAG file needs no driver
+
+    secret = password.get_secret_value()
+    filled = {**({"password": secret} if secret else {}), **parts, **more}
+    return SecretStr(url.write(filled))
+
+
+def _password_in(redis_dsn: SecretStr) -> str:
+    from common.quota import redis_url  # noqa: PLC0415  a DAG file needs no driver
+
+    return redis_url.password_of(redis_dsn.get_secret_value())
 
 
 def _quota(plan: str, spelled_out: str) -> Quota:
@@ -197,18 +238,34 @@ _QUEUE: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
+_LONGEST_INTERVAL: Final = timedelta(days=366)
+
+
+def _is_cron(text: str) -> bool:
+    """Whether Airflow's own parser of cron lines takes it, and a day ever comes that it names."""
+    from croniter import CroniterError, croniter  # noqa: PLC0415  only for a schedule that is a cron line
+
+    try:
+        croniter(text).get_next()
+    except (CroniterError, ValueError, OverflowError):
+        return False
+    return True
+
+
 def _read_schedule(value: object) -> str | timedelta | None:
     """Read a cron line or preset as it is, ``6h`` as an interval, ``none`` as: only when triggered."""
     text = str(value).strip()
     if text.lower() == "none":
         return None
     if match := _INTERVAL.fullmatch(text.lower()):
-        return timedelta(**{_INTERVAL_UNITS[match["unit"]]: int(match["count"])})
-    if text in _PRESETS or len(text.split()) == _CRON_FIELDS:
+        interval = timedelta(**{_INTERVAL_UNITS[match["unit"]]: int(match["count"])})
+        if interval <= _LONGEST_INTERVAL:
+            return interval
+    elif text in _PRESETS or (len(text.split()) == _CRON_FIELDS and _is_cron(text)):
         return text
     raise ConfigurationError(
         f"STOCK_SCHEDULE={text[:64]!r} is no schedule: use a cron line (0 0 * * *), a preset (@daily), an interval "
-        "(30min, 6h, 1d), or none.",
+        "(30min, 6h, 1d, at most 366d), or none.",
         variable="STOCK_SCHEDULE",
     )
 
@@ -216,7 +273,7 @@ def _read_schedule(value: object) -> str | timedelta | None:
 def _known_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as America
         raise ConfigurationError(
             f"STOCK_TIMEZONE={name[:64]!r} is no time zone: use a name such as UTC or America/New_York.",
             variable="STOCK_TIMEZONE",
@@ -246,7 +303,7 @@ class DagSettings(BaseModel):
     task_retries: int = Field(default=3, ge=0, le=20)
     task_retry_delay: float = Field(default=300, ge=0, le=86_400)
     task_retry_max_delay: float = Field(default=3600, ge=0, le=86_400)
-    task_timeout: float = Field(default=600, gt=0, le=86_400)
+    task_timeout: float = Field(default=600, ge=1, le=86_400)
     fetch_queue: str = Field(default="default", pattern=_QUEUE)
     housekeeping_queue: str = Field(default="default", pattern=_QUEUE)
     max_active_fetches: int | None = Field(default=None, ge=1, le=10_000)
@@ -277,6 +334,9 @@ class DagSettings(BaseModel):
         return min(ceil(_TASK_S * a_second) + _SPARE_FETCHES, _MOST_FETCHES)
 
 
+_MAX_SECRET_LENGTH: Final = 10_000
+
+
 def read_variable(source: Mapping[str, str], name: str) -> str:
     """Return the variable, or the content of the file that ``NAME_FILE`` names; '' if neither is set."""
     if value := source.get(name, "").strip():
@@ -285,13 +345,17 @@ def read_variable(source: Mapping[str, str], name: str) -> str:
     if not path:
         return ""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(_MAX_SECRET_LENGTH + 1)
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, or a NUL in the path
         problem = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
             f"{name}_FILE={path!r} cannot be read: {problem}. Mount the secret there, or unset the variable.",
             variable=f"{name}_FILE",
         ) from None
+    if len(text) > _MAX_SECRET_LENGTH:
+        raise ConfigurationError(f"{name}_FILE={path!r} is longer than a secret can be.", variable=f"{name}_FILE")
+    return text.strip()
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -317,9 +381,11 @@ def _explain(error: ValidationError, model: type[BaseModel], values: Mapping[str
     )
 
 
-def _require_scheme(variable: str, url: str, schemes: set[str]) -> None:
-    if _split(variable, url).scheme not in schemes:
-        raise ConfigurationError(f"{variable} must start with {' or '.join(sorted(schemes))}://.", variable=variable)
+def _require_plain_url(variable: str, url: str) -> None:
+    """Refuse what is no http address, with nothing but a host, a port and a path."""
+    parts = _split(variable, url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or set(url) & set("@?# "):
+        raise ConfigurationError(f"{variable} must be http://host[:port][/path] and nothing more.", variable=variable)
 
 
 def _require_safe_url(variable: str, url: str) -> None:
@@ -335,21 +401,14 @@ def _require_safe_url(variable: str, url: str) -> None:
 
 
 def _split(variable: str, url: str) -> SplitResult:
+    if not url.isprintable() or " " in url:  # urlsplit would leave out some of them in silence
+        raise ConfigurationError(f"{variable} holds a blank or a control character: take it out.", variable=variable)
     try:
         parts = urlsplit(url)
         _ = parts.port  # a port that is no number raises here
     except ValueError as error:
         raise ConfigurationError(f"{variable} is not a URL: {error}.", variable=variable) from None
     return parts
-
-
-def _with_password(netloc: str, password: SecretStr) -> str:
-    """Put the password into ``user@host:port``, unless one stands there already."""
-    secret = password.get_secret_value()
-    user, at, host = netloc.rpartition("@")
-    if not secret or ":" in user:
-        return netloc
-    return f"{user if at else ''}:{quote(secret, safe='')}@{host}"
 
 
 class DatabaseSettings(BaseModel):
@@ -378,10 +437,10 @@ class DatabaseSettings(BaseModel):
         source = os.environ if environment is None else environment
         values = {name: text for name in cls.model_fields if (text := read_variable(source, name.upper()))}
         settings = cls.model_validate(values)
-        _require_scheme("MARKET_DATABASE_URL", settings.market_database_url, {"postgresql", "postgres"})
+        settings._market_parts  # noqa: B018  libpq says whether it can use the URL
         needed = ["market_owner_password"]
         if settings.admin_database_url:
-            _require_scheme("ADMIN_DATABASE_URL", settings.admin_database_url, {"postgresql", "postgres"})
+            settings.admin_dsn  # noqa: B018  same
             needed += ["market_db_password", "market_reader_password"]
         for name in needed:
             if name not in values:
@@ -391,21 +450,26 @@ class DatabaseSettings(BaseModel):
                 )
         return settings
 
+    @cached_property
+    def _market_parts(self) -> dict[str, str]:
+        from common.database import url  # noqa: PLC0415  a DAG file needs no driver
+
+        return url.read(self.market_database_url, "MARKET_DATABASE_URL")
+
     @property
     def admin_dsn(self) -> SecretStr:
         """The superuser's connection URL, with the password filled in."""
-        parts = urlsplit(self.admin_database_url)
-        return SecretStr(urlunsplit(parts._replace(netloc=_with_password(parts.netloc, self.postgres_password))))
+        from common.database import url  # noqa: PLC0415  a DAG file needs no driver
+
+        return _filled_in(url.read(self.admin_database_url, "ADMIN_DATABASE_URL"), self.postgres_password)
 
     @property
     def market_databases(self) -> tuple[str, ...]:
         """The market's databases: the one that the URL names, else the real one and the sandbox's."""
-        name = urlsplit(self.market_database_url).path.strip("/")
+        name = self._market_parts.get("dbname")
         return (name,) if name else ("market", "market_sandbox")
 
     def owner_dsn(self, database: str, owner: str) -> SecretStr:
         """Return the URL at which ``owner`` migrates ``database``."""
-        parts = urlsplit(self.market_database_url)
-        address = parts.netloc.rpartition("@")[2]
-        netloc = _with_password(f"{owner}@{address}", self.market_owner_password)
-        return SecretStr(urlunsplit(parts._replace(netloc=netloc, path=f"/{database}")))
+        parts = {name: value for name, value in self._market_parts.items() if name != "password"}
+        return _filled_in(parts, self.market_owner_password, user=owner, dbname=database)

@@ -197,6 +197,10 @@ _PERIODS = {
     "day": 86_400,
     "d": 86_400,
 }
+#: What a window may be. Redis remembers each call of it (about 100 bytes); the largest plan has 1,200 a minute.
+MAX_CALLS = 100_000
+MAX_PERIOD_S = 31 * 86_400
+MAX_WINDOWS = 6
 _WINDOW = re.compile(r"(?P<limit>[1-9][0-9]{0,8})\s*/\s*(?P<count>[1-9][0-9]{0,8})?\s*(?P<unit>[a-z]+)", re.ASCII)
 
 
@@ -208,8 +212,11 @@ class Window:
     period_s: int
 
     def __post_init__(self) -> None:
-        if self.limit < 1 or self.period_s < 1:
-            raise ConfigurationError(f"a quota window needs a limit and a period of at least 1, not {self}.")
+        if not (1 <= self.limit <= MAX_CALLS and 1 <= self.period_s <= MAX_PERIOD_S):
+            raise ConfigurationError(
+                f"{self} is no quota window: it is 1 to {MAX_CALLS:,} calls in 1 s to {MAX_PERIOD_S // 86_400} days.",
+                variable="ALPHA_VANTAGE_QUOTA",
+            )
 
     def __str__(self) -> str:
         names = {1: "s", 60: "min", 3600: "hour", 86_400: "day"}
@@ -224,8 +231,11 @@ class Quota:
 
     def __post_init__(self) -> None:
         periods = [window.period_s for window in self.windows]
-        if not periods or sorted(set(periods)) != periods:
-            raise ConfigurationError(f"a quota needs one window for each period, shortest first, not {self}.")
+        if not 1 <= len(periods) <= MAX_WINDOWS or sorted(set(periods)) != periods:
+            raise ConfigurationError(
+                f"a quota needs 1 to {MAX_WINDOWS} windows, one for each period, not {str(self)[:64]!r}.",
+                variable="ALPHA_VANTAGE_QUOTA",
+            )
 
     def __str__(self) -> str:
         return ",".join(str(window) for window in self.windows)

@@ -8,6 +8,7 @@ from typing import Final
 
 from dotenv import dotenv_values
 
+from common.errors import ConfigurationError
 from common.quoting import require_unexpanded, url_part
 from common.settings import DagSettings, Settings
 from local.dotenv_file import read_dotenv
@@ -54,7 +55,7 @@ def _is_setting(name: str) -> bool:
 def cluster_environment(state: State, ports: Mapping[str, int], person: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment that every process of the cluster gets. Raises ConfigurationError."""
     shared = {name: value or "" for name, value in dotenv_values(ROOT / "config" / "airflow.env").items()}
-    tuned = {TUNABLES[name]: value for name, value in person.items() if name in TUNABLES}
+    tuned = {TUNABLES[name]: _checked(name, value) for name, value in person.items() if name in TUNABLES}
     inherited = {name: value for name, value in scrubbed(os.environ).items() if not _is_setting(name)}
     environment = {
         **inherited,
@@ -68,6 +69,21 @@ def cluster_environment(state: State, ports: Mapping[str, int], person: Mapping[
     require_unexpanded(str(state.folder), environment, "the cluster's folder")
     require_unexpanded(str(ROOT), environment, "the checkout's folder")
     return environment
+
+
+def _checked(name: str, value: str) -> str:
+    """Return the tunable's value. Raises ConfigurationError for what Airflow or Celery would refuse, or drown in."""
+    numbers = value.strip().split(",")
+    wanted = 2 if name == "WORKER_AUTOSCALE" else 1
+    if len(numbers) == wanted and all(_COUNT.fullmatch(number.strip()) for number in numbers):
+        most, *least = (int(number) for number in numbers)
+        if all(0 < number <= most for number in least):
+            return ",".join(number.strip() for number in numbers)
+    form = "MAX,MIN slots, such as 8,2" if wanted > 1 else "a number from 1 to 9999"
+    raise ConfigurationError(f"{name}={value[:64]!r} cannot be used: it is {form}.", variable=name)
+
+
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
 def _may_be_set(name: str) -> bool:

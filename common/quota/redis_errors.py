@@ -20,6 +20,12 @@ BACKOFF_CAP_S: Final = 0.5
 #: The longest that all tries of one call can take, when Redis accepts connections but doesn't answer.
 PATIENCE_S: Final = (RETRIES + 1) * TIMEOUT_S + RETRIES * BACKOFF_CAP_S
 
+#: Every right that the limiter uses: of its connection and its health, and of the commands in common/quota/lua.
+RIGHTS: Final = (
+    "~quota:* +select +ping +info +evalsha +script|load +time +exists +del +hset +hget +hmget +hdel +hincrby +zadd "
+    "+zcard +zcount +zrange +zrangebyscore +zrank +zrem +zremrangebyscore +zscore"
+)
+
 #: Redis's error code -> what it means and what to do.
 _REMEDIES: Final = {
     "OOM": "Redis is full (maxmemory): give it more memory, or move what else is stored there to another server.",
@@ -28,9 +34,10 @@ _REMEDIES: Final = {
     "NOREPLICAS": "Redis has fewer replicas than it must have (min-replicas-to-write): bring them back.",
     "NOAUTH": "Redis asks for a password: set REDIS_PASSWORD.",
     "WRONGPASS": "Redis refuses the password: check REDIS_PASSWORD.",
-    "NOPERM": "the Redis user lacks rights: it needs evalsha, script load, info, and the quota:* keys.",
     "CERTIFICATE_VERIFY_FAILED": "Redis's certificate is not accepted: LIMITER_REDIS_URL must name the host that it is "
     "for, and the file of the authority that signed it (ssl_ca_certs).",
+    "NOPERM": f"the Redis user lacks rights: run `ACL SETUSER name {RIGHTS}` with LIMITER_REDIS_URL's user.",
+    "DB index": "Redis has no database of this number: correct the one in LIMITER_REDIS_URL, or raise its `databases`.",
     "WRONGTYPE": "other data stands under the limiter's keys: give the limiter a Redis database of its own.",
 }
 
@@ -42,6 +49,9 @@ _KINDS: Final[dict[type[Exception], str]] = {
     redis.AuthenticationError: "WRONGPASS",
     redis.exceptions.NoPermissionError: "NOPERM",
 }
+
+#: How Redis says, in place of a code, that a script uses a command or a key to which its user has no right.
+_NO_RIGHT: Final = ("can't run this command", "ACL failure", "can't access at least one of the keys")
 
 #: The scripts' code -> what happened. Rebuilding the log from the ledger is the remedy for each.
 _UNKNOWN: Final = {
@@ -85,6 +95,8 @@ def explained() -> Iterator[None]:
 
 def _explain(error: redis.RedisError) -> LimiterUnavailable:
     said = str(error)
+    if any(sign in said for sign in _NO_RIGHT):
+        said = "NOPERM"
     for code, remedy in _REMEDIES.items():
         if code in said or _KINDS.get(type(error)) == code:
             return LimiterRedisUnfit(f"No call is made: {remedy}")

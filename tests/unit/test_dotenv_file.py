@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigurationError
 from common.quoting import dotenv_value
 from local.dotenv_file import read_dotenv
-from tests import values
+from tests.support import values
 
 
 def read(folder: Path, content: str | bytes) -> dict[str, str]:

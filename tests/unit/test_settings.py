@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg2.extensions import parse_dsn
+from redis.connection import parse_url
 
 from common.errors import ConfigurationError
 from common.settings import ALPHA_VANTAGE_URL, DagSettings, Settings
@@ -102,8 +104,53 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("BATCH_CONCURRENCY", "65"),
         ("DATA_RETENTION_DAYS", "-1"),
         ("ON_DAILY_QUOTA", "panic"),
+        ("API_TIMEOUT", "1e-9"),
+        ("API_TIMEOUT", "1e400"),
+        ("API_ATTEMPTS", "9" * 5000),
+        ("MARKET_DB_TIMEOUT", "1e-300"),
+        ("MAX_FAILURE_RATIO", "nan"),
+        ("MAX_FAILURE_RATIO", "-0.1"),
+        ("SESSION_GRACE", "-inf"),
+        ("ALPHA_VANTAGE_API_KEY", "two words"),
+        ("ALPHA_VANTAGE_API_KEY", "k\x1b[31m"),
+        ("ALPHA_VANTAGE_API_KEY", "Schlüssel"),
+        ("ALPHA_VANTAGE_API_KEY", "k" * 201),
+        ("ALPHA_VANTAGE_API_KEY_FILE", "/dev/zero"),
+        ("ALPHA_VANTAGE_API_KEY_FILE", "a\0b"),
+        ("WORKER_NAME", "a\x1bb"),
+        ("WORKER_NAME", "w" * 201),
+        ("SANDBOX_URL", "nowhere"),
+        ("SANDBOX_URL", "http://"),
+        ("SANDBOX_URL", "http://h:port"),
+        ("ALPHA_VANTAGE_BASE_URL", "https://exa\nmple.org"),
+        ("ALPHA_VANTAGE_BASE_URL", "https://exa mple.org"),
+        ("STOCK_SYMBOLS", "@a\0b"),
+        ("ALPHA_VANTAGE_QUOTA", "999999999999/day"),
+        ("ALPHA_VANTAGE_QUOTA", "100001/day"),
+        ("ALPHA_VANTAGE_QUOTA", "1/32day"),
+        ("ALPHA_VANTAGE_QUOTA", "1/999999999hour"),
+        ("ALPHA_VANTAGE_QUOTA", "1/1s,2/2s,3/3s,4/4s,5/5s,6/6s,7/7s"),
         ("MARKET_DATABASE_URL", "mysql://db"),
+        ("MARKET_DATABASE_URL", "host=db"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h/d?no_such_option=1"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h/d?sslmode=perhaps"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h:99999/d"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h:port/d"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h/d?connect_timeout=soon"),
+        ("MARKET_DATABASE_URL", "postgresql://u:50%@h/d"),
+        ("MARKET_DATABASE_URL", "postgresql://u@h/d\0"),
         ("LIMITER_REDIS_URL", "http://redis"),
+        ("LIMITER_REDIS_URL", "redis://127.0.0.1:6379/1?ssl_cert_reqs=none"),
+        ("LIMITER_REDIS_URL", "redis://127.0.0.1:6379/notanumber"),
+        ("LIMITER_REDIS_URL", "redis://h/-1"),
+        ("LIMITER_REDIS_URL", "redis://h?db=x"),
+        ("LIMITER_REDIS_URL", "redis://h:99999/0"),
+        ("LIMITER_REDIS_URL", "redis://h/0?no_such_option=1"),
+        ("LIMITER_REDIS_URL", "redis://h/0?socket_timeout=nan"),
+        ("LIMITER_REDIS_URL", "redis://h/0?protocol=9"),
+        ("LIMITER_REDIS_URL", "rediss://h/0?ssl_cert_reqs=perhaps"),
+        ("LIMITER_REDIS_URL", "unix://run/redis.sock"),
+        ("LIMITER_REDIS_URL", "unix:/run/redis.sock"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(variable: str, value: str):
@@ -191,3 +238,98 @@ def test_auto_is_no_number_of_symbols():
 def test_no_more_tasks_are_started_than_the_quota_can_feed(variables: dict[str, str], tasks: int):
     """A slow quota keeps few tasks under way; a number of one's own wins."""
     assert DagSettings.from_environment(variables).fetches_at_once == tasks
+
+
+@pytest.mark.parametrize(
+    ("url", "filled"),
+    [
+        ("postgresql://app@db:5432", "postgresql://app:p%3Aw%2F%40@db:5432/market_sandbox"),
+        ("postgresql:///mine", "postgresql://:p%3Aw%2F%40@/mine"),
+        ("postgresql://", "postgresql://:p%3Aw%2F%40@/market_sandbox"),
+        ("postgres://u@[::1]:5/x", "postgresql://u:p%3Aw%2F%40@/x?host=%3A%3A1&port=5"),
+        ("postgresql://u@h1:1,h2:2/d?target_session_attrs=any", "postgresql://u:p%3Aw%2F%40@h1:1,h2:2/d?target_session_attrs=any"),
+        ("postgresql://u@/d?host=/run/pg&port=5433", "postgresql://u:p%3Aw%2F%40@/d?host=%2Frun%2Fpg&port=5433"),
+        ("postgresql://u:own@h/d?sslmode=require", "postgresql://u:own@h/d?sslmode=require"),
+    ],
+)  # fmt: skip
+def test_a_database_url_keeps_its_form(url: str, filled: str):
+    """Whatever form libpq knows; it reads all parts of the filled one as they were."""
+    full = settings(MARKET_DATABASE_URL=url, MARKET_DB_PASSWORD="p:w/@").market_dsn.get_secret_value()
+    assert full == filled
+    assert parse_dsn(full) == {"password": "p:w/@", "dbname": "market_sandbox"} | parse_dsn(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "filled"),
+    [
+        ("unix:///run/redis.sock", "unix://:p%3A%40@/run/redis.sock"),
+        ("unix:///run/redis.sock?db=3", "unix://:p%3A%40@/run/redis.sock?db=3"),
+        ("redis://", "redis://:p%3A%40@"),
+        ("redis:///1", "redis://:p%3A%40@/1"),
+        ("redis://:6379/1", "redis://:p%3A%40@:6379/1"),
+        ("redis://user@[::1]:6379/1", "redis://user:p%3A%40@[::1]:6379/1"),
+        ("rediss://h/1?ssl_cert_reqs=none", "rediss://:p%3A%40@h/1?ssl_cert_reqs=none"),
+        ("redis://h?password=own", "redis://h?password=own"),
+    ],
+)
+def test_a_redis_url_keeps_its_form(url: str, filled: str):
+    """Whatever form redis-py knows; without a password it stays as it is."""
+    assert settings(LIMITER_REDIS_URL=url, REDIS_PASSWORD="p:@").redis_dsn.get_secret_value() == filled
+    assert settings(LIMITER_REDIS_URL=url).redis_dsn.get_secret_value() == url
+    assert parse_url(filled) == {"password": "p:@"} | parse_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{SECRET}@h/d?sslmode=perhaps",
+        f"postgresql://u:%zz{SECRET}@h/d",
+        f"postgresql://u@h/d?password={SECRET}&x=1",
+    ],
+)
+def test_a_refused_url_is_not_shown(url: str):
+    """libpq's and redis-py's own words may quote a password, so they are left out."""
+    with pytest.raises(ConfigurationError) as raised:
+        settings(MARKET_DATABASE_URL=url)
+    assert SECRET not in str(raised.value)
+    with pytest.raises(ConfigurationError) as raised:
+        settings(LIMITER_REDIS_URL=url.replace("postgresql", "redis") + f"&{SECRET}=1#{SECRET}")
+    assert SECRET not in str(raised.value)
+
+
+def test_a_password_among_the_options_is_a_secret():
+    """It is redacted wherever it stands."""
+    full = settings(
+        MARKET_DATABASE_URL=f"postgresql://h/d?password={SECRET}", LIMITER_REDIS_URL="redis://h?password=OTHER"
+    )
+    assert set(full.secrets()) == {SECRET, "OTHER"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STOCK_SCHEDULE", "a b c d e"),
+        ("STOCK_SCHEDULE", "61 0 * * *"),
+        ("STOCK_SCHEDULE", "0 0 31 2 *"),
+        ("STOCK_SCHEDULE", "999999d"),
+        ("STOCK_TIMEZONE", "America"),
+        ("STOCK_TIMEZONE", "../../etc/passwd"),
+        ("STOCK_TIMEZONE", "x" * 5000),
+        ("TASK_RETRIES", "abc"),
+        ("TASK_TIMEOUT", "1e-9"),
+        ("TASK_TIMEOUT", "nan"),
+        ("FETCH_QUEUE", "two words"),
+        ("ALPHA_VANTAGE_QUOTA", "100001/s"),
+    ],
+)
+def test_a_dag_that_could_not_run_is_refused(name: str, value: str):
+    """What the DAG declares is checked before anything starts."""
+    with pytest.raises(ConfigurationError) as raised:
+        DagSettings.from_environment({name: value})
+    assert name in f"{raised.value} {raised.value.variable}"
+
+
+@pytest.mark.parametrize("schedule", ["0 0 * * *", "*/15 9-16 * * mon-fri", "0 0 29 2 *", "@daily", "none", "6h"])
+def test_a_schedule_that_can_be_used(schedule: str):
+    """Cron lines, presets, intervals, and none."""
+    assert DagSettings.from_environment({"STOCK_SCHEDULE": schedule})

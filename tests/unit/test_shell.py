@@ -154,7 +154,7 @@ def test_what_concerns_others_is_kept():
 
 def test_make_frees_python_from_the_shell():
     """Python under make starts although PYTHONHOME leads nowhere."""
-    code = 'import os; print([name for name in os.environ if name[:6] == \\"PYTHON\\"])'
+    code = 'import os; print([name for name in os.environ if name.startswith(\\"PYTHON\\") and name != \\"PYTHON\\"])'
     rule = f'include Makefile\nshow-home:\n\t@$(PY) -c "{code}"'
     done = subprocess.run(
         ["make", "-s", "-f", "-", "show-home", f"PY={sys.executable}"],
@@ -169,3 +169,23 @@ def test_a_folder_that_airflow_would_expand(name: str):
     with pytest.raises(ConfigurationError, match=r"\$HOME"):
         require_unexpanded(f"/srv/{name}", {"HOME": "/root"}, "the checkout's folder")
     require_unexpanded("/srv/a$ $b %(x)s", {"HOME": "/root"}, "the checkout's folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKER_CONCURRENCY", "abc"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("PARALLELISM", "-1"),
+        ("PARALLELISM", "1e9"),
+        ("WORKER_AUTOSCALE", "8"),
+        ("WORKER_AUTOSCALE", "2,8"),
+        ("WORKER_AUTOSCALE", "8,2,1"),
+        ("WORKER_AUTOSCALE", "8,0"),
+    ],
+)
+def test_a_tunable_that_cannot_be_used(tmp_path, name: str, value: str):
+    """What Airflow or Celery would die of is said before anything starts."""
+    with pytest.raises(ConfigurationError, match=name):
+        cluster_environment(State(tmp_path), PREFERRED_PORTS, {name: value})
+    assert cluster_environment(State(tmp_path), PREFERRED_PORTS, {"WORKER_AUTOSCALE": "8, 2"})
