@@ -150,6 +150,7 @@ class OutcomeStatus(StrEnum):
     STORED = "stored"  # fetched, valid, in the table (inserted, updated or already equal)
     SKIPPED = "skipped"  # not fetched: its latest completed session is stored already
     POSTPONED = "postponed"  # not fetched: today's quota does not reach it
+    STALE = "stale"  # stored, but of an earlier session than the latest that is complete: asked for again
     QUARANTINED = "quarantined"  # the reply was refused and is kept with the reason
     FAILED = "failed"  # an error ended it
 

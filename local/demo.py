@@ -23,6 +23,7 @@ _COLOURS: Final = {
     OutcomeStatus.STORED: "green",
     OutcomeStatus.SKIPPED: "cyan",
     OutcomeStatus.POSTPONED: "yellow",
+    OutcomeStatus.STALE: "yellow",
 }
 
 

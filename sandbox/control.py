@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
+from datetime import date
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -89,6 +90,12 @@ class Control:
         self._sandbox.vendor.revoked = frozenset(map(str, body.get("keys", ())))
         return JSONResponse({"revoked": len(self._sandbox.vendor.revoked)})
 
+    async def today(self, request: Request) -> Response:
+        """Go on at another date, or at New York's own: sessions before it are known from now on."""
+        text = str((await _object(request, {"today"})).get("today", ""))
+        self._sandbox.vendor.functions.change_today(date.fromisoformat(text) if text else None)
+        return JSONResponse(health_of(self._sandbox))
+
     async def reset(self, _: Request) -> Response:
         """Forget all calls."""
         self._sandbox.reset()
@@ -107,6 +114,7 @@ def control_app(sandbox: Sandbox) -> Starlette:
         Route("/sandbox/redirected", control.redirected),
         Route("/sandbox/plan", control.plan, methods=["POST"]),
         Route("/sandbox/revoke", control.revoke, methods=["POST"]),
+        Route("/sandbox/today", control.today, methods=["POST"]),
         Route("/sandbox/reset", control.reset, methods=["POST"]),
     ]
     return Starlette(routes=routes, exception_handlers={ValueError: _refuse})

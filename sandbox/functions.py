@@ -32,7 +32,7 @@ class Functions:
 
     def __init__(self, seed: int, today: date | None = None) -> None:
         self.market = Market(seed)
-        self._today = today
+        self.today = today
         self._latest = (0.0, 0)
         self._bodies: dict[tuple[object, ...], Reply] = {}
         self._functions: dict[str, Function] = {
@@ -50,12 +50,18 @@ class Functions:
             return refuse("function", texts.unknown_function(call.parameters.get("function", "")))
         return function(call, premium)
 
+    def change_today(self, today: date | None) -> None:
+        """Go on at another date, or (None) at New York's."""
+        self.today = today
+        self._latest = (0.0, 0)
+        self._bodies.clear()
+
     def latest(self) -> int:
         """Return the number of the latest complete session; looked up once a second."""
         moment = datetime.now(UTC)
         stamp, session = self._latest
         if not session or moment.timestamp() - stamp >= 1:
-            session = session_on_or_before(self._today) if self._today else latest_session(moment)
+            session = session_on_or_before(self.today) if self.today else latest_session(moment)
             if session != self._latest[1]:
                 self._bodies.clear()
             self._latest = moment.timestamp(), session

@@ -52,6 +52,7 @@ class Sandbox:
     def reset(self) -> None:
         """Forget all calls: the windows, the counts behind the faults, and the log in memory."""
         self.vendor.forget()
+        self.vendor.functions.change_today(self.options.today)
         self.faults.forget()
         self.journal.forget()
 

@@ -27,6 +27,7 @@ from workers.wiring import Wiring
 _CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
     OutcomeStatus.STORED: ExitCode.DONE,
     OutcomeStatus.SKIPPED: ExitCode.DONE,
+    OutcomeStatus.STALE: ExitCode.DONE,
     OutcomeStatus.POSTPONED: ExitCode.NOT_NOW,
     OutcomeStatus.QUARANTINED: ExitCode.QUARANTINED,
 }

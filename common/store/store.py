@@ -102,7 +102,8 @@ class Store:
         """Store quotes and their ledger lines together. Of the same symbol and day, the latest reply counts; until the
         day is final, one with less volume is no later one. What a final day's last word changed is logged.
 
-        The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``.
+        The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``; one whose day is
+        before the session that the plan wants is ``stale``.
         """
         newest = newest_of_each(quotes)
         for quote in newest.values():
@@ -111,7 +112,7 @@ class Store:
         def save(cursor: Cursor) -> UpsertCounts:
             changes = _upsert(cursor, "upsert_quotes", list(newest.values()))
             by_symbol = {symbol: changes.get((symbol, day), "unchanged") for symbol, day in sorted(newest)}
-            _write_outcomes(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes])
+            _write_outcomes(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes], dict(sorted(newest)))
             return _count(changes, len(newest))
 
         counts = self._connections.run(save)
@@ -144,12 +145,14 @@ class Store:
         *,
         batch_size: int | None = None,
         again: bool = False,
+        wanted: Mapping[Symbol, date] | None = None,
     ) -> None:
         """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays,
         but for its batch.
 
         ``symbols`` are in the order in which the quota is spent. With a ``batch_size`` the first so many of them are
-        batch 1, and so on. ``again``: what is settled is opened, too.
+        batch 1, and so on. ``again``: what is settled is opened, too. ``wanted``: the session that a symbol's reply
+        should be of; an earlier one will be stale.
 
         ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
         """
@@ -158,6 +161,7 @@ class Store:
             batch = place // batch_size + 1 if batch_size else None
             rows[symbol] = {"symbol": symbol, "status": "planned", "reason": "", "detail": ""}
             rows[symbol] |= {"batch": batch, "place": place if batch else None}
+            rows[symbol]["wanted_session"] = (wanted or {}).get(symbol)
         rows |= {outcome.symbol: outcome_row(outcome) for outcome in without_call}
 
         def write(cursor: Cursor) -> None:
@@ -371,9 +375,11 @@ def _upsert(cursor: Cursor, name: str, rows: Sequence[object]) -> dict[tuple[str
     return {(symbol, day): "inserted" if inserted else "updated" for symbol, day, inserted, *_ in changed}
 
 
-def _write_outcomes(cursor: Cursor, outcomes: Sequence[Outcome]) -> None:
+def _write_outcomes(cursor: Cursor, outcomes: Sequence[Outcome], days: Mapping[Symbol, date] | None = None) -> None:
+    """Write lines; ``days`` are the newest trading days of the rows that were stored with them."""
     if outcomes:
-        rows = [outcome_row(outcome) for outcome in last_of_each(outcomes, attrgetter("run_id", "symbol"))]
+        last = last_of_each(outcomes, attrgetter("run_id", "symbol"))
+        rows = [outcome_row(outcome) | {"session": (days or {}).get(outcome.symbol)} for outcome in last]
         cursor.execute(statement("upsert_outcomes"), {"rows": as_json(rows)})
     unknown: dict[str, list[str]] = {}
     for outcome in outcomes:

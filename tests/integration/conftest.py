@@ -93,6 +93,12 @@ def sandbox(sandbox_server: RunningSandbox) -> RunningSandbox:
 
 
 @pytest.fixture
+def punctual(sandbox: RunningSandbox) -> None:
+    """The sandbox goes on at New York's own date, so that what a plan of now wants is what it has."""
+    sandbox.change("today", today="")
+
+
+@pytest.fixture
 def environment(market: Market, redis_url: str, sandbox: RunningSandbox) -> dict[str, str]:
     """What a worker's environment says; a test changes it before it wires."""
     return {

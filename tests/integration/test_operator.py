@@ -73,7 +73,7 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 
 @pytest.fixture
-def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+def set_up(environment: dict[str, str], punctual: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
     """The environment that an operator's process has; masks no secret, since no supervisor listens."""
     monkeypatch.setattr(airflow_operator, "mask_secret", lambda _: None)
     for name, value in environment.items():

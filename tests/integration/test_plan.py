@@ -113,6 +113,7 @@ def test_a_hundred_symbols_are_covered_in_four_days(days: Days):
         assert len(plan.fetch) == 25
         assert days.statuses(f"day-{day}") == {STORED: 25, POSTPONED: 75}
         days.next_day()
+        days.sandbox.change("today", today=str((days.moment - DAY).date()))
     assert days.calls == Counter(symbols)
     assert {quote.symbol for quote in days.wiring.store.quotes()} == set(symbols)
     assert days.market.violations() == []

@@ -71,6 +71,7 @@ def test_a_plan_is_written_down(wiring: Wiring):
     }
 
 
+@pytest.mark.usefixtures("punctual")
 @pytest.mark.parametrize("force", [False, True])
 def test_a_misspelt_symbol_fails_alone(wiring: Wiring, sandbox: RunningSandbox, market: Market, force: bool):
     """What can be no symbol has its line in the ledger and no call; the others of the run are fetched."""
@@ -91,7 +92,6 @@ ODD += ["AAC#", "A%41", "A~", "A!", "A@B", ".INX", "600519", "A" * 32]
 
 def test_every_spelling_reaches_the_provider(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """Whatever stands in a ticker arrives as it is, and its quote is stored under it."""
-    plan_run(wiring, RUN, ODD, force=False)
     wiring.store.plan_run(RUN, [Symbol(name) for name in ODD], batch_size=len(ODD))
     assert wiring.batch(budget_s=60).run(RUN, 1).counts == f"{len(ODD)} stored"
     assert sorted(entry.symbol for entry in sandbox.entries()) == sorted(ODD)
@@ -141,6 +141,7 @@ def test_planning_again_numbers_what_is_left(wiring: Wiring):
     assert [wiring.store.lone_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
 
 
+@pytest.mark.usefixtures("punctual")
 def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
     """A symbol that is stored after the plan has looked is in the new plan's batch, whose task finds it done."""
     plan_run(wiring, RUN, ["B"], force=False)
@@ -153,6 +154,7 @@ def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
     }
 
 
+@pytest.mark.usefixtures("punctual")
 def test_the_report_names_each_failure(wiring: Wiring):
     """What failed stands first, with its reason; a symbol whose task never came is closed, and counts as failed too."""
     plan_run(wiring, RUN, ["IBM", "NOSUCH1", "NEVER"], force=False)

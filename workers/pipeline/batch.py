@@ -48,7 +48,7 @@ class BatchEnd:
     @property
     def failures(self) -> list[Outcome]:
         """What was tried and has no row."""
-        done = {OutcomeStatus.PLANNED, *SETTLED}
+        done = {OutcomeStatus.PLANNED, OutcomeStatus.STALE, *SETTLED}
         return [outcome for outcome in self.outcomes if outcome.status not in done]
 
     @property
@@ -57,6 +57,12 @@ class BatchEnd:
         reasons = {outcome.reason for outcome in self.failures}
         quarantined = any(outcome.status is OutcomeStatus.QUARANTINED for outcome in self.failures)
         return (quarantined or bool(reasons & CAN_HEAL)) and not reasons & HALTED
+
+    @property
+    def late(self) -> bool:
+        """Whether the provider may have a later session on another try: something is stale, and nothing was halted."""
+        halted = any(outcome.reason in HALTED for outcome in self.failures)
+        return not halted and any(outcome.status is OutcomeStatus.STALE for outcome in self.outcomes)
 
     @property
     def postponed(self) -> bool:

@@ -4,8 +4,8 @@ What is known comes in, a frozen plan comes out; docs/adr/0002-spend-a-scarce-qu
 so. Nothing here asks a clock, a database or the limiter.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from math import ceil
@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.store.values import LastAttempt
-from common.trading_calendar import Session, latest_session
+from common.trading_calendar import UNKNOWN, Session, latest_session
 from common.values import Misspelt, Outcome, OutcomeStatus, Quota, Symbol
 
 UP_TO_DATE: Final = "up_to_date"
@@ -79,6 +79,7 @@ class Plan:
     ``failed``: what can be no symbol, and symbols that the provider refused lately: a call would be in vain.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
     ``batch_size``: how many symbols share a task; with 1 each has its own.
+    ``wanted``: the latest completed session of what is fetched, where the exchange's calendar is known.
     """
 
     fetch: tuple[Symbol, ...]
@@ -87,6 +88,7 @@ class Plan:
     failed: tuple[LeftOut, ...] = ()
     settled: int = 0
     batch_size: int = 1
+    wanted: Mapping[Symbol, date] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.fetch) + len(self.skip) + len(self.postpone) + len(self.failed) + self.settled
@@ -152,7 +154,15 @@ def make_plan(
         postpone=tuple(_postponed(budget, nth, wanted[nth - 1]) for nth in range(reach + 1, len(wanted) + 1) if budget),
         failed=tuple(left for left in left_out.values() if left.status is OutcomeStatus.FAILED),
         settled=settled,
+        wanted=dict(_wanted(wanted[:reach], moment, grace)),
     )
+
+
+def _wanted(symbols: Sequence[Symbol], moment: datetime, grace: timedelta) -> Iterator[tuple[Symbol, date]]:
+    for symbol in symbols:
+        session = latest_session(symbol, moment, grace)
+        if session.exchange != UNKNOWN:  # every day of which may be a session, or not
+            yield symbol, session.day
 
 
 def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: int, wanted: int | None = None) -> int:
@@ -184,7 +194,8 @@ def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedel
     day = known.days.get(symbol)
     if day is None:
         return None
-    answered_at = attempt.attempted_at if attempt.status is OutcomeStatus.STORED else datetime.min.replace(tzinfo=UTC)
+    answered = attempt.status in {OutcomeStatus.STORED, OutcomeStatus.STALE}
+    answered_at = attempt.attempted_at if answered else datetime.min.replace(tzinfo=UTC)
     return _up_to_date(symbol, day, answered_at, latest_session(symbol, moment, grace))
 
 

@@ -90,7 +90,9 @@ def plan_run(
     settled = {line.symbol for line in wiring.store.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
-    wiring.store.plan_run(run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size, again=again)
+    wiring.store.plan_run(
+        run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size, again=again, wanted=plan.wanted
+    )
     log.info("%s", plan.summary)
     return plan
 
@@ -159,8 +161,8 @@ class Report:
         return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}" if failed else "")
 
     def lines(self) -> Iterator[str]:
-        """Yield a table of the outcomes, failures first, of at most a few hundred lines, and the summary."""
-        ordered = sorted(self.outcomes, key=lambda outcome: (outcome.status not in FAILURES, outcome.symbol))
+        """Yield a table of at most a few hundred outcomes, failures first, then what is stale; and the summary."""
+        ordered = sorted(self.outcomes, key=_row_order)
         width = max((len(outcome.symbol) for outcome in ordered), default=0)
         for outcome in ordered[:_SHOWN]:
             text = f"{outcome.symbol:<{width}}  {outcome.status:<11}  {outcome.reason:<17}  {outcome.detail}"
@@ -172,6 +174,10 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return what the UI and other DAGs read: the counts and the symbols that failed."""
         return {"counts": self.counts, "failed": [str(outcome.symbol) for outcome in self.failures]}
+
+
+def _row_order(outcome: Outcome) -> tuple[bool, bool, str]:
+    return outcome.status not in FAILURES, outcome.status is not OutcomeStatus.STALE, outcome.symbol
 
 
 def report_run(wiring: Wiring, run_id: str) -> Report:

@@ -17,7 +17,10 @@ WITH doubted AS (
         WHERE earlier.symbol = line.symbol AND earlier.reason = 'no_data'
           AND earlier.finished_at < date_trunc('day', now(), 'UTC')
           AND earlier.finished_at > coalesce(
-              (SELECT max(finished_at) FROM fetch_outcomes AS s WHERE s.symbol = line.symbol AND s.status = 'stored'),
+              (
+                  SELECT max(finished_at) FROM fetch_outcomes AS data
+                  WHERE data.symbol = line.symbol AND data.status IN ('stored', 'stale')
+              ),
               '-infinity'
           )
     ) AS said

@@ -5,7 +5,7 @@ SELECT asked.symbol, attempt.finished_at, attempt.status, attempt.reason, waitin
 FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
 LEFT JOIN LATERAL (
     SELECT finished_at, status, reason FROM fetch_outcomes
-    WHERE fetch_outcomes.symbol = asked.symbol COLLATE "C" AND status IN ('stored', 'quarantined', 'failed')
+    WHERE fetch_outcomes.symbol = asked.symbol COLLATE "C" AND status IN ('stored', 'stale', 'quarantined', 'failed')
       AND api_calls > 0
     ORDER BY finished_at DESC LIMIT 1
 ) AS attempt ON true

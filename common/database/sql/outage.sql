@@ -4,7 +4,7 @@
 -- outage the same is said of it.
 WITH counted AS (
     SELECT count(*) FILTER (WHERE reason IN ('no_data', 'provider_outage')) AS empty,
-        count(*) FILTER (WHERE status = 'stored') AS stored
+        count(*) FILTER (WHERE status IN ('stored', 'stale')) AS stored
     FROM fetch_outcomes
     WHERE run_id = %(run_id)s
 ),

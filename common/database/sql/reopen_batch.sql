@@ -15,7 +15,7 @@ asked AS (
         %(cleared)s
         OR coalesce(bool_or(status = 'failed' AND reason = ANY (%(halted)s)), FALSE)
         OR NOT coalesce(bool_or(
-            status IN ('planned', 'quarantined')
+            status IN ('planned', 'quarantined', 'stale')
             OR (status = 'failed' AND reason = ANY (%(can_heal)s))
             OR (status = 'postponed' AND retry_at <= now())
         ), FALSE) AS by_a_person
@@ -28,7 +28,7 @@ reopened AS (
     FROM asked
     WHERE line.run_id = %(run_id)s AND line.batch = %(batch)s
       AND (
-          line.status = 'quarantined'
+          line.status IN ('quarantined', 'stale')
           OR (line.status = 'failed' AND (asked.by_a_person OR line.reason = ANY (%(can_heal)s)))
           OR (line.status = 'postponed' AND (%(cleared)s OR line.retry_at <= now()))
           OR (line.status = 'stored' AND %(cleared)s AND %(force)s)

@@ -13,5 +13,6 @@ ON CONFLICT (run_id, symbol) DO UPDATE SET
     earlier_calls = line.api_calls,
     started_at = now(),
     finished_at = NULL
-WHERE line.status IN ('planned', 'failed', 'quarantined') OR (line.status = 'postponed' AND line.retry_at <= now())
+WHERE line.status IN ('planned', 'failed', 'quarantined', 'stale')
+   OR (line.status = 'postponed' AND line.retry_at <= now())
 RETURNING line.symbol;
