@@ -136,13 +136,16 @@ def task_log(running: Running, run_id: str, task_id: str) -> str:
     return "".join(path.read_text("utf-8") for path in (folder / f"task_id={task_id}").rglob("*.log"))
 
 
-def test_malformed_symbols_are_refused_before_a_call(running: Running):
-    """A symbol that can be none fails the check with a sentence, and nothing is asked of the provider."""
-    before = len(running.sandbox.entries())
-    run_id, state = running.run(["IBM", "no such thing!"])
+def test_a_misspelt_symbol_fails_alone(running: Running):
+    """What can be no symbol is never asked for and makes the run red; what has an odd spelling is fetched."""
+    run_id, state = running.run(["M&M", "no such thing!", "BC/PB"])
     assert state == "failed"
-    assert "is not a stock symbol" in task_log(running, run_id, "validate_environment")
-    assert len(running.sandbox.entries()) == before
+    reasons = {str(symbol): outcome.reason for symbol, outcome in running.outcomes(run_id).items()}
+    assert reasons == {"M&M": "inserted", "no such thing!": "not_a_symbol", "BC/PB": "inserted"}
+    labels = {i["rendered_map_index"] for i in running.cluster.api.task_instances(run_id)}
+    assert {"M&M", "BC/PB"} <= labels
+    assert "is not a stock symbol" in task_log(running, run_id, "report")
+    assert not [call for call in running.sandbox.entries() if "SUCH THING" in call.symbol]
 
 
 def test_every_symbol_ends_somewhere_under_faults(running: Running):
