@@ -18,6 +18,7 @@ from common.errors import (
     PipelineError,
     QuotaWait,
     RateLimited,
+    UnknownSymbol,
 )
 from common.redaction import RedactingFilter, Redactor, escape_controls
 from common.values import Outcome, OutcomeStatus, Quote, Symbol
@@ -74,6 +75,9 @@ def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
         job.run(run_id, symbol)
     except (RateLimited, DailyQuotaUsedUp) as refusal:  # every worker is held back now: the limiter knows for how long
         return _failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
+    except UnknownSymbol as error:
+        if wiring.store.outcomes(run_id)[0].reason == error.reason:  # else the ledger knows that it has rows
+            raise
     line = wiring.store.outcomes(run_id)[0]
     return _ended(line, wiring.store.quotes([symbol]), invented=wiring.settings.uses_sandbox)
 

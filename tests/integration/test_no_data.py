@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.command_line import ExitCode
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.batches import RUN, by_symbol
 from tests.support.market import Market
 from tests.support.rows import quote
+from workers.fetch_and_store import main
 from workers.pipeline.run import plan_run, report_run
 from workers.wiring import Wiring
 
@@ -49,6 +51,19 @@ def test_one_answer_silences_no_symbol(wiring: Wiring, sandbox: RunningSandbox, 
     assert plan.fetch == ("IBM",)
     assert [(left.symbol, left.reason) for left in plan.failed] == [("NEW", "unknown_symbol")]
     assert market.violations() == []
+
+
+def test_the_command_line_says_that_there_are_rows(
+    wiring: Wiring, environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """``--symbol`` does not call a symbol unknown that has rows, and fails all the same."""
+    for name, value in (environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}).items():
+        monkeypatch.setenv(name, value)
+    known(wiring, "IBM")
+    sandbox.change("faults", faults="empty-object:1")
+    assert main(["--symbol", "IBM"]) == ExitCode.FAILED
+    error = capsys.readouterr().err
+    assert "IBM is failed, nothing was fetched: The provider gave no data, though its rows reach up to" in error
 
 
 def test_answers_on_several_days_are_believed(wiring: Wiring, sandbox: RunningSandbox, market: Market):
