@@ -61,6 +61,9 @@ LEAST_PAUSE_S: Final = 0.2
 #: that time, so enough are left in the broker; a loop that takes longer by itself is not held up.
 MANY_OUT: Final = 16
 LEAST_LOOP_S: Final = 0.5
+#: How long (s) a queued task's message may be in no queue before the task is queued again. A worker's slot needs a
+#: second or two from taking a message to the task's start; ten times as long bears a restart of the api-server.
+LOST_AFTER_S: Final = 15.0
 
 #: The version whose private parts are patched here; another one runs as it was shipped.
 PATCHED_AIRFLOW: Final = "3.3.2"
@@ -81,6 +84,8 @@ def patch_scheduler() -> None:
         setattr(scheduler, _MARK, True)
         scheduler_patches.look_often_amid_work(scheduler.SchedulerJobRunner, LEAST_PAUSE_S)
         scheduler_patches.space_loops_amid_many(scheduler.SchedulerJobRunner, LEAST_LOOP_S, MANY_OUT)
+        scheduler_patches.retry_at_once_after_a_kill(scheduler.SchedulerJobRunner)
+        scheduler_patches.requeue_what_the_broker_lost(scheduler.SchedulerJobRunner, lost_after_s=LOST_AFTER_S)
         scheduler_patches.add_mapped_without_lookup(import_module("airflow.models.taskmap").TaskMap)
     elif scheduler:
         log.warning(

@@ -110,9 +110,6 @@ def running(services_folder: Path) -> Iterator[Running]:
             "TASK_RETRY_DELAY": "1",
             "TASK_RETRY_MAX_DELAY": "2",
             "STOCK_SCHEDULE": "none",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
         }
         cluster = Cluster(State(services_folder / "cluster"), workers=2, person=settings)
         try:

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
+import redis
 
 from common.values import OutcomeStatus
-from local.processes import leftovers
+from local.processes import leftovers, servers
 from local.temporary import wait_until
 from tests.cluster.conftest import Running
 
@@ -25,6 +29,14 @@ def kill_tree(pid: int) -> None:
         process.kill()
 
 
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print how long it took; benchmarks/README.md has what was measured."""
+    begun = time.monotonic()
+    yield
+    print(f"\n{what}: the run ended {time.monotonic() - begun:.0f} s later")
+
+
 def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     """kill -9 of a worker amid a run: every symbol is stored, at most one call more for each that was in work."""
     symbols = [f"KILLED{number}" for number in range(40)]
@@ -32,7 +44,8 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
     wait_until(lambda: running.query(stored, run_id)[0][0] >= 4, "the first symbols are stored", 60)
     kill_tree(pid_of(running, "worker-1"))
-    assert running.wait(run_id, timeout_s=300) == "success"
+    with timed("a worker was killed"):
+        assert running.wait(run_id, timeout_s=300) == "success"
     outcomes = running.outcomes(run_id)
     assert {outcome.status for outcome in outcomes.values()} == {OutcomeStatus.STORED}
     assert len(outcomes) == len(symbols)
@@ -55,7 +68,8 @@ def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
     wait_until(lambda: running.query(stored, run_id)[0][0] >= len(symbols) - len(slots), "the rest is stored", 60)
     assert running.query(stored, run_id)[0][0] < len(symbols), "no slot had taken a task"
     kill_tree(worker.pid)
-    assert running.wait(run_id, timeout_s=300) == "success"
+    with timed("a worker was killed that had taken tasks and not begun them"):
+        assert running.wait(run_id, timeout_s=300) == "success"
     assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
     calls = Counter(call.symbol for call in running.sandbox.entries() if call.symbol in symbols)
     assert calls == dict.fromkeys(symbols, 1)
@@ -92,6 +106,23 @@ def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Ru
     assert set(calls) == set(symbols)
     assert {calls[symbol] for symbol in before} == {1}
     assert max(calls.values()) <= 2
+
+
+def test_an_emptied_redis_loses_no_task(running: Running):
+    """FLUSHALL takes the queues and the limiter's memory during a run: every symbol is stored, none is asked twice."""
+    symbols = [f"EMPTIED{number}" for number in range(40)]
+    run_id = running.cluster.api.trigger({"symbols": symbols})
+    stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
+    wait_until(lambda: running.query(stored, run_id)[0][0] >= 4, "the first symbols are stored", 60)
+    state = running.cluster.state
+    _, server = servers(state, running.cluster.ports, state.secrets())
+    with redis.Redis.from_url(server.url()) as client:
+        client.flushall()
+    with timed("Redis was emptied"):
+        assert running.wait(run_id, timeout_s=300) == "success"
+    assert {outcome.status for outcome in running.outcomes(run_id).values()} == {OutcomeStatus.STORED}
+    calls = Counter(call.symbol for call in running.sandbox.entries() if call.symbol in symbols)
+    assert calls == dict.fromkeys(symbols, 1)
 
 
 def test_a_killed_manager_leaves_no_orphan_and_the_next_start_recovers(running: Running):

@@ -4,11 +4,13 @@ import inspect
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models import taskmap
+from airflow.models.taskinstance import TaskInstance
 
 from workers import celery_config
 from workers.airflow_patches import scheduler as scheduler_patches
@@ -135,3 +137,16 @@ def test_another_airflows_scheduler_is_left_as_it_is(monkeypatch: pytest.MonkeyP
     assert runner._do_scheduling is Scheduler._do_scheduling
     assert "_scheduler_idle_sleep_time" not in vars(runner)
     assert "Airflow 9.9.9 is not 3.3.2" in caplog.text
+
+
+def test_a_killed_workers_task_retries_at_once():
+    """What lost its heartbeat is due at once, whatever its retry delay; Airflow's own instance reckons so."""
+    purged = []
+    kind = type(
+        "Runner", (), {"_purge_task_instances_without_heartbeats": lambda _, tis, *, session: purged.append(session)}
+    )
+    scheduler_patches.retry_at_once_after_a_kill(kind)
+    instance = SimpleNamespace(end_date=datetime(2026, 1, 5, tzinfo=UTC), task=SimpleNamespace(retry_delay=300))
+    kind()._purge_task_instances_without_heartbeats([instance], session="session")
+    assert purged == ["session"]
+    assert TaskInstance.next_retry_datetime(instance) == instance.end_date

@@ -4,14 +4,21 @@ Each function patches the class that it is given, so the caller applies them to 
 (``workers/celery_config.py``). Free of Airflow itself.
 """
 
+import json
+import logging
 import time
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 #: Where a scheduler keeps what it waits for, and since when; and when it began its last loop.
 _WAITS: Final = "_stock_data_pipeline_waits"
 _LOOPED: Final = "_stock_data_pipeline_looped"
+#: And since when it misses the message of which queued task.
+_MISSING: Final = "_stock_data_pipeline_missing"
 
 
 def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
@@ -89,3 +96,76 @@ class _Adding:
 def _out(runner: Any) -> set[Any]:  # noqa: ANN401  Airflow's
     """Return the keys of the tasks that wait in the broker or run."""
     return {key for executor in runner.executors for key in (*executor.running, *executor.queued_tasks)}
+
+
+def retry_at_once_after_a_kill(runner: Any) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+    """Let a scheduler try a task again at once whose worker was killed, not after the task's retry delay.
+
+    The delay (``TASK_RETRY_DELAY``, five minutes) gives the provider time; a worker that is gone needs none. The tries
+    stay bounded. Unnecessary once a retry policy upstream is asked about a heartbeat time-out, too.
+    """
+    shipped = runner._purge_task_instances_without_heartbeats
+
+    def purge(self: Any, instances: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
+        for instance in instances:
+            instance.retry_delay_override = 0
+        return shipped(self, instances, *args, **kwargs)
+
+    runner._purge_task_instances_without_heartbeats = purge
+
+
+def requeue_what_the_broker_lost(runner: Any, *, lost_after_s: float) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+    """Let a scheduler queue a task again whose message is lost, or whose worker died before the task began.
+
+    Airflow waits for the queued time-out, which has to be as long as a backlog may wait (``_get_tis_stuck_in_queued``).
+    But a message that waits is in its queue, and one that a worker has taken begins at once: it takes no more than it
+    has slots. So a task that is still queued while its message is in no queue for ``lost_after_s`` never begins: Redis
+    lost it, or a worker took it and was killed. Should it begin all the same, the api-server refuses the second start.
+    Unnecessary once an executor upstream says which of its tasks the broker does not know.
+    """
+    shipped = runner._get_tis_stuck_in_queued
+
+    def stuck(self: Any, session: Any) -> Any:  # noqa: ANN401  the shipped one's
+        longest = self._task_queued_timeout
+        overdue = list(shipped(self, session))
+        self._task_queued_timeout = 0  # all that are queued
+        try:
+            queued = list(shipped(self, session))
+        finally:
+            self._task_queued_timeout = longest
+        now = time.monotonic()
+        missing = {instance.id: instance for instance in _missing(self, queued)}
+        since: dict[Any, float] = {key: vars(self).get(_MISSING, {}).get(key, now) for key in missing}
+        vars(self)[_MISSING] = since
+        lost = [missing[key] for key, first in since.items() if now - first >= lost_after_s]
+        if lost:
+            log.warning("queued again, since the broker lost their messages or their worker died: %s", lost)
+        return list({instance.id: instance for instance in (*overdue, *lost)}.values())
+
+    runner._get_tis_stuck_in_queued = stuck
+
+
+def _missing(runner: Any, queued: Iterable[Any]) -> list[Any]:  # noqa: ANN401  Airflow's
+    """Return those of the queued task instances that were published, and whose message is in no queue."""
+    published = [
+        (instance, executor.workloads[instance.key].task_id, executor.celery_app)
+        for instance in queued
+        for executor in runner.executors
+        if instance.key in getattr(executor, "workloads", ())
+    ]
+    if not published:
+        return []
+    queues = {instance.queue for instance, *_ in published}
+    try:
+        waiting = waiting_messages(published[0][2], queues)
+    except Exception:
+        log.warning("the broker cannot say which tasks wait in it", exc_info=True)
+        return []
+    return [instance for instance, task_id, _ in published if task_id not in waiting]
+
+
+def waiting_messages(app: Any, queues: Iterable[str]) -> set[str]:  # noqa: ANN401  Celery has no types
+    """Return the ids of the Celery tasks that wait in the Redis ``queues``: one list for each priority."""
+    with app.connection_for_read() as connection, connection.channel() as channel:  # which tries once
+        keys = [channel._q_for_pri(queue, step) for queue in queues for step in channel.priority_steps]
+        return {json.loads(message)["headers"]["id"] for key in keys for message in channel.client.lrange(key, 0, -1)}
