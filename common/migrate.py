@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from common.command_line import run
 from common.database.address import Address, Variables
 from common.database.migrations import HEAD
 from common.database.queries import read_version, statement
@@ -190,4 +191,4 @@ def _initialise(settings: DatabaseSettings) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

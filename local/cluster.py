@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
@@ -16,11 +17,12 @@ import redis
 import requests
 from celery import Celery
 
-from common.settings import Settings
+from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.processes import Supervisor, end_leftovers, leftovers, pipeline_programs, servers, storage_programs
 from local.state import ROOT, State
+from workers.dag_health import last_line
 
 ADMIN: Final = "admin"
 #: What makes another migration necessary: our migrations, Airflow's version, the init step itself.
@@ -51,6 +53,7 @@ class Cluster:
     say: Say = print
     person: Mapping[str, str] | None = None
     forks: bool = True
+    started: datetime | None = field(default=None, init=False)  # by us, now; None: it ran already
 
     @cached_property
     def ports(self) -> dict[str, int]:
@@ -96,6 +99,8 @@ class Cluster:
         """
         self._clear_the_way()
         self.settings  # noqa: B018  a setting that cannot be used is refused before anything starts
+        DagSettings.from_environment(self.environment)  # same
+        self.started = datetime.now(UTC)
         try:
             self._start(ends_with_us=ends_with_us)
         except BaseException:
@@ -166,7 +171,7 @@ class Cluster:
             "Airflow": lambda: set(self.api.health().values()) == {"healthy"},
             "Flower": lambda: requests.get(f"{self.flower_url}/healthcheck", timeout=5).ok,
             "the workers": lambda: len(self.consuming_workers()) >= self._worker_count(),
-            "the DAG": self.api.dag_known,
+            "the DAG": self._dag_ready,
         }
         if self.settings.uses_sandbox:
             url = f"{self.settings.sandbox_url}/sandbox/health"
@@ -178,6 +183,12 @@ class Cluster:
         with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
             queues = app.control.inspect(timeout=1).active_queues() or {}
         return sorted(name.removeprefix("celery@") for name, taken in queues.items() if taken)
+
+    def _dag_ready(self) -> bool:
+        """Whether the DAG can be triggered; what an earlier start left in the metadata does not count."""
+        if errors := self.api.import_errors(since=self.started):
+            raise ClusterFailed(f"the DAG cannot be parsed: {last_line(errors[0])}")
+        return self.api.dag_known(since=self.started)
 
     def _worker_count(self) -> int:
         return sum(1 for name in self.supervisor.states() if name.startswith("worker-"))

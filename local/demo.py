@@ -2,23 +2,34 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeVar
 
+import kombu.exceptions
 import requests
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from common.errors import TryAgainLater
 from common.quota import Limiter
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, parse_symbols
-from local.airflow_api import DAG_ID
+from local.airflow_api import DAG_ID, AirflowRefused, new_run_id
 from local.cluster import ADMIN, Cluster
+from local.terminal import foreign, percent, price
 from workers.wiring import Wiring
+
+T = TypeVar("T")
 
 _ENDED: Final = frozenset({"success", "failed"})
 #: How long a run is queued when nothing is ahead of it (s), generously.
 _PATIENCE_S: Final = 5
+#: How long Airflow or a database may be away (s): a restart takes half a minute on a busy machine.
+_OUTAGE_S: Final = 180
 _COLOURS: Final = {
     OutcomeStatus.STORED: "green",
     OutcomeStatus.SKIPPED: "cyan",
@@ -27,36 +38,70 @@ _COLOURS: Final = {
 }
 
 
-def trigger(cluster: Cluster, symbols: Sequence[str], *, force: bool) -> str:
+@dataclass(frozen=True)
+class Shown:
+    """A run that has ended: its state, ``success`` or ``failed``, what became of each symbol, and what is stored."""
+
+    run_id: str
+    state: str
+    outcomes: Sequence[Outcome]
+    quotes: Sequence[Quote]
+
+
+def trigger(cluster: Cluster, symbols: Sequence[str], screen: Console, *, force: bool) -> str:
     """Trigger a run over Airflow's REST API; return its id."""
     conf: dict[str, object] = {"force": force}
     if symbols:
         conf["symbols"] = [str(symbol) for symbol in parse_symbols(symbols)]
-    return cluster.api.trigger(conf)
+    run_id = new_run_id()  # ours, so that a try whose answer got lost can be repeated
+    return _outlasting(lambda: cluster.api.trigger(conf, run_id=run_id), cluster, screen)
 
 
-def watch(cluster: Cluster, run_id: str, console: Console, *, timeout_s: float = 3600) -> str:
+def watch(cluster: Cluster, run_id: str, screen: Console, *, timeout_s: float = 3600) -> str:
     """Show the run's progress until it ends; return its state, ``success`` or ``failed``."""
     begun = time.monotonic()
     shown = ""
-    with Store(cluster.settings.market_dsn) as store, console.status("waiting for the run to start") as status:
+    with Store(cluster.settings.market_dsn) as store, screen.status(Text("waiting for the run to start")) as status:
         while time.monotonic() - begun < timeout_s:
-            try:
-                state = cluster.api.run_state(run_id)
-            except requests.RequestException as late:  # a busy machine answers late; the run goes on
-                status.update(f"waiting for Airflow's answer ({type(late).__name__})")
-                continue
-            text = f"{state}: {_progress(store.outcomes(run_id))}"
+            state = _outlasting(lambda: cluster.api.run_state(run_id), cluster, screen)
+            text = f"{state}: {_progress(_outlasting(lambda: store.outcomes(run_id), cluster, screen))}"
             if state == "queued" and time.monotonic() - begun > _PATIENCE_S:
                 text = "queued: an earlier run is not over yet, and one runs at a time"
-            status.update(text)
-            if text != shown and not console.is_terminal:
-                console.print(f"  {text}")
+            status.update(Text(text))
+            if text != shown and not screen.is_terminal:
+                screen.print(f"  {text}")
             shown = text
             if state in _ENDED:
                 return state
             time.sleep(0.5)
     raise TimeoutError(f"the run {run_id} has not ended after {timeout_s:.0f} s: see it at {cluster.api.url}")
+
+
+def _outlasting(ask: Callable[[], T], cluster: Cluster, screen: Console) -> T:
+    """Ask until there is an answer, for a while: Airflow or a database may be restarting."""
+
+    def say(attempt: RetryCallState) -> None:
+        if attempt.attempt_number == 1 and attempt.outcome:
+            screen.print(foreign(f"  waiting up to {_OUTAGE_S} s for an answer: {_away(attempt.outcome.exception())}"))
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: _is_outage(error) and cluster.running),
+        wait=wait_exponential(multiplier=0.5, max=5),
+        stop=stop_after_delay(_OUTAGE_S),
+        before_sleep=say,
+        reraise=True,
+    )
+    return retrying(ask)
+
+
+def _away(error: BaseException | None) -> str:
+    return f"Airflow is away ({type(error).__name__})" if isinstance(error, requests.RequestException) else str(error)
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, AirflowRefused):
+        return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, requests.RequestException | TryAgainLater)
 
 
 def _progress(outcomes: Sequence[Outcome]) -> str:
@@ -66,17 +111,18 @@ def _progress(outcomes: Sequence[Outcome]) -> str:
     return f"{done} of {len(outcomes)} symbols ({parts})" if outcomes else "planning"
 
 
-def show_run(cluster: Cluster, run_id: str, state: str, console: Console) -> None:
+def show_run(cluster: Cluster, run_id: str, state: str, screen: Console) -> Shown:
     """Print what became of each symbol, with the quote that is stored, and how much of the quota is used."""
     settings = cluster.settings
     with Wiring(settings) as wiring:
-        outcomes = wiring.store.outcomes(run_id)
-        quotes = {quote.symbol: quote for quote in wiring.store.quotes([outcome.symbol for outcome in outcomes])}
-        console.print(_table(outcomes, quotes, invented=settings.uses_sandbox))
-        _show_failures(outcomes, console)
-        _show_quota(wiring.limiter, console)
-    colour = "green" if state == "success" else "red"
-    console.print(f"run {run_id}: [{colour}]{state}[/]")
+        outcomes = _outlasting(lambda: wiring.store.outcomes(run_id), cluster, screen)
+        symbols = [outcome.symbol for outcome in outcomes]
+        quotes = _outlasting(lambda: wiring.store.quotes(symbols, limit=max(1, len(symbols))), cluster, screen)
+        screen.print(_table(outcomes, {quote.symbol: quote for quote in quotes}, invented=settings.uses_sandbox))
+        _show_failures(outcomes, screen)
+        screen.print(_outlasting(lambda: _quota(wiring.limiter), cluster, screen))
+    screen.print(f"run {run_id}: ", Text(state, "green" if state == "success" else "red"), sep="")
+    return Shown(run_id, state, outcomes, quotes)
 
 
 def _table(outcomes: Sequence[Outcome], quotes: dict[Symbol, Quote], *, invented: bool) -> Table:
@@ -93,40 +139,47 @@ def _table(outcomes: Sequence[Outcome], quotes: dict[Symbol, Quote], *, invented
     return table
 
 
-def _row(outcome: Outcome, quote: Quote | None) -> list[str]:
-    status = f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.status}[/]"
+def _row(outcome: Outcome, quote: Quote | None) -> list[Text]:
+    symbol, status, worker = foreign(outcome.symbol), _status(outcome), foreign(outcome.worker)
     if quote is None:
-        return [outcome.symbol, status, "", "", "", "", outcome.worker]
-    change = f"{quote.change_percent:+.2f} %"
-    session = quote.latest_trading_day.isoformat()
-    return [outcome.symbol, status, f"{quote.price:,.2f}", change, f"{quote.volume:,}", session, outcome.worker]
+        return [symbol, status, *[Text()] * 4, worker]
+    values = (
+        price(quote.price),
+        percent(quote.change_percent),
+        f"{quote.volume:,}",
+        quote.latest_trading_day.isoformat(),
+    )
+    return [symbol, status, *map(Text, values), worker]
 
 
-def _show_failures(outcomes: Sequence[Outcome], console: Console) -> None:
+def _status(outcome: Outcome) -> Text:
+    return Text(outcome.status, _COLOURS.get(outcome.status, "red"))
+
+
+def _show_failures(outcomes: Sequence[Outcome], screen: Console) -> None:
     for outcome in outcomes:
         if outcome.status is not OutcomeStatus.STORED:
             detail = outcome.detail.removeprefix(f"{outcome.symbol}: ")
-            console.print(f"[{_COLOURS.get(outcome.status, 'red')}]{outcome.symbol}[/]: {detail}")
+            symbol = Text(outcome.symbol, _COLOURS.get(outcome.status, "red"))
+            screen.print(symbol, foreign(f": {detail or outcome.status}"), sep="")
 
 
-def _show_quota(limiter: Limiter, console: Console) -> None:
-    usage = limiter.usage()
-    windows = ", ".join(f"{window.used} of {window.window}" for window in usage.windows)
-    console.print(f"quota used: {windows}")
+def _quota(limiter: Limiter) -> str:
+    return "quota used: " + ", ".join(f"{window.used} of {window.window}" for window in limiter.usage().windows)
 
 
-def show_addresses(cluster: Cluster, console: Console) -> None:
+def show_addresses(cluster: Cluster, screen: Console) -> None:
     """Print where to look, and how to log in."""
     secrets = cluster.state.secrets()
     workers = ", ".join(_online(cluster)) or "none"
-    console.print(f"Airflow  {cluster.api.url}/dags/{DAG_ID}   user {ADMIN}, password {secrets['airflow_admin']}")
-    console.print(f"Flower   {cluster.flower_url}   user {ADMIN}, password {secrets['flower']}   (workers: {workers})")
+    screen.print(f"Airflow  {cluster.api.url}/dags/{DAG_ID}   user {ADMIN}, password {secrets['airflow_admin']}")
+    screen.print(f"Flower   {cluster.flower_url}   user {ADMIN}, password {secrets['flower']}   (workers: {workers})")
     if cluster.settings.uses_sandbox:
-        console.print(f"Sandbox  {cluster.settings.sandbox_url}   stands in for Alpha Vantage")
+        screen.print(f"Sandbox  {cluster.settings.sandbox_url}   stands in for Alpha Vantage")
 
 
 def _online(cluster: Cluster) -> list[str]:
     try:
         return cluster.consuming_workers()
-    except (OSError, requests.RequestException):
+    except (OSError, kombu.exceptions.KombuError):
         return []

@@ -26,6 +26,9 @@ def main(arguments: Sequence[str]) -> int:
 
     ``--this-python``: the environment must be of the Python that runs this; else any that is installed will do.
     """
+    if not set(arguments) <= {"--this-python"}:
+        print(__doc__ if arguments in (["--help"], ["-h"]) else "usage: install.py [--this-python]", flush=True)
+        return 0 if arguments in (["--help"], ["-h"]) else 2
     same = "--this-python" not in arguments or _version() == _ours()
     if same and _stamp() == _fingerprint():
         return 0
@@ -95,5 +98,21 @@ def _run(command: Sequence[str | Path]) -> bool:
     return subprocess.run([str(part) for part in command], check=False, env=environment).returncode == 0
 
 
+def _command_line() -> int:
+    """Return the exit code; what an interruption, a full disk or a reader that has gone does is a sentence."""
+    try:
+        return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        code = 1
+    except OSError as problem:
+        print(f"the installation failed: {problem.strerror}: {problem.filename or 'output'}", file=sys.stderr)
+        code = 1
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains of what it could not write once more
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_command_line())

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -78,8 +79,9 @@ def run(options: Options) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     plan = sandbox.vendor.plan
-    sys.stdout.write(f"sandbox: listening on {address(listener)} (plan {plan.name}: {plan.quota})\n")
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody reads it, or its disk is full: it serves all the same
+        sys.stdout.write(f"sandbox: listening on {address(listener)} (plan {plan.name}: {plan.quota})\n")
+        sys.stdout.flush()
     with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
         runner.run(serve(sandbox, listener))
     return 0

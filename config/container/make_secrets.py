@@ -1,6 +1,6 @@
 """Make the secrets that nobody set, and lay every secret where only the services that need it can read it.
 
-``make_secrets.py make`` (the first step of ``docker compose up``) · ``show``: how to log in · ``join HOST``: the lines
+``make_secrets.py make`` (the first step of ``docker compose up``); ``show``: how to log in; ``join HOST``: the lines
 of a .env with which a second host's workers join this one. Standard library only.
 
 A secret comes from NAME_FILE or from NAME of .env, else from the volume, else it is made at random once. Each
@@ -228,6 +228,8 @@ def main(arguments: Sequence[str]) -> int:
             show(settle(given_values()))
         case ["join", host]:
             join(host, settle(given_values()))
+        case ["--help" | "-h"]:
+            print(__doc__)
         case _:
             print("usage: make_secrets.py make | show | join HOST", file=sys.stderr)
             return 2
@@ -236,6 +238,11 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
+        sys.stdout.flush()  # here, where a reader that has gone is expected
     except SecretUnusable as problem:
         sys.exit(str(problem))
+    except OSError as problem:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains of it once more
+        sys.exit(1 if isinstance(problem, BrokenPipeError) else f"{problem.strerror}: {problem.filename or 'output'}")
+    sys.exit(code)

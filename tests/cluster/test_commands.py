@@ -1,0 +1,105 @@
+"""The commands of a person, on the running cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from common.command_line import ExitCode
+from tests.cluster.conftest import Running
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+BROKEN = 'Traceback …\ncommon.errors.ConfigurationError: STOCK_TIMEZONE="[/red]" is no time zone.\n'
+
+
+def command(running: Running, *words: str) -> subprocess.Popen[str]:
+    """Start ``python -m local`` as the person who started the cluster would."""
+    environment = dict(running.cluster.person or {})
+    environment |= {"PATH": os.environ["PATH"], "PIPELINE_STATE": str(running.cluster.state.folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", *words],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def answer(running: Running, *words: str) -> tuple[int, str]:
+    process = command(running, *words)
+    text, _ = process.communicate(timeout=120)
+    return process.returncode, text
+
+
+@contextmanager
+def import_error(running: Running) -> Iterator[None]:
+    """Let Airflow's metadata say that a DAG file cannot be parsed."""
+    address = running.cluster.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    with closing(psycopg2.connect(address)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO import_error (timestamp, filename, bundle_name, stacktrace) "
+                "VALUES (now(), 'other.py', 'dags-folder', %s)",
+                (BROKEN,),
+            )
+            try:
+                yield
+            finally:
+                cursor.execute("DELETE FROM import_error WHERE filename = 'other.py'")
+
+
+def test_a_dag_that_cannot_be_parsed_is_ill(running: Running):
+    """An import error fails the status and the health check, with the sentence that it ends with, as it is written."""
+    shell = ("shell", sys.executable, "-m", "workers.fetch_and_store", "--health-check")
+    assert answer(running, "status")[0] == ExitCode.DONE
+    assert answer(running, *shell)[0] == ExitCode.DONE
+    with import_error(running):
+        code, text = answer(running, "status")
+        assert code == ExitCode.FAILED
+        assert 'the DAG cannot be parsed: STOCK_TIMEZONE="[/red]" is no time zone.' in text
+        code, text = answer(running, *shell)
+        assert code == ExitCode.FAILED
+        assert 'other.py cannot be imported: STOCK_TIMEZONE="[/red]" is no time zone.' in text
+
+
+def test_a_watched_run_outlasts_restarts(running: Running):
+    """The api-server and PostgreSQL are killed while a run is watched: it says so, and goes on to the end."""
+    process = command(running, "trigger", "--force", "--symbols", "IBM,AAPL,MSFT")
+    shown = []
+    for line in process.stdout or ():
+        shown.append(line)
+        if line.strip().startswith("running"):
+            break
+    states = running.cluster.supervisor.states()
+    for name in ("api-server", "postgres"):
+        os.kill(states[name][1], signal.SIGKILL)
+    rest, _ = process.communicate(timeout=300)
+    assert process.returncode == ExitCode.DONE, [*shown, rest]
+    assert "waiting up to" in rest
+    assert "3 of 3 symbols (3 stored)" in rest
+    running.cluster.wait_healthy()
+
+
+def test_a_script_gets_one_object(running: Running):
+    """``--json`` prints one object on standard output, and what is for a person elsewhere."""
+    words = ["trigger", "--json", "--symbols", "IBM,NOSUCH7"]
+    environment = dict(running.cluster.person or {})
+    environment |= {"PATH": os.environ["PATH"], "PIPELINE_STATE": str(running.cluster.state.folder)}
+    done = subprocess.run(
+        [sys.executable, "-m", "local", *words], cwd=ROOT, env=environment, capture_output=True, check=False
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["state"]) == (ExitCode.FAILED, "failed")
+    assert {line["symbol"]: line["reason"] for line in document["outcomes"]}["NOSUCH7"] == "unknown_symbol"
+    assert b"NOSUCH7" in done.stderr
