@@ -141,6 +141,7 @@ def quota() -> Answer:
     """Show what is used of the quota, and what waits."""
     try:
         with Wiring.from_environment() as wiring:
+            wiring.permits.prepare()  # a fresh installation, or a Redis that lost its data, has a quota too
             usage = wiring.limiter.usage()
     except PipelineError as error:
         return _failed(error)

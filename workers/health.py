@@ -84,6 +84,7 @@ def _migrations(wiring: Wiring) -> str:
 
 
 def _redis(wiring: Wiring) -> str:
+    wiring.permits.prepare()  # as each run does: neither a fresh installation nor a Redis that lost its data is ill
     health = wiring.limiter.check()
     kept = "append-only file on" if health.durable else "NOT durable: turn on its append-only file"
     return f"Redis {health.redis_version}, {kept}"

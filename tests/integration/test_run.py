@@ -322,8 +322,9 @@ def test_a_dag_that_cannot_be_declared_is_ill(monkeypatch, environment, name: st
 
 
 def test_all_is_healthy(monkeypatch, environment, sandbox: RunningSandbox):
-    """--health-check names each dependency with its state and latency, exits 0 and spends no call."""
-    wired(environment).close()
+    """--health-check names each dependency with its state and latency, exits 0 and spends no call, on a fresh
+    installation too.
+    """
     code, text = cli(monkeypatch, environment, "--health-check")
     assert code == 0, text
     assert [line.split()[:2] for line in text.splitlines()] == [
@@ -343,7 +344,9 @@ def test_what_is_ill_is_named(monkeypatch, environment):
 
 
 def test_the_quota_is_shown(monkeypatch, environment):
-    """--quota shows what is used of each window."""
+    """--quota shows what is used of each window, before the first call too."""
+    code, text = cli(monkeypatch, environment, "--quota")
+    assert (code, text.splitlines()[1]) == (0, "0 of 500/day used")
     assert cli(monkeypatch, environment, "--symbol", "IBM")[0] == 0
     code, text = cli(monkeypatch, environment, "--quota")
     assert code == 0
