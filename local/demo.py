@@ -30,6 +30,9 @@ _ENDED: Final = frozenset({"success", "failed"})
 _PATIENCE_S: Final = 5
 #: How long Airflow or a database may be away (s): a restart takes half a minute on a busy machine.
 _OUTAGE_S: Final = 180
+#: How many symbols the table shows, and how many a line names: a screen of ten thousand lines helps nobody.
+_SHOWN: Final = 300
+_NAMED: Final = 10
 _COLOURS: Final = {
     OutcomeStatus.STORED: "green",
     OutcomeStatus.SKIPPED: "cyan",
@@ -118,7 +121,10 @@ def show_run(cluster: Cluster, run_id: str, state: str, screen: Console) -> Show
         outcomes = _outlasting(lambda: wiring.store.outcomes(run_id), cluster, screen)
         symbols = [outcome.symbol for outcome in outcomes]
         quotes = _outlasting(lambda: wiring.store.quotes(symbols, limit=max(1, len(symbols))), cluster, screen)
-        screen.print(_table(outcomes, {quote.symbol: quote for quote in quotes}, invented=settings.uses_sandbox))
+        shown = sorted(outcomes, key=lambda outcome: outcome.status is OutcomeStatus.STORED)[:_SHOWN]
+        screen.print(_table(shown, {quote.symbol: quote for quote in quotes}, invented=settings.uses_sandbox))
+        if left := len(outcomes) - len(shown):
+            screen.print(f"… and {left} more: the table fetch_outcomes has every symbol of the run")
         _show_failures(outcomes, screen)
         screen.print(_outlasting(lambda: _quota(wiring.limiter), cluster, screen))
     screen.print(f"run {run_id}: ", Text(state, "green" if state == "success" else "red"), sep="")
@@ -157,11 +163,16 @@ def _status(outcome: Outcome) -> Text:
 
 
 def _show_failures(outcomes: Sequence[Outcome], screen: Console) -> None:
+    """Print why symbols were not stored, the same reason once for all of its symbols."""
+    reasons: dict[tuple[str, OutcomeStatus], list[str]] = {}
     for outcome in outcomes:
         if outcome.status is not OutcomeStatus.STORED:
-            detail = outcome.detail.removeprefix(f"{outcome.symbol}: ")
-            symbol = Text(outcome.symbol, _COLOURS.get(outcome.status, "red"))
-            screen.print(symbol, foreign(f": {detail or outcome.status}"), sep="")
+            detail = outcome.detail.removeprefix(f"{outcome.symbol}: ") or str(outcome.status)
+            reasons.setdefault((detail, outcome.status), []).append(outcome.symbol)
+    for (detail, status), symbols in list(reasons.items())[:_SHOWN]:
+        more = f" and {len(symbols) - _NAMED} more" if len(symbols) > _NAMED else ""
+        named = Text(", ".join(symbols[:_NAMED]) + more, _COLOURS.get(status, "red"))
+        screen.print(named, foreign(f": {detail}"), sep="")
 
 
 def _quota(limiter: Limiter) -> str:
