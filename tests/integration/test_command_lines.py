@@ -172,3 +172,25 @@ def test_an_interruption_while_it_imports(surroundings: dict[str, str], words: S
     error += process.communicate(timeout=60)[1]
     assert b"Traceback" not in error
     assert process.returncode == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TASK_RETRIES", "abc"),
+        ("STOCK_SCHEDULE", "now and then"),
+        ("STOCK_SCHEDULE", "99 * * * *"),
+        ("STOCK_SCHEDULE", "0 0 30 2 *"),
+        ("STOCK_TIMEZONE", "Mars/Base"),
+        ("FETCH_QUEUE", "a b"),
+        ("API_TIMEOUT", "soon"),
+    ],
+)
+def test_a_bad_setting_starts_nothing(surroundings: dict[str, str], tmp_path: Path, name: str, value: str):
+    """What the tasks or the DAG could not use is refused in one sentence before any process is started."""
+    process = start([*LOCAL, "up"], surroundings | {name: value}, stdout=subprocess.PIPE)
+    output, error = process.communicate(timeout=60)
+    assert (process.returncode, output) == (ExitCode.ACT_FIRST, b"")
+    assert f"{name}={value!r}".encode() in error
+    assert error.count(b"\n") == 1
+    assert not (tmp_path / "state" / "supervisord.conf").exists()
