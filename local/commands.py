@@ -24,6 +24,7 @@ from rich.text import Text
 
 from common.command_line import ExitCode
 from common.errors import PipelineError, RunFailed
+from common.settings import DagSettings
 from local.cluster import Cluster, ClusterFailed
 from local.demo import Shown, show_addresses, show_run, trigger, watch
 from local.services import ServiceMissing
@@ -153,7 +154,9 @@ def _status(cluster: Cluster, options: argparse.Namespace, screen: Console) -> i
         _answer({"running": False}) if options.json else screen.print("not running: `make up` starts it")
         return ExitCode.FAILED
     states = cluster.supervisor.states()
-    problems = {part: _problem(check) for part, check in cluster.checks().items()}
+    problems = {"the settings": _problem(lambda: _settings_fit(cluster))}
+    if not problems["the settings"]:
+        problems |= {part: _problem(check) for part, check in cluster.checks().items()}
     well = not any(problems.values())
     if options.json:
         processes = {name: {"state": state, "pid": pid} for name, (state, pid) in states.items()}
@@ -161,7 +164,8 @@ def _status(cluster: Cluster, options: argparse.Namespace, screen: Console) -> i
         _answer({"running": True, "processes": processes, "healthy": healthy, "problems": problems})
     else:
         _show_status(states, problems, screen)
-        show_addresses(cluster, screen)
+        if not problems["the settings"]:
+            show_addresses(cluster, screen)
     return ExitCode.DONE if well else ExitCode.FAILED
 
 
@@ -173,6 +177,12 @@ def _show_status(states: Mapping[str, tuple[str, int]], problems: Mapping[str, s
     for part, problem in problems.items():
         well = Text("not healthy", "red") if problem else Text("healthy", "green")
         screen.print(f"{part:<14} ", well, foreign(f": {problem}" if problem else ""), sep="")
+
+
+def _settings_fit(cluster: Cluster) -> bool:
+    """Whether the next start could use what is set now. Raises ConfigurationError."""
+    DagSettings.from_environment(cluster.environment)
+    return bool(cluster.settings)
 
 
 def _problem(check: Callable[[], bool]) -> str:

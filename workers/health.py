@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from common.errors import PipelineError
@@ -104,6 +105,7 @@ def usage_lines(usage: Usage) -> Iterator[str]:
     for window in usage.windows:
         yield f"{window.used} of {window.window} used"
     wait_s = max(0.0, (usage.next_at - usage.at).total_seconds())
+    wait_s = ceil(wait_s * 10) / 10  # or a short one would read as none
     yield f"the next call can go in {wait_s:.1f} s ({usage.next_at:{_TIME}})" if wait_s else "the next call can go now"
     if usage.in_flight or usage.waiting or usage.deferred:
         yield f"{usage.in_flight} requests are out, {usage.waiting} wait in place, {usage.deferred} come back later"

@@ -194,3 +194,20 @@ def test_a_bad_setting_starts_nothing(surroundings: dict[str, str], tmp_path: Pa
     assert f"{name}={value!r}".encode() in error
     assert error.count(b"\n") == 1
     assert not (tmp_path / "state" / "supervisord.conf").exists()
+
+
+@pytest.mark.parametrize(
+    "process", ["../secret", "../*", "/etc/*", "*/../../secret", "worker-1/../../secret", "nosuch"]
+)
+def test_logs_stay_in_their_folder(surroundings: dict[str, str], tmp_path: Path, process: str):
+    """A name or a pattern that leads out of the folder of logs fits no log, and the message says which there are."""
+    logs = tmp_path / "state" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "state" / "secret.log").write_text("hunter2\n", encoding="utf-8")
+    (logs / "worker-1").mkdir()
+    (logs / "scheduler.log").touch()
+    started = start([*LOCAL, "logs", "--", process], surroundings, stdout=subprocess.PIPE)
+    output, error = started.communicate(timeout=60)
+    assert b"hunter2" not in output + error
+    assert (started.returncode, output) == (ExitCode.FAILED, b"")
+    assert b"there are: scheduler." in error
