@@ -1,5 +1,6 @@
 """The commands of a person, on the running cluster."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -57,6 +58,29 @@ def import_error(running: Running) -> Iterator[None]:
                 yield
             finally:
                 cursor.execute("DELETE FROM import_error WHERE filename = 'other.py'")
+
+
+def container_check(running: Running, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return what the health check of a DAG processor's container exits with."""
+    path = ROOT / "config" / "container" / "job_alive.py"
+    spec = importlib.util.spec_from_file_location("job_alive", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    address = folder / "sql_alchemy_conn"
+    address.write_text(running.cluster.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], encoding="utf-8")
+    monkeypatch.setattr(module, "URL", address)
+    monkeypatch.setattr(sys, "argv", ["job_alive.py", "DagProcessorJob"])
+    return module.main()
+
+
+def test_a_container_says_that_a_dag_is_broken(running: Running, tmp_path: Path, monkeypatch, capsys):
+    """The container of the DAG processor is healthy once the DAG is parsed, and ill with an import error."""
+    assert container_check(running, tmp_path, monkeypatch) == 0
+    with import_error(running):
+        assert container_check(running, tmp_path, monkeypatch) == 1
+    assert "other.py cannot be parsed: " in capsys.readouterr().out
 
 
 def test_a_dag_that_cannot_be_parsed_is_ill(running: Running):
