@@ -8,7 +8,7 @@ it is a secret) and what to write instead.
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from math import ceil
@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from common.errors import ConfigurationError
+from common.symbol_file import read_symbols
 from common.values import PLANS, Quota, Symbol, parse_symbols
 
 ALPHA_VANTAGE_URL: Final = "https://www.alphavantage.co"
@@ -38,36 +39,12 @@ SANDBOX_API_KEY: Final = "sandbox"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-_COMMENT: Final = re.compile(r"(^|\s)#.*")
-_SETTING: Final = re.compile(r"\s*(export\s+)?[A-Za-z]+_\w*\s*=")
-
-
 def _split_symbols(value: object) -> tuple[Symbol, ...]:
     """Read ``IBM, AAPL`` (commas or white space), or the file named by ``@path`` (one a line, # comments)."""
     text = str(value)
     if text.startswith("@"):
-        try:
-            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
-            raise ConfigurationError(
-                f"STOCK_SYMBOLS={text[:128]!r} names a file that cannot be read: {error}.", variable="STOCK_SYMBOLS"
-            ) from None
-        text = _without_comments(lines)
+        return tuple(dict.fromkeys(read_symbols(text[1:])))
     return parse_symbols(text.replace(",", " ").split())
-
-
-def _without_comments(lines: Sequence[str]) -> str:
-    """Return the lines as one, without comments: from a ``#`` on that begins a word, for ``ABC#`` is a ticker.
-
-    A file of settings is no list, and may hold secrets: it is refused before a word of it is shown.
-    """
-    for number, line in enumerate(lines, 1):
-        if _SETTING.match(line):
-            raise ConfigurationError(
-                f"STOCK_SYMBOLS names a file that is no list of symbols: its line {number} is a setting.",
-                variable="STOCK_SYMBOLS",
-            )
-    return " ".join(_COMMENT.sub("", line) for line in lines)
 
 
 def _none_for_auto(value: object) -> object:

@@ -86,7 +86,9 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
     """Say what became of the symbol: the row where it is up to date, else why not, and when it can go."""
     code = _CODES.get(line.status, ExitCode.ACT_FIRST if line.reason in HALTED else ExitCode.FAILED)
     if code is not ExitCode.DONE:
-        problem = f"{line.symbol} is {line.status}, nothing was fetched: {line.detail}{_when(line.retry_at)}"
+        problem = (
+            f"{line.symbol} is {line.status}: {line.detail.removeprefix(f'{line.symbol}: ')}{_when(line.retry_at)}"
+        )
         return Answer(code, asdict(line), problem=problem)
     row = {name: value for quote in quotes for name, value in asdict(quote).items()}
     lines = [f"{'outcome':<18} {line.status} ({line.reason})"]

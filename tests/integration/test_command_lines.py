@@ -190,7 +190,8 @@ def test_a_bad_setting_starts_nothing(surroundings: dict[str, str], tmp_path: Pa
     """What the tasks or the DAG could not use is refused in one sentence before any process is started."""
     process = start([*LOCAL, "up"], surroundings | {name: value}, stdout=subprocess.PIPE)
     output, error = process.communicate(timeout=60)
-    assert (process.returncode, output) == (ExitCode.ACT_FIRST, b"")
+    assert process.returncode == ExitCode.ACT_FIRST
+    assert b"starting" not in output
     assert f"{name}={value!r}".encode() in error
     assert error.count(b"\n") == 1
     assert not (tmp_path / "state" / "supervisord.conf").exists()

@@ -186,7 +186,7 @@ def test_a_comment_in_a_file_is_no_symbol(tmp_path: Path):
     """A comment begins where a word does: the ``#`` at a ticker's end is its own."""
     path = tmp_path / "universe"
     path.write_text("AAC#  # when issued\n#IBM\nM&M.BSE\nA B;\n")
-    assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("AAC#", "M&M.BSE", "A", "B;")
+    assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("AAC#", "M&M.BSE", "A", "line 4 of universe")
 
 
 @pytest.mark.parametrize("line", ["API_KEY=SECRET", "  export REDIS_PASSWORD = SECRET", "A_B=SECRET"])
