@@ -89,7 +89,8 @@ def test_a_dag_that_cannot_be_parsed_is_ill(running: Running):
     """An import error fails the status and the health check, with the sentence that it ends with, as it is written."""
     shell = ("shell", sys.executable, "-m", "workers.fetch_and_store", "--health-check")
     assert answer(running, "status")[0] == ExitCode.DONE
-    assert answer(running, *shell)[0] == ExitCode.DONE
+    code, text = answer(running, *shell)
+    assert code == ExitCode.DONE, text
     code, text = while_broken(running, lambda: answer(running, "status"))
     assert code == ExitCode.FAILED
     assert 'the DAG cannot be parsed: STOCK_TIMEZONE="[/red]" is no time zone.' in text
