@@ -192,14 +192,18 @@ class Stack:
 
     def calls(self, prefix: str) -> list[dict[str, Any]]:
         """Return the sandbox's log of the calls for symbols that begin so: the judge of what was asked."""
-        read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8765/sandbox/log').read().decode())"
-        entries = json.loads(self.execute("sandbox", "python", "-c", read))["entries"]
+        entries = self._sandbox("log")["entries"]
         return [entry for entry in entries if str(entry["symbol"]).startswith(prefix)]
 
     def usage(self) -> dict[str, Any]:
         """Return the sandbox's verdict on each key."""
-        read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8765/sandbox/usage').read().decode())"
-        return dict(json.loads(self.execute("sandbox", "python", "-c", read))["keys"])
+        return dict(self._sandbox("usage")["keys"])
+
+    def _sandbox(self, page: str) -> dict[str, Any]:
+        """Return a page of the sandbox, read in its container, past the proxy that the environment names."""
+        url = f"http://127.0.0.1:8765/sandbox/{page}"
+        read = f"import urllib.request as u; print(u.build_opener(u.ProxyHandler({{}})).open('{url}').read().decode())"
+        return dict(json.loads(self.execute("sandbox", "python", "-c", read)))
 
 
 def docker(*arguments: str) -> str:
