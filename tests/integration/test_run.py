@@ -170,6 +170,7 @@ def test_the_report_names_each_failure(wiring: Wiring):
     assert "NEVER (not_attempted): No task took it up" in report.summary
 
 
+@pytest.mark.usefixtures("punctual")
 def test_what_a_report_closes_can_be_done(wiring: Wiring):
     """A symbol in work is closed as interrupted, one that nobody took up as not attempted; a late task still counts."""
     plan_run(wiring, RUN, ["IBM", "AAPL", "MSFT"], force=False)
