@@ -53,7 +53,7 @@ def supervisor_command(words: Iterable[str], what: str) -> str:
 
     Grammar: supervisor's process.py splits it with ``shlex.split``.
     """
-    return supervisor_value(" ".join(shlex.quote(word) for word in words), what)
+    return supervisor_value(" ".join(shell(word, what) for word in words), what)
 
 
 def supervisor_environment(variables: Mapping[str, str]) -> str:
@@ -126,19 +126,6 @@ def flower_conf(users: Mapping[str, str], what: str) -> str:
                 f"{what} cannot be used: Flower compares ASCII characters alone. Choose another one.", variable=what
             )
     return f"basic_auth = {[f'{name}:{password}' for name, password in users.items()]!r}\n"
-
-
-def dotenv_value(value: str, what: str) -> str:
-    r"""Return the right side of a line of a ``.env``: in single quotes, where that says it, else in double ones.
-
-    Single quotes take all but ``'`` and ``\`` before a quote as it is, for Compose and python-dotenv alike. In double
-    ones ``\`` escapes itself, ``"`` and ``$``; the last for Compose alone. Grammar: compose-go's dotenv/parser.go.
-    """
-    _refuse(value, what, "a .env")
-    if not re.search(r"['\r\n]|\\(?:\\|$)", value):
-        return f"'{value}'"
-    escaped = re.sub(r'[\\"$]', lambda match: f"\\{match[0]}", value)
-    return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'
 
 
 def require_unexpanded(value: str, environment: Mapping[str, str], what: str) -> None:

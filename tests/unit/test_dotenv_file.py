@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError
-from common.quoting import dotenv_value
 from local.dotenv_file import read_dotenv
-from tests.support import values
 
 
 def read(folder: Path, content: str | bytes) -> dict[str, str]:
@@ -51,12 +49,6 @@ def test_values_are_read_as_compose_reads_them(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("THERE", "there")
     content = "\ufeffA=a b # c\nB='${THERE} $x #1'\nC=\"${THERE}\"\nexport D=$x\nE=\n"
     assert read(tmp_path, content) == {"A": "a b", "B": "${THERE} $x #1", "C": "there", "D": "$x", "E": ""}
-
-
-@pytest.mark.parametrize("value", [value for value in values.WRITTEN if "$" not in value])
-def test_a_value_that_we_write_is_read_back(tmp_path: Path, value: str):
-    """What `dotenv_value` writes is read as it was."""
-    assert read(tmp_path, f"A={dotenv_value(value, 'A')}\n") == {"A": value}
 
 
 @given(st.binary(max_size=60))
