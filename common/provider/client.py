@@ -24,15 +24,15 @@ from common.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from common.provider.http_transport import Answer, Transport
+from common.provider.http_transport import Answer, Permission, Transport
 from common.provider.refusals import carries_data, is_page, notices, refusal
 from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
 from common.values import Reply
 
-#: Entered around each attempt: acquires a permit, and settles it when the attempt is over.
-Gate = Callable[[], AbstractContextManager[None]]
+#: Entered around each attempt: acquires a permit, which is handed in, and settles it when the attempt is over.
+Gate = Callable[[], AbstractContextManager[Permission | None]]
 
 #: The most that a PayloadRejected carries: any quote, bulk reply or compact series whole, so it can be replayed.
 MAX_PAYLOAD: Final = 262_144
@@ -106,10 +106,10 @@ class AlphaVantageClient:
 
     def _attempt(self, request: Request, gate: Gate) -> Reply:
         """Ask once. The permit is settled when the answer is here, before it is read."""
-        with gate():
+        with gate() as permission:
             started = time.monotonic()
             params = {"function": request.function, **request.params}
-            answer = self._transport.get(request.subject, params, request.max_bytes)
+            answer = self._transport.get(request.subject, params, request.max_bytes, permission)
             received_at, latency_s = datetime.now(UTC), time.monotonic() - started
         text = self._transport.redactor.text(answer.body.decode("utf-8", "backslashreplace"))
         # Judged apart and raised here: what the provider said may repeat the key, so no frame of the error holds it.

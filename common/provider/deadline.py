@@ -13,7 +13,7 @@ import queue
 import socket
 import ssl
 import threading
-import time
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -22,6 +22,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from common.clock import boot_clock
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -29,19 +31,22 @@ _in_force: ContextVar["Deadline | None"] = ContextVar("deadline", default=None)
 
 
 class Deadline:
-    """``seconds`` from the moment the block is entered. ``request_sent``: whether a request left this machine.
+    """``seconds`` from the time at which the block is entered. ``request_sent``: whether a request left this machine.
 
-    ``request_sent`` errs on the side of True: a CONNECT to a proxy counts.
+    ``request_sent`` errs on the side of True: a CONNECT to a proxy counts. ``may_send`` is asked right before bytes
+    leave; what it forbids is not sent, and ``forbidden`` says so.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, may_send: Callable[[], bool] | None = None) -> None:
         self.seconds = seconds
         self.request_sent = False
-        self._ends_at = time.monotonic() + seconds
+        self.forbidden = False
+        self._may_send = may_send
+        self._ends_at = boot_clock() + seconds
         self._token: Token[Deadline | None] | None = None
 
     def __enter__(self) -> Self:
-        self._ends_at = time.monotonic() + self.seconds
+        self._ends_at = boot_clock() + self.seconds
         self._token = _in_force.set(self)
         return self
 
@@ -52,14 +57,21 @@ class Deadline:
     @property
     def passed(self) -> bool:
         """Whether no time is left."""
-        return time.monotonic() >= self._ends_at
+        return boot_clock() >= self._ends_at
 
     def remaining(self) -> float:
         """Return the seconds left. Raises TimeoutError when there are none."""
-        left = self._ends_at - time.monotonic()
+        left = self._ends_at - boot_clock()
         if left <= 0:
             raise TimeoutError("the call's total time is used up")
         return left
+
+    def send(self) -> None:
+        """Say that bytes leave now. Raises TimeoutError if they may not any more."""
+        if self._may_send and not self._may_send():
+            self.forbidden = True
+            raise TimeoutError("it is too late to send the request")
+        self.request_sent = True
 
 
 class _Bounded(socket.socket):
@@ -69,7 +81,8 @@ class _Bounded(socket.socket):
         """Set the timeout of the next operation; outside of a deadline (closing) the timeout stays as it is."""
         if deadline := _in_force.get():
             self.settimeout(deadline.remaining())
-            deadline.request_sent |= sends
+            if sends:
+                deadline.send()
 
 
 class BoundedSocket(_Bounded):

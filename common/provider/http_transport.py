@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -20,6 +20,8 @@ from common.errors import DeadlineExceeded, NetworkFailed
 from common.provider.deadline import Deadline, bound, reach
 from common.redaction import RedactingFilter, Redactor, one_line
 
+#: How long (s) before its permission's end a request must leave, to have arrived by then.
+FLIGHT_S: Final = 2.5
 _CHUNK: Final = 65_536
 _USER_AGENT: Final = "stock-data-pipeline"
 #: Every logger of urllib3 that may print a URL or a server's bytes.
@@ -28,6 +30,13 @@ _LOGGERS: Final = tuple(
 )
 #: What requests lets through when the network, the proxy or the server misbehaves.
 _FAULTS: Final = (requests.RequestException, HTTPError, OSError)
+
+
+class Permission(Protocol):
+    """Says for how many seconds more a request may be under way: the quota's permit."""
+
+    @property
+    def remaining_s(self) -> float: ...  # noqa: D102  said above
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,15 @@ class Transport:
         for logger in _LOGGERS:
             logger.removeFilter(self._filter)
 
-    def get(self, subject: str, params: dict[str, str], max_bytes: int) -> Answer:
+    def get(self, subject: str, params: dict[str, str], max_bytes: int, permission: Permission | None = None) -> Answer:
         """Ask ``/query`` and receive the whole answer; ``subject`` names what was asked for in messages.
 
-        Raises NetworkFailed or DeadlineExceeded.
+        With a ``permission`` the request leaves only if it arrives while that holds, however long this process was
+        held up since it was given. Raises NetworkFailed or DeadlineExceeded.
         """
-        with Deadline(self.timeout_s) as deadline:
+        may_send = (lambda: permission.remaining_s > FLIGHT_S) if permission else None
+        seconds = min(self.timeout_s, permission.remaining_s) if permission else self.timeout_s
+        with Deadline(seconds, may_send) as deadline:
             outcome = self._get(params, max_bytes)
         if isinstance(outcome, Answer):
             return outcome
@@ -114,6 +126,12 @@ class Transport:
         return ""
 
     def _fault(self, subject: str, problem: str, deadline: Deadline) -> NetworkFailed | DeadlineExceeded:
+        if deadline.forbidden or (deadline.passed and not deadline.request_sent and deadline.seconds < self.timeout_s):
+            return DeadlineExceeded(
+                f"{subject}: not sent to {self.host}, because too much time had passed since its permit. It will be "
+                "tried again.",
+                request_sent=deadline.request_sent,
+            )
         if deadline.passed:
             return DeadlineExceeded(
                 f"{subject}: {self.host} did not answer within {self.timeout_s:g} s. It will be tried again; raise "

@@ -56,12 +56,12 @@ class DurablePermits:
         self._durable = self._longest_s > WAIT_OUT_S
 
     @contextmanager
-    def permit(self, permit_id: str, *, max_wait_s: float) -> Iterator[None]:
+    def permit(self, permit_id: str, *, max_wait_s: float) -> Iterator[Permit]:
         """Hold a permit while one request is out. Raises QuotaWait, LimiterUnavailable or StoreUnavailable."""
         with ExitStack() as stack:
             permit = self._enter(stack, permit_id, max_wait_s)
             with self._noted(permit):
-                yield
+                yield permit
 
     def _enter(self, stack: ExitStack, permit_id: str, max_wait_s: float) -> Permit:
         """Wait for the permit; a state that was lost is rebuilt on the way."""

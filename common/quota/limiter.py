@@ -14,6 +14,7 @@ from typing import Final
 import redis
 from pydantic import SecretStr
 
+from common.clock import boot_clock
 from common.errors import (
     ConfigurationError,
     DeadlineExceeded,
@@ -21,7 +22,7 @@ from common.errors import (
     NetworkFailed,
     QuotaWait,
 )
-from common.quota.redis_clock import MICROSECONDS, boot_clock
+from common.quota.redis_clock import MICROSECONDS
 from common.quota.results import (
     Answer,
     Denied,

@@ -1,10 +1,11 @@
 """What one process has seen of Redis's time and state, to notice when either jumps."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+
+from common.clock import boot_clock
 
 MICROSECONDS: Final = 1_000_000
 #: A step of Redis's clock below this cannot be told from a slow reply (s); drift adds a thousandth of the time passed.
@@ -12,12 +13,6 @@ STEP_TOLERANCE_S: Final = 0.1
 DRIFT: Final = 0.001
 #: Without a reference any time is possible: the largest integer that a double holds exactly (µs).
 ANY_TIME: Final = 2**53
-
-
-def boot_clock() -> float:
-    """Return seconds that never jump and, where the system can, run on while the machine sleeps."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 @dataclass

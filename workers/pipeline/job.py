@@ -15,6 +15,8 @@ from uuid import uuid4
 from common.datasets import quote_from_reply, quotes
 from common.errors import (
     DailyQuotaUsedUp,
+    DeadlineExceeded,
+    NetworkFailed,
     PayloadRejected,
     PipelineError,
     ProviderBusy,
@@ -24,6 +26,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.provider import Gate, Request
+from common.quota import Permit
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
 from common.values import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
@@ -48,7 +51,7 @@ class Provider(Protocol):
 class Permits(Protocol):
     """The quota over all workers."""
 
-    def permit(self, permit_id: str, *, max_wait_s: float) -> AbstractContextManager[object]: ...  # noqa: D102  the limiter's
+    def permit(self, permit_id: str, *, max_wait_s: float) -> AbstractContextManager[Permit]: ...  # noqa: D102  the limiter's
 
     def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
 
@@ -142,12 +145,16 @@ class Job:
                 raise
 
     @contextmanager
-    def _gate(self, attempt: _Attempt) -> Iterator[None]:
-        """Hold a permit while one request is out. Each request has a permit of its own."""
-        with self.permits.permit(attempt.permit_id, max_wait_s=self.max_wait_s):
+    def _gate(self, attempt: _Attempt) -> Iterator[Permit]:
+        """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
+        with self.permits.permit(attempt.permit_id, max_wait_s=self.max_wait_s) as permit:
             attempt.permit_id = uuid4().hex
             attempt.api_calls += 1
-            yield
+            try:
+                yield permit
+            except (NetworkFailed, DeadlineExceeded) as error:
+                attempt.api_calls -= not error.request_sent
+                raise
 
     def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
         outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
