@@ -6,6 +6,8 @@
     ├── TryAgainLater            it can heal: try the same symbol again
     │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
     │   ├── DeadlineExceeded     the reply did not arrive whole in time
+    │   │   └── PermitExpired    the request was not sent: its permit was too old by then
+    │   ├── ProviderDown         the provider has failed every call for minutes, so no call was made
     │   ├── ProviderUnavailable  a 5xx, or the provider says that it cannot answer now
     │   │   ├── ProviderOutage   many symbols that have rows were answered with nothing: no symbol's fault
     │   │   └── ProviderBusy     a page, or a notice that nobody knows, in place of data: taken for "not now"
@@ -80,6 +82,18 @@ class DeadlineExceeded(TryAgainLater):
     def __init__(self, message: str, *, retry_after_s: float | None = None, request_sent: bool = True) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.request_sent = request_sent
+
+
+class PermitExpired(DeadlineExceeded):
+    """Too much time had passed since the permit when the request was to leave, so it was not sent."""
+
+    reason = "permit_expired"
+
+
+class ProviderDown(TryAgainLater):
+    """The provider has failed every call for minutes, so that this one was not made."""
+
+    reason = "provider_down"
 
 
 class ProviderUnavailable(TryAgainLater):

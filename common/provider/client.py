@@ -110,6 +110,8 @@ class AlphaVantageClient:
             started = time.monotonic()
             params = {"function": request.function, **request.params}
             answer = self._transport.get(request.subject, params, request.max_bytes, permission)
+            if permission:
+                permission.report(answered=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
             received_at, latency_s = datetime.now(UTC), time.monotonic() - started
         text = self._transport.redactor.text(answer.body.decode("utf-8", "backslashreplace"))
         # Judged apart and raised here: what the provider said may repeat the key, so no frame of the error holds it.

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from common.errors import DeadlineExceeded, NetworkFailed
+from common.errors import DeadlineExceeded, NetworkFailed, PermitExpired
 from common.provider.deadline import Deadline, bound, reach
 from common.redaction import RedactingFilter, Redactor, one_line
 
@@ -33,10 +33,14 @@ _FAULTS: Final = (requests.RequestException, HTTPError, OSError)
 
 
 class Permission(Protocol):
-    """Says for how many seconds more a request may be under way: the quota's permit."""
+    """What allows one request: the quota's permit."""
 
     @property
-    def remaining_s(self) -> float: ...  # noqa: D102  said above
+    def remaining_s(self) -> float:
+        """For how many seconds more the request may be under way."""
+
+    def report(self, *, answered: bool) -> None:
+        """Take in whether the provider did its work, or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Transport:
 
     def _fault(self, subject: str, problem: str, deadline: Deadline) -> NetworkFailed | DeadlineExceeded:
         if deadline.forbidden or (deadline.passed and not deadline.request_sent and deadline.seconds < self.timeout_s):
-            return DeadlineExceeded(
+            return PermitExpired(
                 f"{subject}: not sent to {self.host}, because too much time had passed since its permit. It will be "
                 "tried again.",
                 request_sent=deadline.request_sent,

@@ -16,6 +16,8 @@ from common.errors import (
     LimiterQuotaChanged,
     LimiterStateUnknown,
     NetworkFailed,
+    PermitExpired,
+    QuotaWait,
     StoreUnavailable,
 )
 from common.quota import LedgerCall, Limiter, Permit
@@ -76,6 +78,10 @@ class DurablePermits:
         """Grant nothing for a while: the provider knows of calls that we don't."""
         self._limiter.hold_back(seconds, reason)
 
+    def outage(self) -> QuotaWait | None:
+        """Return the wait for the next try of a provider that fails every call, or None."""
+        return self._limiter.outage()
+
     def leave(self, permit_id: str) -> None:
         """Give up waiting for a permit: its place goes to the others."""
         self._limiter.release(permit_id)
@@ -127,7 +133,7 @@ class DurablePermits:
     def _note(self, permit: Permit) -> None:
         self._ledger.record_call(permit.permit_id, self._digest)
         if permit.remaining_s < self._request_s:
-            raise DeadlineExceeded("Noting the call took too long, so it was not sent.", request_sent=False)
+            raise PermitExpired("Noting the call took too long, so it was not sent.", request_sent=False)
 
     def _note_end(self, permit: Permit) -> None:
         end = self._ledger.forget_call if permit.unsent else self._ledger.settle_call

@@ -20,6 +20,8 @@ from common.errors import (
     DeadlineExceeded,
     LimiterUnavailable,
     NetworkFailed,
+    PermitExpired,
+    ProviderDown,
     QuotaWait,
 )
 from common.quota.redis_clock import MICROSECONDS
@@ -45,6 +47,10 @@ DEFAULT_HORIZON_S: Final = 60.0
 WAIT_OUT_S: Final = 60
 _MAX_ID_LENGTH: Final = 200
 _MAX_REASON_LENGTH: Final = 200
+#: The reason of the hold while calls fail one after the other: see outage.lua.
+OUTAGE: Final = "the provider fails every call"
+#: What a call's end says of the provider, as the scripts want it.
+_VERDICTS: Final = {True: "up", False: "down", None: ""}
 
 
 class Limiter:
@@ -82,7 +88,8 @@ class Limiter:
 
         An id stands for one request. Asking again with it returns the grant it already has, so a lost reply costs
         nothing. Call this when the request is about to be sent, and ``settle`` or ``release`` afterwards.
-        Slots further away than ``horizon_s`` are not reserved. Raises ValueError for an id that is settled.
+        Slots further away than ``horizon_s`` are not reserved. Raises ValueError for an id that is settled, and
+        ProviderDown in an outage of more than five minutes.
         """
         self._check(permit_id, cost)
         times = (micro(self.cap_s), micro(self.grace_s), micro(horizon_s))
@@ -92,23 +99,29 @@ class Limiter:
         if tag == "granted":
             return Granted(permit_id, _moment(now))
         if tag == "reserved":
-            return Reserved(permit_id, _moment(rest[1]), (rest[1] - now) / MICROSECONDS)
+            return Reserved(permit_id, _moment(rest[1]), (rest[1] - now) / MICROSECONDS, text(rest[2]))
+        if tag == "down":
+            raise ProviderDown(
+                f"Not asked: the provider has failed every call since {_moment(rest[1]):%Y-%m-%d %H:%M:%S} UTC. It "
+                "will be tried again; check the network, and whether the provider has an outage."
+            )
         _, back, window, opens, held_by = rest
         standing = str(self.quota.windows[window - 1]) if window else text(held_by)
         return Denied(permit_id, _moment(back), (back - now) / MICROSECONDS, _moment(opens), standing)
 
-    def settle(self, permit_id: str, *, cost: int = 1) -> None:
+    def settle(self, permit_id: str, *, cost: int = 1, answered: bool | None = None) -> None:
         """Say that the reply, or the failure, of the request was seen. Twice is as good as once.
 
         ``cost`` is the permit's: should Redis have lost the permit meanwhile, its call is counted all the same.
+        ``answered``: whether the provider did its work; None says nothing of that.
         """
         self._check(permit_id, cost)
-        self._redis.end("settle", permit_id, cost)
+        self._redis.end("settle", permit_id, cost, _VERDICTS[answered])
 
-    def release(self, permit_id: str) -> None:
+    def release(self, permit_id: str, *, answered: bool | None = None) -> None:
         """Give back a permit whose request was never sent, or a place in the queue. Twice is as good as once."""
         self._check(permit_id, cost=1)
-        self._redis.end("release", permit_id, 1)
+        self._redis.end("release", permit_id, 1, _VERDICTS[answered])
 
     @contextmanager
     def permit(
@@ -125,6 +138,8 @@ class Limiter:
             yield permit
         except (NetworkFailed, DeadlineExceeded) as error:
             permit.unsent |= not error.request_sent
+            if not isinstance(error, PermitExpired):
+                permit.report(answered=False)
             raise
         finally:
             self._finish(permit)
@@ -132,6 +147,18 @@ class Limiter:
     def hold_back(self, seconds: float, reason: str) -> None:
         """Grant nothing for ``seconds``: the provider knows of calls that we don't. A longer hold stays."""
         self._redis.decide("hold", micro(seconds), " ".join(reason.split())[:_MAX_REASON_LENGTH])
+
+    def outage(self) -> QuotaWait | None:
+        """Return the wait for the next try of a provider that fails every call, or None."""
+        usage = self._usage(1)
+        if usage.hold_until is None or usage.held_by != OUTAGE:
+            return None
+        return QuotaWait(
+            f"Since {OUTAGE}, nobody asks it until {usage.hold_until:%Y-%m-%d %H:%M:%S} UTC: ask again then.",
+            retry_at=usage.hold_until,
+            retry_after_s=(usage.hold_until - usage.at).total_seconds(),
+            window=OUTAGE,
+        )
 
     # Looking
 
@@ -197,7 +224,8 @@ class Limiter:
 
     def _finish(self, permit: Permit) -> None:
         settle = partial(self.settle, cost=permit.cost)
-        self._quietly(permit.permit_id, partial(self.release if permit.unsent else settle, permit.permit_id))
+        end = partial(self.release if permit.unsent else settle, permit.permit_id, answered=permit.provider_answered)
+        self._quietly(permit.permit_id, end)
 
     def _quietly(self, permit_id: str, end: Callable[[], None]) -> None:
         """End a permit. Without Redis it counts for the whole cap, which is safe: the request's result matters more."""
@@ -235,9 +263,9 @@ class Limiter:
 
 def _too_far(answer: Reserved | Denied, quota: Quota) -> QuotaWait:
     at = answer.at if isinstance(answer, Reserved) else answer.retry_at
-    window = str(quota) if isinstance(answer, Reserved) else answer.window
+    window = answer.held_by or str(quota) if isinstance(answer, Reserved) else answer.window
     return QuotaWait(
-        f"The quota ({window}) has no call left until {at:%Y-%m-%d %H:%M:%S} UTC: ask again then.",
+        f"The limiter ({window}) lets no call pass until {at:%Y-%m-%d %H:%M:%S} UTC: ask again then.",
         retry_at=at,
         retry_after_s=answer.wait_s,
         window=window,

@@ -20,12 +20,14 @@ class Reserved:
     """A place in the queue: ask again with the same id at ``at``, ``wait_s`` from now.
 
     It may then be a little later still: ``at`` is the earliest moment that is possible, so that no quota is lost.
-    Who has not asked again by ``at`` plus the limiter's grace has lost the place.
+    Who has not asked again by ``at`` plus the limiter's grace has lost the place. ``held_by``: the reason of the hold
+    that stands in the way, or empty where the quota does.
     """
 
     permit_id: str
     at: datetime
     wait_s: float
+    held_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Permit:
     expires: float
     clock: Callable[[], float]
     unsent: bool = field(default=False, init=False)
+    provider_answered: bool | None = field(default=None, init=False)
 
     @property
     def remaining_s(self) -> float:
@@ -64,6 +67,10 @@ class Permit:
     def give_back(self) -> None:
         """Say that no request was sent and none will be: the permit goes back to the others."""
         self.unsent = True
+
+    def report(self, *, answered: bool) -> None:
+        """Say whether the provider did its work, or failed: calls that fail one after the other are an outage."""
+        self.provider_answered = answered
 
 
 @dataclass(frozen=True, slots=True)

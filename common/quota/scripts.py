@@ -24,13 +24,13 @@ from common.values import Quota
 _LUA: Final = Path(__file__).parent / "lua"
 #: What stands before each script's own lines, in this order.
 _PARTS: Final = {
-    "acquire": ("clock", "state", "windows", "members"),
-    "settle": ("clock", "members"),
-    "release": ("clock", "members"),
-    "hold": ("clock", "state"),
+    "acquire": ("clock", "keys", "state", "windows", "members", "outage"),
+    "settle": ("clock", "keys", "members", "outage"),
+    "release": ("clock", "keys", "members", "outage"),
+    "hold": ("clock", "keys", "state"),
     "distrust": ("clock",),
-    "usage": ("clock", "state", "windows"),
-    "establish": ("clock",),
+    "usage": ("clock", "keys", "state", "windows"),
+    "establish": ("clock", "keys"),
 }
 #: How connections introduce themselves. redis-py would read its version from the disk for each one.
 _DRIVER: Final = DriverInfo()
@@ -99,9 +99,9 @@ class Decisions:
         self._timeline.remember(text(rest[0]), now if tag == "granted" else 0)
         return [tag, now, *rest]
 
-    def end(self, script: str, permit_id: str, cost: int) -> None:
+    def end(self, script: str, permit_id: str, cost: int, verdict: str) -> None:
         """Run a script that needs no decision: it settles or gives back a permit."""
-        self._run(script, ["", "", "", permit_id, cost])
+        self._run(script, ["", "", "", permit_id, cost, verdict])
 
     def establish(self, purpose: str, calls: Iterable[LedgerCall], *, wait_out_s: float, cap_s: float) -> bool:
         """Make the state known; return whether it was not so before."""

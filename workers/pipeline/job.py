@@ -20,6 +20,7 @@ from common.errors import (
     PayloadRejected,
     PipelineError,
     ProviderBusy,
+    ProviderUnavailable,
     QuotaWait,
     RateLimited,
     RunHalted,
@@ -54,6 +55,8 @@ class Permits(Protocol):
     def permit(self, permit_id: str, *, max_wait_s: float) -> AbstractContextManager[Permit]: ...  # noqa: D102  the limiter's
 
     def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
+
+    def outage(self) -> QuotaWait | None: ...  # noqa: D102  the limiter's
 
     def leave(self, permit_id: str) -> None: ...  # noqa: D102  the limiter's
 
@@ -143,6 +146,8 @@ class Job:
             except ProviderBusy as busy:
                 self.permits.hold_back(BUSY_HOLD_S, busy.reason)
                 raise
+            except (NetworkFailed, DeadlineExceeded, ProviderUnavailable) as failure:
+                raise self.permits.outage() or failure from None  # an outage is not the symbol's failure
 
     @contextmanager
     def _gate(self, attempt: _Attempt) -> Iterator[Permit]:

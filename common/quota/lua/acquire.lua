@@ -4,11 +4,13 @@
 --   queue     waiter -> when it joined: first come, first served
 --   due       waiter -> when its reservation is handed on
 --   deferred  caller beyond the horizon -> when it was told to come back
--- Returns {'granted', now, epoch} | {'reserved', now, epoch, at} | {'denied', now, epoch, at, window, opens, held_by}
+-- Returns {'granted', now, epoch} | {'reserved', now, epoch, at, held_by}
+-- | {'denied', now, epoch, at, window, opens, held_by} | {'down', now, epoch, since when the provider fails}
 -- | {'spent', now, epoch} or a refusal of state.lua.
 local MAX_DEFERRED = 10000 -- a bound on memory: beyond it, callers are spread less well
 local MAX_SPREAD = 600000000 -- a crowd that never comes back delays others by no more than this
 local EXPIRED_AT_ONCE = 100
+local OUTAGE_PATIENCE = 300000000
 
 local id, cost = ARGV[5], tonumber(ARGV[6])
 local first = member(id, cost, 1)
@@ -52,7 +54,15 @@ if at <= now then
   put(LOG, id, cost, now + cap)
   redis.call('HSET', META, 'seen', digits(now), 'size', size + cost)
   leave_the_queue()
+  if failing then probe(now) end
   return {'granted', now, epoch}
+end
+
+-- An outage that lasts is not waited for: its symbols fail, and their retries come later.
+local since = failing and hold > now and too_long(now, OUTAGE_PATIENCE)
+if since then
+  leave_the_queue()
+  return {'down', now, epoch, since}
 end
 
 -- Who has a place, or comes back when it was told to, is not sent away because the queue moved a little.
@@ -64,7 +74,7 @@ end
 if at - now <= horizon then
   if not place then put(QUEUE, id, cost, now) end
   redis.call('ZADD', DUE, digits(at + grace), id)
-  return {'reserved', now, epoch, at}
+  return {'reserved', now, epoch, at, hold > fits and redis.call('HGET', META, 'held_by') or ''}
 end
 
 -- Too far ahead to keep a place: say when to come back, each caller at the time of a slot of its own.

@@ -2,7 +2,6 @@
 --   ARGV  1 quota, 5 epoch to begin, 6 'fresh', 'recover' or 'adopt', 7 how long to wait out, 8 the longest period,
 --         9 cap (µs); from 10 on: age (µs), permit of each call that the ledger knows
 -- Returns {'established' | 'kept' | 'dirty', now} or {'quota', now, the quota in force}
-local META, LOG, QUEUE, DUE, DEFERRED = unpack(KEYS)
 local CLOCK_SLACK = 1000000 -- as in state.lua
 local now, purpose, longest = clock(), ARGV[6], tonumber(ARGV[8])
 

@@ -1,8 +1,8 @@
 -- The request was never sent, or the caller waits no longer: the permit or the place goes back.
---   ARGV  5 id
+--   ARGV  5 id, 7 'down' or '': see outage.lua
 -- A settled permit stays: its call was made.
-local META, LOG, QUEUE, DUE, DEFERRED = unpack(KEYS)
 local id, now = ARGV[5], clock()
+judge(ARGV[7], now)
 take(QUEUE, id)
 redis.call('ZREM', DUE, id)
 redis.call('ZREM', DEFERRED, id)

@@ -1,9 +1,9 @@
 -- The reply (or the failure) of a request was seen: its call arrived before now.
---   ARGV  5 id, 6 cost
+--   ARGV  5 id, 6 cost, 7 'up', 'down' or '': see outage.lua
 -- Never refuses: a score only moves to the time at which the call is known to be over. A permit that the log does
 -- not know is added, because its call was made: the log was lost while it was out.
-local META, LOG = KEYS[1], KEYS[2]
 local id, cost, now = ARGV[5], tonumber(ARGV[6]), clock()
+judge(ARGV[7], now)
 local score = redis.call('ZSCORE', LOG, member(id, cost, 1))
 if not score then
   put(LOG, id, cost, now)
