@@ -18,6 +18,7 @@
     │   ├── BatchIncomplete      some symbols of a batch failed in a way that can heal
     │   ├── NotAttempted         the run ended before anybody took the symbol up
     │   ├── Interrupted          the run ended while the symbol was in work
+    │   ├── ClaimLost            another worker has taken the batch up, because this one stood still
     │   ├── LimiterUnavailable   our own limiter cannot answer, so no call is made
     │   │   ├── LimiterUnreachable    Redis does not answer in time
     │   │   ├── LimiterStateUnknown   Redis lost, or cannot date, what it knew: rebuild it from the ledger
@@ -186,6 +187,12 @@ class Interrupted(TryAgainLater):
     """The run ended while a task had the symbol in work. The ledger's word for it; nothing raises it."""
 
     reason = "interrupted"
+
+
+class ClaimLost(TryAgainLater):
+    """Another worker has taken up the batch since: this one was taken for dead, or stood still for long."""
+
+    reason = "claim_lost"
 
 
 class LimiterUnavailable(TryAgainLater):

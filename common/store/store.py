@@ -19,6 +19,7 @@ from common.database.queries import fetch_one, read_version, statement
 from common.errors import (
     CAN_HEAL,
     HALTED,
+    ClaimLost,
     Interrupted,
     NotAttempted,
     PipelineError,
@@ -183,14 +184,6 @@ class Store:
 
         return self._connections.run(mark)
 
-    def start_all(self, run_id: str, symbols: Sequence[Symbol], worker: str) -> list[Symbol]:
-        """Mark that ``worker`` takes up the symbols; return those of them that are not settled, in the order given."""
-        rows = self._query(
-            "start", {"run_id": run_id, "symbols": [str(symbol) for symbol in symbols], "worker": worker}
-        )
-        taken = {symbol for (symbol,) in rows}
-        return [symbol for symbol in symbols if symbol in taken]
-
     def reopen_batch(self, run_id: str, batch: int, *, cleared: bool = False, force: bool = False) -> bool:
         """Make what failed of a batch, and can heal, ready for another try.
 
@@ -201,10 +194,24 @@ class Store:
         asked = {"cleared": cleared, "force": force}
         return bool(self._query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons, **asked})[0][0])
 
-    def batch_symbols(self, run_id: str, batch: int) -> list[Symbol]:
-        """Return the symbols of a batch that are to be done, in the plan's order."""
-        rows = self._query("batch_symbols", {"run_id": run_id, "batch": batch})
-        return [Symbol(symbol) for (symbol,) in rows]
+    def claim_batch(self, run_id: str, batch: int, worker: str) -> dict[Symbol, int]:
+        """Take up the symbols of a batch that are to be done; return them in the plan's order, each with its claim.
+
+        Whoever had claimed them before has lost them.
+        """
+        rows = self._query("claim_batch", {"run_id": run_id, "batch": batch, "worker": worker})
+        return {Symbol(symbol): claim for symbol, claim in rows}
+
+    def still_claimed(self, run_id: str, claims: Mapping[Symbol, int]) -> list[Symbol]:
+        """Return those of the claimed symbols that are still to be done, in the order given.
+
+        Raises ClaimLost if another worker has claimed one of them since.
+        """
+        asked = {"symbols": [str(symbol) for symbol in claims], "claims": list(claims.values())}
+        held = dict(self._query("held_claims", {"run_id": run_id, **asked}))
+        if not all(held.values()):
+            raise ClaimLost("Another worker has taken this batch up meanwhile, so this one leaves it alone.")
+        return [symbol for symbol in claims if symbol in held]
 
     def lone_symbol(self, run_id: str, batch: int) -> Symbol | None:
         """Return the symbol of the batch where each of the run has one of its own, or None."""

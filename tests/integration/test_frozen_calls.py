@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import NetworkFailed
-from common.values import OutcomeStatus, Symbol
+from common.errors import ClaimLost, NetworkFailed
+from common.values import Outcome, OutcomeStatus, Symbol
+from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
-from tests.support.batches import RUN, calls
+from tests.support.batches import RUN, calls, planned, symbols
+from tests.support.market import Market
 
 ROOT = Path(__file__).resolve().parents[2]
 FREEZE = """
@@ -53,20 +55,30 @@ PLACES = {
 
 
 @contextmanager
-def frozen(code: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the code until it stops itself; let it go on at the end of the block, and wait for its end."""
+def worker(code: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the code in a process that ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=os.environ | environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT
+        [sys.executable, "-c", code],
+        env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
     )
     try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def frozen(code: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the code until it stops itself; let it go on at the end of the block, and wait for its end."""
+    with worker(code, environment) as process:
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f"it ended with {status} before it stopped"
         yield process
         process.send_signal(signal.SIGCONT)
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -93,3 +105,39 @@ def test_a_refused_connection_is_no_call(environment: dict[str, str]):
             wiring.job.run(RUN, Symbol("IBM"))
         assert [line.api_calls for line in wiring.store.outcomes(RUN)] == [0]
         assert {window.used for window in wiring.limiter.usage().windows} == {0}
+
+
+def test_a_worker_that_comes_back_repeats_nothing(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """After a freeze during which another worker did the batch, only what was out by then is called a second time."""
+    sandbox.change("faults", faults="", latency="0.02:0.05")
+    changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s", "BATCH_CONCURRENCY": "4"}
+    code = (
+        "from workers.pipeline import claims; claims.FRESH_S = 0.0; from workers.wiring import Wiring; "
+        f"Wiring.from_environment().batch(budget_s=60).run({RUN!r}, 1)"
+    )
+    with wired(changed) as wiring:
+        batch = planned(wiring, *symbols(150))
+        with worker(code, changed) as process:
+            wait_until(lambda: market.query("SELECT count(*) FROM stock_quotes")[0][0] > 30, "some are stored")
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            assert batch.run(RUN, 1).counts == "150 stored"
+            process.send_signal(signal.SIGCONT)
+            assert "ClaimLost" in process.communicate(timeout=60)[1].decode()
+    counted = calls(sandbox)
+    assert len(counted) == 150
+    assert counted.total() <= 150 + 4 + 4  # what was out, and what was answered but not written yet
+
+
+def test_a_second_pass_takes_the_batch_from_the_first(environment: dict[str, str], sandbox: RunningSandbox):
+    """A claim is the last pass's, whatever the other one had taken up."""
+    with wired(environment) as wiring:
+        planned(wiring, *symbols(3))
+        first = wiring.store.claim_batch(RUN, 1, "first")
+        assert wiring.store.still_claimed(RUN, first) == symbols(3)
+        second = wiring.store.claim_batch(RUN, 1, "second")
+        assert wiring.store.still_claimed(RUN, second) == symbols(3)
+        with pytest.raises(ClaimLost):
+            wiring.store.still_claimed(RUN, first)
+        wiring.store.record_outcomes([Outcome(RUN, symbols(1)[0], OutcomeStatus.STORED)])
+        assert wiring.store.still_claimed(RUN, second) == symbols(3)[1:]

@@ -117,8 +117,8 @@ def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
         plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
         assert list(plan.batch_numbers) == [1, 2]
         assert "in 2 batches of 2" in plan.summary
-        assert wiring.store.batch_symbols(RUN, 1) == ["A", "B"]
-        assert wiring.store.batch_symbols(RUN, 2) == ["C"]
+        assert list(wiring.store.claim_batch(RUN, 1, "w")) == ["A", "B"]
+        assert list(wiring.store.claim_batch(RUN, 2, "w")) == ["C"]
         assert wiring.store.lone_symbol(RUN, 2) is None
 
 
@@ -128,7 +128,7 @@ def test_planning_again_batches_what_is_left(environment: dict[str, str]):
         plan_run(wiring, RUN, ["A", "B", "C"], force=False)
         wiring.job.run(RUN, Symbol("A"))
         assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1]
-        assert wiring.store.batch_symbols(RUN, 1) == ["B", "C"]
+        assert list(wiring.store.claim_batch(RUN, 1, "w")) == ["B", "C"]
 
 
 def test_planning_again_numbers_what_is_left(wiring: Wiring):

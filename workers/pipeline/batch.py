@@ -10,21 +10,20 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from common.errors import CAN_HEAL, HALTED, ProviderOutage, QuotaWait
-from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
+from common.values import SETTLED, Outcome, OutcomeStatus
 from workers.pipeline.batch_threads import Pass
-from workers.pipeline.batch_writer import Ledger as WriterLedger
 from workers.pipeline.batch_writer import patiently
+from workers.pipeline.claims import ClaimLedger, Claims
 from workers.pipeline.job import Job
+from workers.pipeline.job import Ledger as JobLedger
 
 _NAMED: Final = 5
 
 
-class Ledger(WriterLedger, Protocol):
+class Ledger(JobLedger, ClaimLedger, Protocol):
     """Where rows and outcomes go, and where a batch finds what it holds."""
 
     def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...  # noqa: D102  the store's
-
-    def batch_symbols(self, run_id: str, batch: int) -> Sequence[Symbol]: ...  # noqa: D102  the store's
 
     def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...  # noqa: D102  the store's
 
@@ -124,13 +123,15 @@ class Batch:
         ``cleared``: a person had it done again, or its last pass ended with that; with ``force`` what is stored is then
         fetched again, too.
 
+        What another pass had taken up of the batch is this one's from now on, and the other one ends with ClaimLost.
+
         Raises after a minute without the database or the limiter their StoreUnavailable or LimiterUnavailable, and
         the RunFailed of a symbol that no other can escape: then all that is left is written off as halted.
         """
         if not resumed:
             cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force))
-        symbols = patiently(lambda: self.ledger.batch_symbols(run_id, number))
-        current = Pass(self.job, self.ledger, run_id, symbols, permit_id, concurrency=self.concurrency)
+        claims = patiently(lambda: Claims(self.ledger, run_id, number, self.job.worker))
+        current = Pass(self.job, self.ledger, run_id, claims, permit_id, concurrency=self.concurrency)
         halted = None if cleared else patiently(lambda: self.ledger.halted_by(run_id))
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")

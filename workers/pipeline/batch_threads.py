@@ -8,13 +8,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 from common.errors import (
+    ClaimLost,
     LimiterUnavailable,
     PipelineError,
     QuotaWait,
@@ -24,8 +24,9 @@ from common.errors import (
     TryAgainLater,
 )
 from common.values import Outcome, OutcomeStatus, Symbol
-from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Ledger, Writer
-from workers.pipeline.job import Job
+from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Writer
+from workers.pipeline.claims import Claims
+from workers.pipeline.job import Job, Ledger
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +41,19 @@ class Pass:
     """
 
     def __init__(
-        self, job: Job, ledger: Ledger, run_id: str, symbols: Sequence[Symbol], permit_id: str, *, concurrency: int
+        self, job: Job, ledger: Ledger, run_id: str, claims: Claims, permit_id: str, *, concurrency: int
     ) -> None:
         self.wait: QuotaWait | None = None
+        symbols = claims.symbols
         self._writer = Writer(ledger, len(symbols))
-        self._job = replace(job, ledger=Collector(self._writer.results))
-        self._ledger = ledger
+        self._job = replace(job, ledger=Collector(self._writer.results), confirm=claims.confirm)
+        self._claims = claims
         self._run_id = run_id
         self._threads = min(concurrency, len(symbols))
         self._permit_id = permit_id
         self._lock = threading.Lock()
         self._waiting = deque(symbols)
-        self._started: deque[Symbol] = deque()  # the ledger knows that we have them, no thread does yet
+        self._started: deque[Symbol] = deque()  # they are still to be done, and no thread has them yet
         self._stopped = threading.Event()
         self._until = 0.0
         self._failed: RunFailed | TryAgainLater | None = None
@@ -60,8 +62,8 @@ class Pass:
     def work(self, budget_s: float) -> None:
         """Work until nothing is left, the quota is far, ``budget_s`` have passed or the run cannot go on.
 
-        Raises StoreUnavailable or LimiterUnavailable after a minute without the server, or the RunFailed of a symbol;
-        then all that is left is written off as halted.
+        Raises StoreUnavailable or LimiterUnavailable after a minute without the server, ClaimLost once another pass
+        has the batch, or the RunFailed of a symbol; then all that is left is written off as halted.
         """
         self._until = time.monotonic() + budget_s
         try:
@@ -128,6 +130,9 @@ class Pass:
             if taken:
                 self._put_back(*taken)
             self._bear(error)
+        except ClaimLost as error:
+            self._failed = error
+            self._stopped.set()
         return True
 
     def _take(self) -> tuple[Symbol, str] | None:
@@ -137,7 +142,7 @@ class Pass:
                 return None
             while self._waiting and not self._started:
                 following = list(islice(self._waiting, TOGETHER))
-                self._started.extend(self._ledger.start_all(self._run_id, following, self._job.worker))
+                self._started.extend(self._claims.still_due(following))
                 for _ in following:
                     self._waiting.popleft()
             if not self._started:
@@ -154,7 +159,7 @@ class Pass:
         except RunFailed as error:
             self._failed = error
             self._stopped.set()
-        except (LimiterUnavailable, StoreUnavailable):
+        except (ClaimLost, LimiterUnavailable, StoreUnavailable):
             raise
         except PipelineError as error:  # the ledger has it, and the batch's end is judged by the ledger
             log.warning("%s: %s", symbol, error)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
 from common.values import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
-from workers.pipeline.job import Ledger as JobLedger
+from workers.pipeline.job import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,6 @@ PATIENCE_S: Final = 60.0
 PROGRESS_S: Final = 10.0
 #: With these a symbol has not failed: a server that restarts is waited for, and the symbol is tried then.
 NOT_THE_SYMBOLS: Final = reasons_of(LimiterUnavailable) | reasons_of(StoreUnavailable)
-
-
-class Ledger(JobLedger, Protocol):
-    """Where rows and outcomes go."""
-
-    def start_all(self, run_id: str, symbols: Sequence[Symbol], worker: str) -> Sequence[Symbol]: ...  # noqa: D102  the store's
 
 
 @dataclass(frozen=True)

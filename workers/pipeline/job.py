@@ -5,7 +5,7 @@ here, so that a run can be read from the ledger alone.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from common.datasets import quote_from_reply, quotes
 from common.errors import (
+    ClaimLost,
     DailyQuotaUsedUp,
     DeadlineExceeded,
     NetworkFailed,
@@ -87,11 +88,16 @@ class _Attempt:
     api_calls: int = 0
 
 
+def _not_needed(_: Symbol) -> None:
+    """Confirm nothing: nobody else can have taken up the symbol."""
+
+
 @dataclass(frozen=True)
 class Job:
     """The work on one symbol. Thread-safe if its collaborators are.
 
     ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
+    ``confirm`` is asked before each call, and raises ClaimLost if the symbol is another worker's by now.
     ``postpones``: a symbol whose permit is further away than ``postpone_beyond_s`` is postponed and not waited for.
     """
 
@@ -102,6 +108,7 @@ class Job:
     max_wait_s: float
     postpones: bool = True
     postpone_beyond_s: float = POSTPONE_BEYOND_S
+    confirm: Callable[[Symbol], None] = _not_needed
 
     def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
         """Fetch, validate and store the symbol's quote; return what became of it.
@@ -124,6 +131,8 @@ class Job:
             if self.postpones and (wait.retry_after_s or 0) > self.postpone_beyond_s:
                 return self._postpone(attempt, wait)
             raise
+        except ClaimLost:
+            raise  # the symbol is another worker's, who tells what becomes of it
         except PipelineError as error:
             self._record(attempt, error)
             raise
@@ -154,12 +163,21 @@ class Job:
         """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
         with self.permits.permit(attempt.permit_id, max_wait_s=self.max_wait_s) as permit:
             attempt.permit_id = uuid4().hex
+            self._confirm(attempt, permit)
             attempt.api_calls += 1
             try:
                 yield permit
             except (NetworkFailed, DeadlineExceeded) as error:
                 attempt.api_calls -= not error.request_sent
                 raise
+
+    def _confirm(self, attempt: _Attempt, permit: Permit) -> None:
+        """See that the symbol is still ours; else, or where that cannot be known, the permit goes back."""
+        try:
+            self.confirm(attempt.symbol)
+        except PipelineError:
+            permit.give_back()
+            raise
 
     def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
         outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
