@@ -89,7 +89,7 @@ def test_a_single_symbol_keeps_its_reply(
 ):
     """A paid reply to a task of one symbol is stored once the database can, without a second call."""
     sandbox.change("faults", faults="", latency="1:1")
-    with wired(environment, ALPHA_VANTAGE_QUOTA="50/s", MARKET_DB_TIMEOUT="1") as wiring:
+    with wired(environment, ALPHA_VANTAGE_QUOTA="50/s", MARKET_DB_TIMEOUT="1", API_TIMEOUT="20") as wiring:
         ends: list[BatchEnd] = []
         batch = planned(wiring, "IBM")
         thread = threading.Thread(target=lambda: ends.append(batch.run(RUN, 1)))
