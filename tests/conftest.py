@@ -49,9 +49,8 @@ def missing(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def services_folder() -> Iterator[Path]:
-    """A short path of its own: PostgreSQL's unprivileged user must be able to reach it."""
+    """A folder of its own, for the data of servers."""
     folder = Path(tempfile.mkdtemp(prefix="pipeline-tests-"))
-    folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

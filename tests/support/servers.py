@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from common.quota import Limiter
 from common.values import Quota
-from local.services import Postgres, Redis, server_user
+from local.server_user import as_server_user
+from local.services import Postgres, Redis
 from local.temporary import running, wait_until
 
 CAP_S = 0.3
@@ -23,7 +24,7 @@ CAP_S = 0.3
 def serving(server: Postgres) -> Iterator[int]:
     """Run the server until the block ends; yield its process id."""
     log = server.folder.with_suffix(".log")
-    with running(server.command(), log, user=server_user(), stop=signal.SIGINT) as pid:
+    with running(server.command(), log, folder=server.folder, user=as_server_user(), stop=signal.SIGINT) as pid:
         wait_until(lambda: psycopg2.connect(server.url()).close() is None, f"PostgreSQL answers ({log})")
         yield pid
 

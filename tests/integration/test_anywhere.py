@@ -1,0 +1,99 @@
+"""PostgreSQL starts wherever the checkout is, and no folder of a person is opened for it."""
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local import server_user, services
+from local.ports import free_port
+from local.services import Postgres, find_postgres
+from tests.support.servers import serving
+
+NASTY = 'my "stocks" (2) 100% $HOME #1; Müll\'s \\ {x} [y]'
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs as another user")
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that only its owner may enter; copies of programs are made in another one."""
+    folder = tmp_path / "private" / NASTY
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    copies = Path("/var/tmp") / f"pipeline-{secrets.token_hex(6)}"
+    monkeypatch.setattr(server_user, "COPIES", copies)
+    yield folder
+    shutil.rmtree(copies, ignore_errors=True)
+
+
+def server_in(folder: Path) -> Postgres:
+    server = Postgres(folder / "postgres", free_port(), secrets.token_hex(8), durable=False)
+    server.initialise()
+    return server
+
+
+def test_postgres_runs_below_private_folder(private: Path):
+    """The data is where only the owner may go, the server works twice, and no folder's rights have changed."""
+    before = {path: path.stat().st_mode for path in private.parents}
+    server = server_in(private)
+    for _ in range(2):
+        with serving(server) as pid:
+            assert psutil.Process(pid).username() == (server_user.server_user() or psutil.Process().username())
+    assert {path: path.stat().st_mode for path in private.parents} == before
+    assert stat.S_IMODE(server.folder.stat().st_mode) == 0o700
+
+
+@as_root
+def test_programs_only_root_reaches_are_copied(private: Path, monkeypatch: pytest.MonkeyPatch):
+    """Programs below root's private folder, unreadable to others too, are copied once; cleaning removes the copy."""
+    old = os.umask(0o077)
+    try:
+        programs = private_copy(find_postgres(), private / "packages")
+        monkeypatch.setattr(services, "find_postgres", lambda: programs)
+        with serving(server_in(private)) as pid:
+            program = Path(psutil.Process(pid).exe())
+            assert program.is_relative_to(server_user.COPIES)
+            server_user.remove_copies(programs)
+            assert program.exists()
+        server_user.remove_copies(programs)
+        assert not server_user.COPIES.exists()
+    finally:
+        os.umask(old)
+
+
+def private_copy(programs: Path, target: Path) -> Path:
+    """Copy the installation and its libraries, readable by their owner only; return the copy's programs."""
+    packages = programs.parents[2]
+    for part in (programs.parent, packages / f"{programs.parents[1].name}.libs"):
+        shutil.copytree(part, target / part.relative_to(packages), copy_function=shutil.copyfile)
+    copied = target / programs.relative_to(packages)
+    for path in copied.iterdir():
+        path.chmod(0o700)
+    return copied
+
+
+@as_root
+def test_a_copy_that_cannot_be_made_is_a_sentence(private: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the programs cannot be copied the message says why and what to do."""
+    programs = private / "package" / "installed" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "postgres").touch()
+    server_user.COPIES.touch()
+    with pytest.raises(RuntimeError, match="ordinary user") as error:
+        server_user.reachable(programs)
+    assert "\n" not in str(error.value)
+    server_user.COPIES.unlink()
+
+
+def test_an_initialisation_that_was_killed_is_done_again(private: Path):
+    """What an initdb left half done is no data folder: the next start makes a whole one."""
+    half = private / "postgres.new"
+    half.mkdir()
+    (half / "PG_VERSION").write_text("18\n", encoding="utf-8")
+    with serving(server_in(private)):
+        assert not half.exists()
