@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from socket import socket
 from typing import Final
 
 import psycopg2
@@ -17,10 +19,13 @@ import redis
 import requests
 from celery import Celery
 
+from common.redaction import MIN_SECRET_LENGTH, Redactor, one_line
 from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
-from local.processes import Supervisor, end_leftovers, leftovers, pipeline_programs, servers, storage_programs
+from local.leftovers import end_leftovers, leftovers
+from local.processes import Program, Supervisor, last_lines, pipeline_programs, servers, storage_programs
+from local.program_environment import environment_of
 from local.server_user import remove_copies
 from local.services import ServiceMissing, find_postgres
 from local.state import ROOT, State
@@ -56,6 +61,8 @@ class Cluster:
     person: Mapping[str, str] | None = None
     forks: bool = True
     started: datetime | None = field(default=None, init=False)  # by us, now; None: it ran already
+    _starting: bool = field(default=False, init=False)
+    _held: list[socket] = field(default_factory=list, init=False, repr=False)  # reserve the ports
 
     @cached_property
     def ports(self) -> dict[str, int]:
@@ -103,11 +110,16 @@ class Cluster:
         self.settings  # noqa: B018  a setting that cannot be used is refused before anything starts
         DagSettings.from_environment(self.environment)  # same
         self.started = datetime.now(UTC)
+        self._starting = True
         try:
             self._start(ends_with_us=ends_with_us)
         except BaseException:
             self.down()
             raise
+        finally:
+            self._starting = False
+            for holder in self._held:  # the process manager has them now
+                holder.close()
 
     def _start(self, *, ends_with_us: bool) -> None:
         postgres, broker = servers(self.state, self.ports, self.state.secrets())
@@ -119,7 +131,9 @@ class Cluster:
             pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, forks=self.forks)
             storage = storage_programs(postgres, broker)
             self.supervisor.write([*storage, *pipeline])
-            self.supervisor.launch(self.environment, ends_with_us=ends_with_us)
+            environments = {program.name: self._environment_of(program) for program in (*storage, *pipeline)}
+            environments["manager"] = environment_of("manager", self.environment)
+            self.supervisor.launch(environments, ends_with_us=ends_with_us, held=self._held)
             self.supervisor.start([program.name for program in storage])
             self._wait("PostgreSQL", lambda: _answers(postgres.url()), 30)
             self._wait("Redis", lambda: bool(redis.Redis.from_url(broker.url()).ping()), 30)
@@ -128,14 +142,17 @@ class Cluster:
             self.supervisor.start([program.name for program in pipeline])
             self.wait_healthy()
 
+    def _environment_of(self, program: Program) -> dict[str, str]:
+        return {**environment_of(program.name, self.environment), **program.environment}
+
     def _clear_the_way(self) -> None:
         """Choose ports; what a hard kill left behind is ended first, so that its ports are free again."""
         self.state.prepare()
         if self.running:
             raise ClusterFailed("the cluster runs already: `make status` shows it, `make down` stops it.")
-        if ended := end_leftovers(self.state):
+        if ended := end_leftovers(self.state.folder):
             self.say(f"ended {ended} processes that an earlier start left behind")
-        ports, notes = self.state.choose_ports()
+        ports, notes, self._held = self.state.choose_ports()
         for note in notes:
             self.say(note)
         self.__dict__.pop("environment", None)  # it holds the old ports
@@ -203,20 +220,35 @@ class Cluster:
                 if ready():
                     return
             except (OSError, psycopg2.Error, redis.RedisError, requests.RequestException, RuntimeError) as error:
-                problem = type(error).__name__
-            self._refuse_fatal()
+                problem = one_line(f"{type(error).__name__}: {error}".strip(), 300)
+            if self._starting:
+                self._refuse_ended()
             time.sleep(0.2)
         down = ", ".join(name for name, (state, _) in self.supervisor.states().items() if state != "RUNNING")
         raise ClusterFailed(
-            f"{part} is not healthy after {timeout_s:.0f} s ({problem}; not running: {down or 'none'}): "
-            f"see {self.state.logs}"
+            self._redactor.text(
+                f"{part} is not healthy after {timeout_s:.0f} s ({problem}; not running: {down or 'none'}): "
+                f"see {self.state.logs}"
+            )
         )
 
-    def _refuse_fatal(self) -> None:
-        """Name a process that gave up, rather than wait for it until the time is over."""
-        for name, (state, _) in self.supervisor.states().items():
-            if state == "FATAL":
-                raise ClusterFailed(f"{name} does not stay up: see {self.state.logs / (name + '.log')}")
+    def _refuse_ended(self) -> None:
+        """Name a program that ended while it is waited for, with its last words."""
+        try:
+            ended = self.supervisor.ended()
+        except (OSError, xmlrpc.client.Error):
+            ended = ["supervisord"]
+        for name in ended:
+            log = self.supervisor.log if name == "supervisord" else self.state.logs / f"{name}.log"
+            raise ClusterFailed(self._redactor.text(f"{name} ended: {last_lines(log)} (see {log})"))
+
+    @property
+    def _redactor(self) -> Redactor:
+        """What hides the secrets in the words of programs and drivers."""
+        given = (self.environment.get(name, "") for name in ("ALPHA_VANTAGE_API_KEY", "MARKET_DB_PASSWORD"))
+        return Redactor(
+            secret for secret in (*self.state.secrets().values(), *given) if len(secret) > MIN_SECRET_LENGTH
+        )
 
     def down(self) -> None:
         """Stop everything, workers first; what is left over afterwards is ended too."""
@@ -226,12 +258,12 @@ class Cluster:
             workers = [name for name in names if name.startswith("worker-")]
             rest = [name for name in names if name not in {*storage, *workers}]
             self.supervisor.stop([[*workers, *rest], storage])
-        end_leftovers(self.state)
+        end_leftovers(self.state.folder)
 
     def clean(self) -> None:
         """Stop everything and delete all that the cluster stored."""
         self.down()
-        if left := leftovers(self.state):
+        if left := leftovers(self.state.folder):
             raise ClusterFailed(f"still running, so nothing was deleted: {', '.join(str(p.pid) for p in left)}")
         shutil.rmtree(self.state.folder)
         with suppress(ServiceMissing):

@@ -10,6 +10,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ from typing import Any, Final, NoReturn
 
 from supervisor.options import ServerOptions
 from supervisor.supervisord import go
+
+from local.full_disk import bear_a_full_disk
+from local.leftovers import open_mark
 
 PRELOADED: Final = (
     "airflow.cli.cli_parser",
@@ -38,7 +42,13 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 class ForkingOptions(ServerOptions):  # type: ignore[misc]  # supervisor has no types
-    """supervisord's operating system, in which executing ``airflow`` is a fork of what is imported already."""
+    """supervisord's operating system, in which executing ``airflow`` is a fork of what is imported already.
+
+    ``environments``: each program's whole environment. ``mark``: the descriptor that tells the cluster's processes.
+    """
+
+    environments: Mapping[str, Mapping[str, str]]
+    mark: int
 
     def check_execv_args(self, filename: str, argv: Sequence[str], status: os.stat_result | None) -> None:
         """Called before the fork, in the manager: the moment to import."""
@@ -46,11 +56,17 @@ class ForkingOptions(ServerOptions):  # type: ignore[misc]  # supervisor has no 
         if _is_airflow(filename):
             preload()
 
+    def close_fd(self, fd: int) -> None:
+        """Called after the fork, in the child, for each descriptor: the mark stays open (local/leftovers.py)."""
+        if fd != self.mark:
+            super().close_fd(fd)
+
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        """Called after the fork, in the child: execute the command, or become it."""
+        """Called after the fork, in the child: execute the command, or become it, with the program's environment."""
+        own = self.environments[env["SUPERVISOR_PROCESS_NAME"]]
         if _is_airflow(filename):
-            become_airflow(argv, env)
-        super().execve(filename, argv, env)
+            become_airflow(argv, own)
+        super().execve(filename, argv, own)
 
 
 def _is_airflow(filename: str) -> bool:
@@ -99,9 +115,16 @@ def _forget_the_manager() -> None:
 
 
 def main() -> None:
-    """Run the manager until it is told to stop."""
+    """Run the manager until it is told to stop.
+
+    The environments come in over standard input: what is in a process's own, each of its forks would show as well.
+    """
+    bear_a_full_disk()
     options = ForkingOptions()
+    options.environments = json.load(sys.stdin)
+    os.environ.update(options.environments["scheduler"])  # what is preloaded reads Airflow's settings
     options.realize(sys.argv[1:])
+    options.mark = open_mark(Path(options.configfile).parent)
     options.first = True
     options.test = False
     go(options)

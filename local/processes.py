@@ -1,7 +1,7 @@
 """The cluster's processes under supervisord: what runs, with which command, and how to start and stop it."""
 
+import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket
 from typing import Any, Final
 
 import psutil
 
-from common.quoting import supervisor_command, supervisor_environment, supervisor_log, supervisor_value, url_part
+from common.quoting import supervisor_command, supervisor_log, supervisor_value, url_part
+from common.redaction import one_line
+from local.leftovers import existing
 from local.server_user import server_user
 from local.services import Postgres, Redis
-from local.state import ROOT, STATE_VARIABLE, State
+from local.state import ROOT, State
 
 _BIN: Final = Path(sys.executable).parent
 _AIRFLOW: Final = str(_BIN / "airflow")
-_SESSION_FILE: Final = "session"
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,10 @@ class Program:
         lines = {
             "command": supervisor_command((*guard, *self.command), f"the command of {self.name}"),
             "directory": supervisor_value(str(self.folder), f"the folder of {self.name}"),
-            "environment": supervisor_environment(self.environment),
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "1",
-            "startretries": "10",
+            "startretries": "1000000",  # it comes back after a full disk; local/full_disk.py bounds the pauses
             "stopsignal": self.stop_signal,
             "stopwaitsecs": str(self.stop_wait_s),
             "stopasgroup": "false",
@@ -139,21 +140,40 @@ class Supervisor:
             header + "".join(program.section(self._state.logs) for program in programs), encoding="utf-8"
         )
 
-    def launch(self, environment: Mapping[str, str], *, ends_with_us: bool) -> None:
-        """Run supervisord in a session of its own; ``ends_with_us``: it stops when this process does."""
+    def launch(
+        self, environments: Mapping[str, Mapping[str, str]], *, ends_with_us: bool, held: Sequence[socket] = ()
+    ) -> None:
+        """Run supervisord in a session of its own; ``ends_with_us``: it stops when this process does.
+
+        ``environments``: each program's, and the manager's own. ``held``: what reserves the ports (local/ports.py)
+        for as long as it lives. Raises RuntimeError.
+        """
         command = [sys.executable, "-m", "local.manager", "--nodaemon", "--configuration", str(self._configuration)]
         if ends_with_us:
             command = [sys.executable, "-S", str(ROOT / "local" / "child.py"), "SIGTERM", "-", *command]
-        with (self._state.logs / "supervisord.out").open("ab") as output:
+        with self.log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603  our own command
-                command, env=dict(environment), stdout=output, stderr=output, start_new_session=True, cwd=ROOT
+                command,
+                env=dict(environments["manager"]),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=[holder.fileno() for holder in held],
+                start_new_session=True,
+                cwd=ROOT,
             )
-        (self._state.folder / _SESSION_FILE).write_text(str(process.pid), encoding="utf-8")
+        with suppress(BrokenPipeError), process.stdin as given:  # type: ignore[union-attr]  # it is a pipe
+            given.write(json.dumps({name: dict(variables) for name, variables in environments.items()}).encode())
         deadline = time.monotonic() + 20
         while not self.running:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the process manager did not start: see {self._state.logs / 'supervisord.out'}")
+                raise RuntimeError(f"the process manager did not start: {last_lines(self.log)} (see {self.log})")
             time.sleep(0.05)
+
+    @property
+    def log(self) -> Path:
+        """Where the process manager writes what it cannot write to its log."""
+        return self._state.logs / "supervisord.out"
 
     @property
     def _rpc(self) -> xmlrpc.client.ServerProxy:
@@ -179,6 +199,12 @@ class Supervisor:
         rows: Any = self._rpc.supervisor.getAllProcessInfo()  # XML-RPC is untyped
         return {str(row["name"]): (str(row["statename"]), int(row["pid"])) for row in rows}
 
+    def ended(self) -> list[str]:
+        """Return the programs that have ended since they were started, also those that were started again."""
+        rows: Any = self._rpc.supervisor.getAllProcessInfo()  # XML-RPC is untyped
+        again = {"BACKOFF", "EXITED", "FATAL"}
+        return [str(row["name"]) for row in rows if row["statename"] in again or row["stop"]]
+
     def stop(self, order: Sequence[Sequence[str]], timeout_s: float = 120) -> None:
         """Stop the programs group by group, then supervisord itself, and wait until it is gone."""
         for group in order:
@@ -187,7 +213,7 @@ class Supervisor:
             self._wait_stopped(group, timeout_s)
         pid: Any = self._rpc.supervisor.getPID()  # XML-RPC is untyped
         self._rpc.supervisor.shutdown()
-        psutil.wait_procs(_existing([pid]), timeout=timeout_s)
+        psutil.wait_procs(list(existing([pid])), timeout=timeout_s)
 
     def _ignore_not_running(self, name: str) -> None:
         try:
@@ -205,50 +231,12 @@ class Supervisor:
             time.sleep(0.1)
 
 
-def leftovers(state: State) -> list[psutil.Process]:
-    """Return the processes of this cluster that still run, whoever started them; never ourselves."""
-    ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    session = _session(state)
-    return [p for p in psutil.process_iter() if p.pid not in ours and _belongs(p, state, session)]
-
-
-def _session(state: State) -> int | None:
-    """Return the session that the last process manager began: all that it started is in it."""
+def last_lines(log: Path, count: int = 5) -> str:
+    """Return the last lines of a log, shortened, as a part of a sentence."""
     try:
-        return int((state.folder / _SESSION_FILE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _belongs(process: psutil.Process, state: State, session: int | None) -> bool:
-    """Tell by the environment, or by the session where a process overwrote its environment with a title."""
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False  # it has ended; whoever started it has not looked yet
-        environment = process.environ()
-        if STATE_VARIABLE in environment:
-            return environment[STATE_VARIABLE] == str(state.folder)
-        return os.getsid(process.pid) == session
-    except (psutil.Error, OSError):
-        return False  # gone meanwhile, or another user's
-
-
-def end_leftovers(state: State) -> int:
-    """End what a hard kill left behind; return how many processes that were."""
-    found = leftovers(state)
-    for process in found:
-        _signal(process, signal.SIGINT if process.name().startswith("postgres") else signal.SIGTERM)
-    _, alive = psutil.wait_procs(found, timeout=15)
-    for process in alive:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
-    return len(found)
-
-
-def _signal(process: psutil.Process, number: int) -> None:
-    with suppress(psutil.NoSuchProcess):  # it ended by itself, which is what was wanted
-        process.send_signal(number)
-
-
-def _existing(pids: Sequence[int]) -> list[psutil.Process]:
-    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return " | ".join(one_line(line.strip(), 300) for line in [line for line in lines if line.strip()][-count:])

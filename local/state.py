@@ -4,14 +4,15 @@ import base64
 import json
 import os
 import secrets
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import Final
 
 from common.errors import ConfigurationError
 from common.quoting import flower_conf, pgpass_line
+from local.ports import reserve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Where a cluster's folder is, if not in the checkout; tests run clusters of their own with it.
@@ -22,8 +23,8 @@ PREFERRED_PORTS: Final[Mapping[str, int]] = {
     "airflow": 8080,
     "flower": 5555,
     "sandbox": 8765,
-    "postgres": 55432,
-    "redis": 56379,
+    "postgres": 25432,  # like all of them below what the system gives to outgoing connections
+    "redis": 26380,
     "scheduler_health": 8974,
     "supervisor": 9901,
 }
@@ -40,7 +41,7 @@ _PASSWORDS: Final = (
 )
 _SECRETS_FILE: Final = "secrets.json"
 #: What the folder may hold before it holds secrets.
-_ENTRIES: Final = frozenset({"lock", "logs", "airflow", "ports.json", "secrets.new"})
+_ENTRIES: Final = frozenset({"lock", "logs", "airflow", "ports.json", "secrets.new", "mark", "postgres", "redis"})
 _KEYS: Final = ("jwt_secret", "api_secret_key")
 
 
@@ -108,16 +109,21 @@ class State:
         path = self.folder / "ports.json"
         return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
-    def choose_ports(self) -> tuple[dict[str, int], list[str]]:
-        """Choose a free port for each server and remember it; return the ports and what a person should know."""
+    def choose_ports(self) -> tuple[dict[str, int], list[str], list[socket]]:
+        """Choose a free port for each server and remember it.
+
+        Returns the ports, what a person should know, and what reserves the ports as long as it is open.
+        """
         chosen: dict[str, int] = {}
         notes = []
+        held = []
         for name, preferred in PREFERRED_PORTS.items():
-            chosen[name] = _free_port(preferred, taken=set(chosen.values()))
+            chosen[name], holder = _reserve_near(preferred, taken=set(PREFERRED_PORTS.values()) - {preferred})
+            held.append(holder)
             if chosen[name] != preferred:
                 notes.append(f"port {preferred} is busy, so {name} listens on {chosen[name]}")
         (self.folder / "ports.json").write_text(json.dumps(chosen, indent=2), encoding="utf-8")
-        return chosen, notes
+        return chosen, notes, held
 
     def write_settings(self) -> None:
         """Write libpq's passwords, Flower's login, and an empty airflow.cfg: Airflow's would not bear a % in a path."""
@@ -144,18 +150,8 @@ def _new_secrets() -> Iterator[tuple[str, str]]:
     yield "fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-def _free_port(preferred: int, taken: set[int]) -> int:
+def _reserve_near(preferred: int, taken: Set[int]) -> tuple[int, socket]:
     for port in range(preferred, preferred + 200):
-        if port not in taken and _is_free(port):
-            return port
+        if port not in taken and (holder := reserve(port)):
+            return port, holder
     raise RuntimeError(f"no free port between {preferred} and {preferred + 200} on 127.0.0.1: free one and start again")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT can be listened on
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from common.values import OutcomeStatus
-from local.processes import leftovers, servers
+from local.leftovers import leftovers
+from local.processes import servers
 from local.temporary import wait_until
 from tests.cluster.conftest import Running
 
@@ -130,7 +131,7 @@ def test_a_killed_manager_leaves_no_orphan_and_the_next_start_recovers(running: 
     cluster = running.cluster
     before = running.query("SELECT count(*) FROM stock_quotes")
     os.kill(int((cluster.state.folder / "supervisord.pid").read_text()), signal.SIGKILL)
-    wait_until(lambda: not leftovers(cluster.state), "no process of the cluster is left", 120)
+    wait_until(lambda: not leftovers(cluster.state.folder), "no process of the cluster is left", 120)
     cluster.up(ends_with_us=True)
     assert running.query("SELECT count(*) FROM stock_quotes") == before
     assert running.run(["AFTERWARDS"])[1] == "success"
