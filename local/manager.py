@@ -7,7 +7,6 @@ process that is restarted runs the code of now.
 """
 
 import atexit
-import ctypes
 import gc
 import importlib
 import json
@@ -22,6 +21,7 @@ from typing import Any, Final, NoReturn
 from supervisor.options import ServerOptions
 from supervisor.supervisord import go
 
+from common.parent_death import end_with_parent
 from local.full_disk import bear_a_full_disk
 from local.leftovers import open_mark
 
@@ -38,7 +38,6 @@ PRELOADED: Final = (
     "flower.command",
 )
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class ForkingOptions(ServerOptions):  # type: ignore[misc]  # supervisor has no types
@@ -110,8 +109,7 @@ def _forget_the_manager() -> None:
     # As the interpreter opens them: who replaces such a stream must not close its descriptor.
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  lives as long as the process
     sys.stdout, sys.stderr = (open(number, "w", 1, closefd=False) for number in (1, 2))  # noqa: SIM115  same
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from celery.signals import before_task_publish, worker_init, worker_process_init
 
 from common.errors import ConfigurationError
+from common.parent_death import end_with_parent
 from common.settings import DagSettings
 from workers import celery_health
 from workers.airflow_patches import scheduler as scheduler_patches
@@ -145,9 +146,10 @@ def prepare_worker(sender: object, **_: object) -> None:
 def reset_child_signals(**_: object) -> None:
     """Let a pool process reap its task's process: with an inherited handler an exit can be missed.
 
-    https://github.com/apache/airflow/issues/70117
+    https://github.com/apache/airflow/issues/70117. And let it end with its worker: the task is run again elsewhere.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    end_with_parent(signal.SIGKILL)
 
 
 def patch_airflow() -> bool:

@@ -10,6 +10,7 @@ signed integer of 32 bits, when the task has ended. The end of the stream is the
 """
 
 import os
+import signal
 import socket
 import struct
 import sys
@@ -21,6 +22,8 @@ from select import POLLIN, poll
 from typing import Final, NamedTuple, NoReturn
 
 import psutil
+
+from common.parent_death import end_with_parent
 
 #: A process that has nothing to do for this long (s) closes its connections.
 REST_AFTER_S: Final = 10.0
@@ -184,6 +187,7 @@ def _become(serve: Callable[[socket.socket], None], control: socket.socket) -> N
     code = 1
     errors = os.fdopen(os.dup(2), "w", encoding="utf-8")  # the worker's log, whatever becomes of standard error
     try:
+        end_with_parent(signal.SIGKILL)  # as in a container: a worker that was killed leaves nothing at work
         os.setpgid(0, 0)  # a signal for a task's group reaches what the task started, and not the supervisor
         _let_go(keep={0, 1, 2, control.fileno(), errors.fileno()})
         serve(control)
