@@ -7,7 +7,10 @@ once (Airflow's migration takes a lock). AIRFLOW_ADMIN_USER (default ``admin``) 
 
 import os
 import sys
+from collections.abc import Mapping
+from configparser import ConfigParser
 
+import alembic.config
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils.db import upgradedb
 from sqlalchemy.exc import OperationalError
@@ -16,8 +19,16 @@ from common.errors import ConfigurationError
 from common.settings import read_variable
 
 
+class LiteralDefaults(ConfigParser):
+    """A parser whose defaults are no templates: alembic gives it the folder of Airflow, in whose path may stand a %."""
+
+    def __init__(self, defaults: Mapping[str, str]) -> None:
+        super().__init__({name: value.replace("%", "%%") for name, value in defaults.items()})
+
+
 def main() -> None:
     """Migrate, then make or update the user."""
+    alembic.config.ConfigParser = LiteralDefaults  # type: ignore[attr-defined,misc]  # it is imported there
     user = read_variable(os.environ, "AIRFLOW_ADMIN_USER") or "admin"
     password = read_variable(os.environ, "AIRFLOW_ADMIN_PASSWORD")
     if not password:

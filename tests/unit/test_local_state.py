@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError
+from local.program_environment import without_expansions
 from local.state import State
 
 
@@ -25,3 +26,11 @@ def test_a_folder_of_others_is_refused(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"thesis\.odt"):
         State(tmp_path).prepare()
     assert tmp_path.stat().st_mode == before
+
+
+def test_airflow_expands_nothing_in_a_path():
+    """A variable that the folder's name mentions is left out; one that is needed is refused by a sentence."""
+    environment = {"HOME": "/root", "PATH": "/bin", "USER": "me"}
+    assert without_expansions(environment, Path("/a $HOME/${USER} 100%$")) == {"PATH": "/bin"}
+    with pytest.raises(ConfigurationError, match="rename"):
+        without_expansions(environment, Path("/$PATH"))
