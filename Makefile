@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test test-fast test-quoting coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -61,6 +61,9 @@ test-fast: venv ## Run all tests but those that start a whole cluster (about two
 
 test-quoting: venv ## Pass 500 passwords and 100 paths through every program that reads one
 	@QUOTED_VALUES=500 $(PY) -m pytest tests/integration/test_quoting.py
+
+test-places: venv ## Run the committed tree in odd folders, as other users and with other Pythons: make test-places WHAT="-k worst"
+	@set -f; $(PY) -m pytest -m places tests/places $$WHAT
 
 coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
 	@$(PY) -m pytest -q --ignore tests/cluster --cov --cov-report=term-missing:skip-covered --cov-fail-under=95

@@ -1,0 +1,142 @@
+"""The committed tree in odd places and by odd users: cloned, installed, demonstrated, tested (``make test-places``).
+
+Each place installs everything again, so only the worst one runs in CI (``-k worst``).
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from local.state import ROOT
+from tests.conftest import missing
+
+pytestmark = [pytest.mark.places, pytest.mark.timeout(900)]
+
+WORST = 'my "stocks" (2) 100% $HOME #1; Müll\'s'
+LONG = "/".join(["a long name" * 10] * 4)
+QUICK = [
+    "tests/integration/test_anywhere.py",
+    "tests/integration/test_process_manager.py",
+    "tests/unit/test_settings.py",
+]
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    """A folder that its owner alone may enter, as the home of root and of other people is."""
+    folder = Path(tempfile.mkdtemp(prefix="pipeline-places-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def cloned(folder: Path, owner: str | None = None) -> Path:
+    """Clone the committed tree into the folder, for its owner."""
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, folder], check=True)
+    if owner:
+        subprocess.run(["chown", "-R", owner, folder], check=True)
+    return folder
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The person's, without what the running tests added."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV", "CI"}}
+    return kept | changes
+
+
+def make(folder: Path, *arguments: str, env: Mapping[str, str], user: str | None = None) -> str:
+    """Run make there, with no terminal; return what it printed."""
+    changes = {"user": user, "extra_groups": []} if user else {}
+    done = subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        umask=0o077,
+        **changes,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def demonstrate(folder: Path, *arguments: str, env: Mapping[str, str], user: str | None = None) -> None:
+    """Start the cluster and let it run the pipeline once."""
+    shown = make(folder, "demo", *arguments, env=env, user=user)
+    assert ": success" in shown
+    assert "Traceback" not in shown
+
+
+def run_quick_tests(folder: Path) -> None:
+    command = [folder / ".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *QUICK]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_the_worst_folder(top: Path):
+    """Quotes, blanks, percent, dollar, hash and umlauts, below a folder that only its owner may enter."""
+    folder = cloned(top / WORST)
+    demonstrate(folder, env=environment(LC_ALL="C"))
+    assert stat.S_IMODE(top.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["my stocks (2)", WORST, LONG], ids=["blank", "all", "long"])
+def test_folders(top: Path, name: str):
+    """A folder with blanks, one with everything, and a very long one: the demonstration and the quick tests."""
+    folder = cloned(top / name)
+    demonstrate(folder, env=environment())
+    run_quick_tests(folder)
+
+
+@as_root
+def test_an_ordinary_user_without_a_home(top: Path):
+    """Somebody who is not root, has no home, the locale C and a strict umask."""
+    top.chmod(0o755)
+    python = python_for_others(top)
+    demonstrate(
+        cloned(top / "checkout", "nobody"),
+        f"PYTHON={python}",
+        env=without_home(environment(LC_ALL="C")),
+        user="nobody",
+    )
+
+
+def without_home(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name not in {"HOME", "USER", "LOGNAME"}}
+
+
+def python_for_others(top: Path) -> Path:
+    """Return a Python that everybody may run: ours, or a copy of it where only root can reach it."""
+    base = Path(sys.base_prefix)
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in (base, *base.parents)):
+        return Path(sys._base_executable)
+    skipped = shutil.ignore_patterns("test", "__pycache__", "site-packages", "*.a")
+    copy = shutil.copytree(base, top / "python", symlinks=True, ignore=skipped)
+    return copy / "bin" / f"python3.{sys.version_info.minor}"
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_other_pythons(top: Path, version: str):
+    """The demonstration and the quick tests under the other versions of Python that Airflow runs on."""
+    if not (python := python_of(version)):
+        missing(f"Python {version} is not installed")
+    folder = cloned(top / "checkout")
+    demonstrate(folder, f"PYTHON={python}", env=environment())
+    run_quick_tests(folder)
+
+
+def python_of(version: str) -> str | None:
+    """Find an interpreter of the version on the PATH, or among those of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
+    return str(found[-1]) if found else shutil.which(f"python{version}")
