@@ -26,7 +26,8 @@ from sqlalchemy.engine import make_url
 
 from common import quoting
 from common.errors import ConfigurationError
-from local.services import Postgres, find_redis, server_user
+from local.server_user import as_server_user
+from local.services import Postgres, find_redis
 from local.temporary import free_port, running, wait_until
 from tests.support import values
 
@@ -204,7 +205,8 @@ def test_initdb_takes_a_password(services_folder: Path):
     """The superuser of a new server logs in with a password that holds everything."""
     server = Postgres(services_folder / "initdb" / "it's (2)", free_port(), " p@ss:w/rd#1% $x\\ \"'ü,; ", durable=False)
     server.initialise()
-    with running(server.command(), services_folder / "initdb" / "log", user=server_user(), stop=signal.SIGINT):
+    log = services_folder / "initdb" / "log"
+    with running(server.command(), log, folder=server.folder, user=as_server_user(), stop=signal.SIGINT):
         wait_until(lambda: psycopg2.connect(server.url()).close() is None, "PostgreSQL answers")
 
 
