@@ -128,13 +128,18 @@ def flower_conf(users: Mapping[str, str], what: str) -> str:
     return f"basic_auth = {[f'{name}:{password}' for name, password in users.items()]!r}\n"
 
 
+def expanded_names(value: str) -> list[str]:
+    """Return the variables that ``os.path.expandvars`` would look for in a path."""
+    return [plain or braced for plain, braced in _VARIABLE.findall(value)]
+
+
 def require_unexpanded(value: str, environment: Mapping[str, str], what: str) -> None:
     """Refuse a path that Airflow would change: it expands ``$NAME`` of its settings, and there is no escape.
 
     Grammar: ``expand_env_var`` in Airflow's configuration, which is ``os.path.expandvars``.
     """
-    for plain, braced in _VARIABLE.findall(value):
-        if (name := plain or braced) in environment:
+    for name in expanded_names(value):
+        if name in environment:
             raise ConfigurationError(
                 f"{what} has a name with ${name}, which Airflow replaces by that variable's value: rename it.",
                 variable=name,

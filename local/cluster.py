@@ -25,7 +25,7 @@ from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.leftovers import end_leftovers, leftovers
 from local.processes import Program, Supervisor, last_lines, pipeline_programs, servers, storage_programs
-from local.program_environment import environment_of, without_expansions
+from local.program_environment import environment_of
 from local.server_user import remove_copies
 from local.services import ServiceMissing, find_postgres
 from local.state import ROOT, State
@@ -73,7 +73,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """The environment that every process gets."""
         person = person_settings() if self.person is None else self.person
-        return without_expansions(cluster_environment(self.state, self.ports, person), ROOT, self.state.folder)
+        return cluster_environment(self.state, self.ports, person)
 
     @property
     def settings(self) -> Settings:

@@ -9,7 +9,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 from common.errors import ConfigurationError
-from common.quoting import require_unexpanded, url_part
+from common.quoting import expanded_names, require_unexpanded, url_part
 from common.settings import DagSettings, Settings
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
@@ -56,7 +56,11 @@ def cluster_environment(state: State, ports: Mapping[str, int], person: Mapping[
     """Return the whole environment that every process of the cluster gets. Raises ConfigurationError."""
     shared = {name: value or "" for name, value in dotenv_values(ROOT / "config" / "airflow.env").items()}
     tuned = {TUNABLES[name]: _checked(name, value) for name, value in person.items() if name in TUNABLES}
-    inherited = {name: value for name, value in scrubbed(os.environ).items() if not _is_setting(name)}
+    # Airflow would replace them in these paths; one that is not set stays as it is written.
+    mentioned = {*expanded_names(str(ROOT)), *expanded_names(str(state.folder))}
+    inherited = {
+        name: value for name, value in scrubbed(os.environ).items() if not _is_setting(name) and name not in mentioned
+    }
     environment = {
         **inherited,
         **shared,

@@ -1,11 +1,8 @@
 """Which program of the cluster gets which variables: what it needs, and no other program's secret."""
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-from common.errors import ConfigurationError
 from local.services import server_environment
 
 #: What a program needs that is no part of Airflow: where its code and its files are, and which language it speaks.
@@ -29,24 +26,6 @@ _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "API_SECRET_KEY": frozenset(),
     "JWT_SECRET": frozenset(),
 }
-
-#: As os.path.expandvars() finds them.
-_EXPANSION: Final = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
-
-
-def without_expansions(environment: Mapping[str, str], *paths: Path) -> dict[str, str]:
-    """Return the environment without the variables that Airflow would replace in the paths.
-
-    Airflow expands ``$NAME`` in every path that it is given, and knows no escape; a variable that is not set stays as
-    it is written. Raises ConfigurationError for a path that names a variable which cannot be left out.
-    """
-    named = {match[1] or match[2] for path in paths for match in _EXPANSION.finditer(str(path))}
-    if needed := sorted(named & environment.keys() & _PLAIN - {"HOME", "TMPDIR"} | {n for n in named if "__" in n}):
-        raise ConfigurationError(
-            f"the folder's path holds ${needed[0]}, which Airflow replaces by the variable's value: rename the folder.",
-            variable=needed[0],
-        )
-    return {name: value for name, value in environment.items() if name not in named}
 
 
 def environment_of(program: str, everything: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError
-from local.program_environment import without_expansions
-from local.state import State
+from local.environment import cluster_environment
+from local.state import PREFERRED_PORTS, State
 
 
 def test_only_its_owner_enters_the_folder(tmp_path: Path):
@@ -28,9 +28,15 @@ def test_a_folder_of_others_is_refused(tmp_path: Path):
     assert tmp_path.stat().st_mode == before
 
 
-def test_airflow_expands_nothing_in_a_path():
-    """A variable that the folder's name mentions is left out; one that is needed is refused by a sentence."""
-    environment = {"HOME": "/root", "PATH": "/bin", "USER": "me"}
-    assert without_expansions(environment, Path("/a $HOME/${USER} 100%$")) == {"PATH": "/bin"}
-    with pytest.raises(ConfigurationError, match="rename"):
-        without_expansions(environment, Path("/$PATH"))
+def test_airflow_expands_nothing_in_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A person's variable that the folder's name mentions is left out; one that is needed is refused by a sentence."""
+    monkeypatch.setenv("PIPELINE_TEST", "elsewhere")
+    ports = dict.fromkeys(PREFERRED_PORTS, 1)
+    for name in ("100%$ ${PIPELINE_TEST}", "$PIPELINE_TEST"):
+        state = State(tmp_path / name)
+        state.prepare()
+        assert "PIPELINE_TEST" not in cluster_environment(state, ports, {})
+    state = State(tmp_path / "$PATH")
+    state.prepare()
+    with pytest.raises(ConfigurationError, match="PATH"):
+        cluster_environment(state, ports, {})
