@@ -354,7 +354,8 @@ def _explain(error: ValidationError, model: type[BaseModel], values: Mapping[str
     annotation = model.model_fields[name].annotation if name else None
     shown = "" if annotation is SecretStr else f"={values.get(name, '')[:64]!r}"
     return ConfigurationError(
-        f"{name.upper()}{shown} cannot be used: {first['msg']}. See .env.example.", variable=name.upper()
+        f"{name.upper()}{shown} cannot be used: {first['msg'].removeprefix('Value error, ')}. See .env.example.",
+        variable=name.upper(),
     )
 
 

@@ -202,7 +202,7 @@ _PERIODS = {
 MAX_CALLS = 100_000
 MAX_PERIOD_S = 31 * 86_400
 MAX_WINDOWS = 6
-_WINDOW = re.compile(r"(?P<limit>[1-9][0-9]{0,8})\s*/\s*(?P<count>[1-9][0-9]{0,8})?\s*(?P<unit>[a-z]+)", re.ASCII)
+_WINDOW = re.compile(r"(?P<limit>[1-9][0-9]{0,17})\s*/\s*(?P<count>[1-9][0-9]{0,17})?\s*(?P<unit>[a-z]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
