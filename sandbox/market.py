@@ -25,6 +25,13 @@ _SPLIT_ERA: Final = 1024
 #: Symbols with this prefix split every 32 sessions, so that any compact series holds a split.
 SPLITTING_PREFIX: Final = "SPLIT"
 _SPLITTING_ERA: Final = 32
+#: Symbols with this prefix give away a part of the company every 128 sessions, which the vendor books as a split.
+SPIN_OFF_PREFIX: Final = "SPINOFF"
+_SPIN_OFF_ERA: Final = 128
+_SPIN_OFF_RATIO: Final = 1.046
+
+#: (session, shares for one) of each split, oldest first.
+Splits = tuple[tuple[int, float], ...]
 
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 
@@ -74,7 +81,12 @@ class Stock:
         self._yield = max(0.0, 0.05 * (dividend & 0xFFFF) / 65_536 - 0.015) / 4
         self._ex_dividend = (dividend >> 16) % _QUARTER
         self._walk, self._gap, self._range, self._volume, split = (_random_bits(key, n) for n in range(1, 6))
-        self._splits = _plan_splits(split, _SPLITTING_ERA if symbol.startswith(SPLITTING_PREFIX) else _SPLIT_ERA)
+        if symbol.startswith(SPIN_OFF_PREFIX):
+            self._splits: Splits = tuple(
+                (at, _SPIN_OFF_RATIO) for at in range(_SPIN_OFF_ERA, SESSION_COUNT, _SPIN_OFF_ERA)
+            )
+        else:
+            self._splits = _plan_splits(split, _SPLITTING_ERA if symbol.startswith(SPLITTING_PREFIX) else _SPLIT_ERA)
 
     def bar(self, session: int) -> Bar:
         """Return the session's bar."""
@@ -90,6 +102,16 @@ class Stock:
             bars.append(self._bar(session, before, price))
             before = price
         return bars
+
+    def splits(self, last: int) -> list[tuple[int, float]]:
+        """Return (session, shares for one) of every split up to the session ``last``, oldest first."""
+        return [(session, ratio) for session, ratio in self._splits if session <= last]
+
+    def dividends(self, last: int) -> list[tuple[int, int]]:
+        """Return (ex-dividend session, ticks a share) of every dividend up to the session ``last``, oldest first."""
+        if not self._yield:
+            return []
+        return [(session, self.bar(session).dividend) for session in range(self._ex_dividend, last + 1, _QUARTER)]
 
     def _bar(self, session: int, before: float, price: float) -> Bar:
         """Make a bar from the close before it and its own close, both in shares of session 0."""
@@ -148,7 +170,7 @@ class Stock:
         return _gauss(_random_bits(self._walk, number))
 
 
-def _plan_splits(stream: int, era: int) -> tuple[tuple[int, float], ...]:
+def _plan_splits(stream: int, era: int) -> Splits:
     """Return (session, shares for one) of every split; every third era has one on average.
 
     Where splits made the share small, the next one is a reverse split, as companies do.
@@ -176,13 +198,12 @@ class Market:
 def adjusted_closes(bars: Sequence[Bar]) -> list[float]:
     """Return each bar's close adjusted for all later splits and dividends among ``bars`` (oldest first), not in ticks.
 
-    A dividend D after a close C scales all earlier closes by 1 - D/C, a split of n for one by 1/n: CRSP's method,
-    which the API's documentation names.
+    As the vendor does it since about 2020, by its own recorded series: a dividend D scales all earlier closes by
+    C / (C + D), where C is the close of the ex-date; a split of n for one by 1/n.
     """
     adjusted = []
     factor = 1.0
-    for bar, before in zip(reversed(bars), [*reversed(bars[:-1]), None], strict=True):
+    for bar in reversed(bars):
         adjusted.append(bar.close / TICKS * factor)
-        if before:
-            factor *= (1 - bar.dividend * bar.split / before.close) / bar.split
+        factor *= bar.close / (bar.close + bar.dividend) / bar.split
     return adjusted[::-1]

@@ -4,6 +4,7 @@ Each function returns a plain document; ``as_json`` and ``as_csv`` turn it into 
 """
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -18,6 +19,8 @@ DELAYED: Final = " - DATA DELAYED BY 15 MINUTES"
 COMPACT_ROWS: Final = 100
 _HUNDRED: Final = Decimal(100)
 _FOUR: Final = Decimal("0.0001")
+#: One bar in so many has a noisy price in the adjusted series.
+_NOISY: Final = 100
 
 
 def as_json(document: object) -> bytes:
@@ -102,7 +105,7 @@ def adjusted_rows(bars: Sequence[Bar]) -> list[Row]:
             "timestamp": day_of(bar),
             "open": short_price(bar.open),
             "high": short_price(bar.high),
-            "low": short_price(bar.low),
+            "low": _with_noise(bar.low, bar.session),
             "close": short_price(bar.close),
             "adjusted_close": f"{adjusted:.10f}".rstrip("0").ljust(1) if adjusted % 1 else f"{adjusted:.1f}",
             "volume": str(bar.volume),
@@ -111,6 +114,11 @@ def adjusted_rows(bars: Sequence[Bar]) -> list[Row]:
         }
         for bar, adjusted in zip(reversed(bars), reversed(adjusted_closes(bars)), strict=True)
     ]
+
+
+def _with_noise(ticks: int, session: int) -> str:
+    """Write ticks as the adjusted series does: now and then with the noise of a binary fraction, 236.13099999999997."""
+    return short_price(ticks) if session % _NOISY else repr(math.nextafter(ticks / TICKS, 0))
 
 
 def time_series(symbol: str, rows: Sequence[Row], *, full: bool, adjusted: bool) -> Document:

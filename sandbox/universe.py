@@ -76,14 +76,36 @@ def listings() -> tuple[Listing, ...]:
     return tuple(_listing(number, symbol, name) for number, (symbol, name) in enumerate(names))
 
 
+#: As in the vendor's own list: a name of blanks or none, test issues, units with a colon, a ticker that is a word.
+_DIRT: Final = (
+    ("ZVZZT", "NASDAQ TEST STOCK", "NASDAQ", "Stock", "2006-04-12"),
+    ("CBO", "NYSE LISTED TEST STOCK FOR CTS AND CQS", "NYSE", "Stock", "2007-06-01"),
+    ("ACWV:BAT", "", "BATS", "ETF", "2011-10-20"),
+    ("-P-HIZ", "   ", "NYSE", "Stock", "2012-03-02"),
+    ("NXT(EXP20091224)", "Nextwave Sandbox Corp", "NYSE", "Stock", "2007-01-03"),
+)
+#: No line of a listing at all: cells are missing, or the date is no date.
+_UNREADABLE: Final = (
+    ("BROKEN", "Half of a line"),
+    ("BADDATE", "Bad Date Corp", "NYSE", "Stock", "soon", "null", "Active"),
+)
+#: A ticker that a delisted company had before another one took it.
+REUSED: Final = "ULTI"
+_BEFORE: Final = Listing(REUSED, "Ultimate Sandbox Software", "NASDAQ", "Stock", date(1998, 6, 2), date(2019, 5, 6))
+_NOW: Final = Listing(REUSED, "Ultra Sandbox Trust", "NASDAQ", "ETF", date(2025, 10, 31))
+
+
 @lru_cache(maxsize=64)
 def listing_rows(on: date, state: str) -> tuple[tuple[str, ...], ...]:
     """Return LISTING_STATUS as it was ``on`` that day: header and rows. ``state`` is active or delisted."""
     rows = [
         listing.row(state.capitalize())
-        for listing in listings()
+        for listing in (*listings(), _BEFORE, _NOW)
         if listing.ipo <= on and (listing.delisted is not None and listing.delisted <= on) == (state == "delisted")
     ]
+    if state == "active":
+        rows += [(*cells, "null", "Active") for cells in _DIRT if cells[-1] <= on.isoformat()]
+        rows += _UNREADABLE
     return LISTING_HEADER, *sorted(rows)
 
 

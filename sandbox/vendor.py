@@ -24,6 +24,8 @@ _DEMO_CALLS: Final = frozenset(
         ("TIME_SERIES_DAILY", "IBM"),
         ("TIME_SERIES_DAILY_ADJUSTED", "IBM"),
         ("REALTIME_BULK_QUOTES", "MSFT,AAPL,IBM"),
+        ("SPLITS", "IBM"),
+        ("DIVIDENDS", "IBM"),
         ("LISTING_STATUS", ""),
         ("SYMBOL_SEARCH", ""),
     }

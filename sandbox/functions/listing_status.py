@@ -1,0 +1,21 @@
+"""LISTING_STATUS: which companies are listed, or were, on a day; CSV only."""
+
+from datetime import date
+
+from sandbox import payloads, texts, universe
+from sandbox.calls import CSV, SERVED, Call, Reply, refuse
+from sandbox.functions.world import World
+from sandbox.trading_days import sessions
+
+
+def serve(world: World, call: Call, premium: bool) -> Reply:
+    """Answer with the active or the delisted companies."""
+    del premium
+    state = call.parameters.get("state", "active").lower()
+    try:
+        on = date.fromisoformat(call.parameters.get("date") or sessions()[world.latest()].isoformat())
+    except ValueError:
+        return refuse("parameters", texts.invalid_call(call.function))
+    if state not in {"active", "delisted"}:
+        return refuse("parameters", texts.invalid_call(call.function))
+    return Reply(SERVED, payloads.as_csv(universe.listing_rows(on, state)), CSV)

@@ -1,0 +1,21 @@
+"""SPLITS: every split of one symbol, newest first, with factors of four decimals."""
+
+from sandbox import texts
+from sandbox.calls import Call, Reply, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_reply
+from sandbox.trading_days import sessions
+
+
+def serve(world: World, call: Call, premium: bool) -> Reply:
+    """Answer with the splits up to the latest session; an unknown symbol never had one."""
+    del premium
+    if not call.symbol:
+        return refuse("parameters", texts.invalid_call(call.function))
+    splits = world.market.stock(call.symbol).splits(world.latest()) if is_known(call.symbol) else []
+    rows = [
+        {"effective_date": sessions()[session].isoformat(), "split_factor": f"{ratio:.4f}"}
+        for session, ratio in reversed(splits)
+    ]
+    if call.csv and rows:
+        return csv_reply(rows)
+    return json_reply({"symbol": call.symbol, "data": rows})

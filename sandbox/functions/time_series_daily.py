@@ -1,0 +1,32 @@
+"""TIME_SERIES_DAILY and TIME_SERIES_DAILY_ADJUSTED: the daily bars of one symbol, newest first."""
+
+from sandbox import payloads, texts
+from sandbox.calls import Call, Reply, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_reply, unknown
+
+
+def serve(world: World, call: Call, premium: bool) -> Reply:
+    """Answer with raw bars: the latest 100, or all of them for a premium key."""
+    if call.parameters.get("outputsize") == "full" and not premium:
+        return refuse("premium", texts.information(texts.PREMIUM_OUTPUT_SIZE))
+    return _series(world, call, adjusted=False)
+
+
+def serve_adjusted(world: World, call: Call, premium: bool) -> Reply:
+    """Answer with raw bars and adjusted closes, for a premium key."""
+    if not premium:
+        return refuse("premium", texts.information(texts.PREMIUM_ENDPOINT))
+    return _series(world, call, adjusted=True)
+
+
+def _series(world: World, call: Call, *, adjusted: bool) -> Reply:
+    if not is_known(call.symbol):
+        return unknown(call, texts.invalid_call(call.function))
+    full = call.parameters.get("outputsize") == "full"
+    last = world.latest()
+    first = 0 if full else max(0, last - payloads.COMPACT_ROWS + 1)
+    bars = world.market.stock(call.symbol).bars(first, last)
+    rows = payloads.adjusted_rows(bars) if adjusted else payloads.daily_rows(bars)
+    if call.csv:
+        return csv_reply(rows)
+    return json_reply(payloads.time_series(call.symbol, rows, full=full, adjusted=adjusted))
