@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,5 +30,9 @@ def test_make_up_in_a_hostile_shell(services_folder: Path):
         make("up", "WORKERS=1")
         assert ": success" in make("trigger", "SYMBOLS=IBM,AAPL")
         make("status")
+        psql = "import os, psycopg2; psycopg2.connect(os.environ['MARKET_DATABASE_URL'] + '/market_sandbox').close()"
+        usable = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+        command = [sys.executable, "-m", "local", "shell", "python", "-c", psql]  # libpq finds the password by itself
+        assert subprocess.run(command, cwd=ROOT, env=usable, capture_output=True, check=False).returncode == 0
     finally:
         make("down")
