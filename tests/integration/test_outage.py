@@ -50,6 +50,7 @@ def test_an_outage_costs_few_calls(environment: dict[str, str], sandbox: Running
         thread.join()
         assert [end.counts for end in ends] == ["60 stored"]
         assert wiring.limiter.usage().hold_until is None
+    assert sum(outcome.api_calls for outcome in ends[0].outcomes) == len(sandbox.entries())
     assert failed <= 5 + THREADS + 4
     assert len(sandbox.entries()) <= failed + 60 + 1  # one more may have been out
 

@@ -130,6 +130,8 @@ class Job:
         except QuotaWait as wait:
             if self.postpones and (wait.retry_after_s or 0) > self.postpone_beyond_s:
                 return self._postpone(attempt, wait)
+            if attempt.api_calls:  # it comes back, and what it has cost so far counts
+                self.ledger.record_outcomes([self._outcome(attempt, OutcomeStatus.PLANNED, wait.reason, str(wait))])
             raise
         except ClaimLost:
             raise  # the symbol is another worker's, who tells what becomes of it
