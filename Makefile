@@ -51,8 +51,9 @@ shell: venv ## Open a shell with the cluster's settings
 clean: venv ## Stop the cluster and delete everything that it stored
 	@$(PY) -m local clean
 
-# Each process has servers of its own. The first one takes the cluster room, the others share the rest test by test.
-SIDE_BY_SIDE := -n logical --maxprocesses 6 --dist loadgroup
+# Each process has servers of its own. The first one takes the cluster room, the others share the rest test by test
+# (tests/conftest.py).
+SIDE_BY_SIDE := -n logical --maxprocesses 6
 test: venv ## Run all tests (real PostgreSQL, Redis, Airflow and Celery; about ten minutes on two cores)
 	@$(PY) -m pytest $(SIDE_BY_SIDE)
 

@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from common.settings import DagSettings, Settings
 from local.services import Postgres, Redis, ServiceMissing
@@ -15,6 +17,7 @@ from local.shell import leave_the_shell
 from local.temporary import running_postgres, running_redis
 
 leave_the_shell()  # of the person who runs the tests: proxies, PG*, AIRFLOW* …
+CLUSTER_ROOM = "tests/cluster/"
 #: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")
 os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
@@ -24,12 +27,19 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`-n`), one process takes the whole cluster room, which shares one cluster."""
-    for item in items:
-        if item.get_closest_marker("cluster"):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
+class ByRoom(LoadScopeScheduling):
+    """Side by side (`-n`): test by test, but the cluster room as a whole, since its tests share one cluster.
+
+    xdist's groups would do, but they are lost on pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return CLUSTER_ROOM if nodeid.startswith(CLUSTER_ROOM) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)  # there is no such hook where xdist is switched off
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
+    return ByRoom(config, log)
 
 
 @pytest.fixture(autouse=True)
