@@ -3,6 +3,7 @@
 Each place installs everything again, so only the worst one runs in CI (``-k worst``).
 """
 
+import contextlib
 import os
 import shutil
 import stat
@@ -102,27 +103,38 @@ def test_folders(top: Path, name: str):
 def test_an_ordinary_user_without_a_home(top: Path):
     """Somebody who is not root, has no home, the locale C and a strict umask."""
     top.chmod(0o755)
-    python = python_for_others(top)
+    python = python_for_others()
     demonstrate(
         cloned(top / "checkout", "nobody"),
         f"PYTHON={python}",
-        env=without_home(environment(LC_ALL="C")),
+        env=without_home(environment(LC_ALL="C", **pip_settings(top))),
         user="nobody",
     )
+
+
+def pip_settings(top: Path) -> dict[str, str]:
+    """What pip reads in our home (a mirror's address, say), where another user can read it."""
+    file = Path.home() / ".config" / "pip" / "pip.conf"
+    if not file.exists():
+        return {}
+    copy = Path(shutil.copy(file, top / "pip.conf"))
+    copy.chmod(0o644)
+    return {"PIP_CONFIG_FILE": str(copy)}
 
 
 def without_home(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name not in {"HOME", "USER", "LOGNAME"}}
 
 
-def python_for_others(top: Path) -> Path:
-    """Return a Python that everybody may run: ours, or a copy of it where only root can reach it."""
-    base = Path(sys.base_prefix)
-    if all(folder.stat().st_mode & stat.S_IXOTH for folder in (base, *base.parents)):
-        return Path(sys._base_executable)
-    skipped = shutil.ignore_patterns("test", "__pycache__", "site-packages", "*.a")
-    copy = shutil.copytree(base, top / "python", symlinks=True, ignore=skipped)
-    return copy / "bin" / f"python3.{sys.version_info.minor}"
+def python_for_others() -> str:
+    """Return a Python that everybody may run and that makes environments: the system's, where ours is root's alone."""
+    for python in (sys._base_executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        command = [python, "-c", "import ensurepip, ssl, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"]
+        with contextlib.suppress(OSError):
+            if subprocess.run(command, user="nobody", check=False, stderr=subprocess.DEVNULL).returncode == 0:
+                return python
+    missing("no Python 3.11 to 3.13 with ensurepip that everybody may run")
+    raise AssertionError
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
