@@ -111,7 +111,7 @@ def _note() -> str:
 
 def _prepare(wiring: Wiring, universe: list[Symbol], batch_size: int | None = None) -> None:
     wiring.permits.prepare()
-    wiring.store.plan_run(_RUN, universe, batch_size=batch_size)
+    wiring.store.ledger.plan_run(_RUN, universe, batch_size=batch_size)
     wiring.job.run("warm", Symbol("WARM"))
 
 

@@ -67,7 +67,7 @@ def watch(cluster: Cluster, run_id: str, screen: Console, *, timeout_s: float = 
     with Store(cluster.settings.market_dsn) as store, screen.status(Text("waiting for the run to start")) as status:
         while time.monotonic() - begun < timeout_s:
             state = _outlasting(lambda: cluster.api.run_state(run_id), cluster, screen)
-            text = f"{state}: {_progress(_outlasting(lambda: store.outcomes(run_id), cluster, screen))}"
+            text = f"{state}: {_progress(_outlasting(lambda: store.ledger.outcomes(run_id), cluster, screen))}"
             if state == "queued" and time.monotonic() - begun > _PATIENCE_S:
                 text = "queued: an earlier run is not over yet, and one runs at a time"
             status.update(Text(text))
@@ -118,7 +118,7 @@ def show_run(cluster: Cluster, run_id: str, state: str, screen: Console) -> Show
     """Print what became of each symbol, with the quote that is stored, and how much of the quota is used."""
     settings = cluster.settings
     with Wiring(settings) as wiring:
-        outcomes = _outlasting(lambda: wiring.store.outcomes(run_id), cluster, screen)
+        outcomes = _outlasting(lambda: wiring.store.ledger.outcomes(run_id), cluster, screen)
         symbols = [outcome.symbol for outcome in outcomes]
         quotes = _outlasting(lambda: wiring.store.quotes(symbols, limit=max(1, len(symbols))), cluster, screen)
         shown = sorted(outcomes, key=lambda outcome: outcome.status is OutcomeStatus.STORED)[:_SHOWN]

@@ -208,7 +208,7 @@ class FetchAndStore(BaseOperator):
         name = f"batch {self.batch_number}"
         _show(context, name)  # for what fails before more is known
         with wired() as wiring:
-            symbol = patiently(lambda: wiring.store.lone_symbol(run_id, self.batch_number))
+            symbol = patiently(lambda: wiring.store.ledger.lone_symbol(run_id, self.batch_number))
             if symbol:
                 _show(context, symbol)
             elif event is None:

@@ -69,16 +69,16 @@ def fetch(text: str, *, verbose: bool = False) -> Answer:
 def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
     run_id = f"cli__{datetime.now(UTC).isoformat()}"
     wiring.permits.prepare()
-    wiring.store.plan_run(run_id, [symbol])
+    wiring.store.ledger.plan_run(run_id, [symbol])
     job = replace(wiring.job, postpones=True, postpone_beyond_s=0)  # nobody comes back for a place in the queue
     try:
         job.run(run_id, symbol)
     except (RateLimited, DailyQuotaUsedUp) as refusal:  # every worker is held back now: the limiter knows for how long
         return _failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
     except UnknownSymbol as error:
-        if wiring.store.outcomes(run_id)[0].reason == error.reason:  # else the ledger knows that it has rows
+        if wiring.store.ledger.outcomes(run_id)[0].reason == error.reason:  # else the ledger knows that it has rows
             raise
-    line = wiring.store.outcomes(run_id)[0]
+    line = wiring.store.ledger.outcomes(run_id)[0]
     return _ended(line, wiring.store.quotes([symbol]), invented=wiring.settings.uses_sandbox)
 
 

@@ -61,7 +61,7 @@ class Wiring:
         key = self.settings.api_key.get_secret_value()
         return DurablePermits(
             self.limiter,
-            self.store,
+            self.store.calls,
             key_digest=hashlib.sha256(key.encode()).hexdigest()[:12],
             request_s=self.settings.api_timeout,
         )
@@ -72,7 +72,9 @@ class Wiring:
         return Job(
             provider=self.client,
             permits=self.permits,
-            ledger=self.store,
+            store=self.store,
+            ledger=self.store.ledger,
+            quarantine=self.store.quarantine,
             worker=self.settings.worker_name,
             max_wait_s=self.settings.quota_wait_in_place,
             postpones=self.settings.on_daily_quota == "postpone",
@@ -80,7 +82,7 @@ class Wiring:
 
     def batch(self, *, budget_s: float) -> Batch:
         """Return the work on a run's batches; a pass takes up symbols for ``budget_s``."""
-        return Batch(self.job, self.store, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
+        return Batch(self.job, self.store.ledger, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
 
     def make_all(self) -> None:
         """Make every collaborator. Nothing connects before it is used."""

@@ -4,10 +4,10 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from select import POLLIN, poll
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackError
@@ -15,6 +15,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  a class,
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  same
 
 from common.database.address import Address
+from common.database.queries import statement
 from common.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -44,6 +45,24 @@ class Connections:
                 return self._attempt(work)
             except TransactionRollbackError:
                 return self._attempt(work)
+
+    def execute(self, name: str, values: Mapping[str, object]) -> int:
+        """Run a named statement in a transaction of its own; return the number of rows that it touched."""
+
+        def execute(cursor: Cursor) -> int:
+            cursor.execute(statement(name), values)
+            return int(cursor.rowcount)
+
+        return self.run(execute)
+
+    def query(self, name: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run a named statement in a transaction of its own; return its rows."""
+
+        def query(cursor: Cursor) -> list[tuple[Any, ...]]:
+            cursor.execute(statement(name), values)
+            return cursor.fetchall()
+
+        return self.run(query)
 
     def close(self) -> None:
         """Close the connections that are not in use at this moment."""

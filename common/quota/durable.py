@@ -20,9 +20,9 @@ from common.errors import (
     QuotaWait,
     StoreUnavailable,
 )
+from common.ledger import RecordedCall
 from common.quota import LedgerCall, Limiter, Permit
 from common.quota.limiter import WAIT_OUT_S
-from common.store.values import RecordedCall
 
 log = logging.getLogger(__name__)
 

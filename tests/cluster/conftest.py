@@ -85,7 +85,7 @@ class Running:
 
     def outcomes(self, run_id: str) -> dict[Symbol, Outcome]:
         with Wiring(self.cluster.settings) as wiring:
-            return {outcome.symbol: outcome for outcome in wiring.store.outcomes(run_id)}
+            return {outcome.symbol: outcome for outcome in wiring.store.ledger.outcomes(run_id)}
 
     def query(self, sql: str, *values: object) -> list[tuple]:
         dsn = self.cluster.settings.market_dsn.get_secret_value()

@@ -70,7 +70,7 @@ def test_one_failure_stops_no_other(wiring: Wiring, sandbox: RunningSandbox):
     assert by_symbol(end)["FAULT-HTTP500"] == "provider_unavailable"
     assert end.can_heal
     assert "NOSUCH1 (unknown_symbol)" in end.summary
-    assert len(wiring.store.quarantined()) == 1
+    assert len(wiring.store.quarantine.waiting()) == 1
 
 
 def test_a_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox):
@@ -105,14 +105,14 @@ def test_a_rejected_key_ends_the_batch(environment: dict[str, str], sandbox: Run
         batch = planned(wiring, "IBM", "FAULT-KEY", *symbols(60))
         with pytest.raises(ApiKeyRejected):
             batch.run(RUN, 1)
-        reasons = Counter(outcome.reason for outcome in wiring.store.outcomes(RUN))
+        reasons = Counter(outcome.reason for outcome in wiring.store.ledger.outcomes(RUN))
     assert reasons == {"inserted": 1, "api_key": 1, "run_halted": 60}
     assert len(sandbox.entries()) == 2
 
 
 def test_a_halted_run_makes_no_call(wiring: Wiring, sandbox: RunningSandbox):
     """A batch of a run that another batch ended is written off without a call."""
-    wiring.store.plan_run(RUN, [Symbol("FAULT-KEY"), Symbol("IBM")], batch_size=1)
+    wiring.store.ledger.plan_run(RUN, [Symbol("FAULT-KEY"), Symbol("IBM")], batch_size=1)
     with pytest.raises(ApiKeyRejected):
         wiring.batch(budget_s=60).run(RUN, 1)
     end = wiring.batch(budget_s=60).run(RUN, 2)
@@ -137,13 +137,13 @@ def test_a_cleared_batch_stays_cleared_while_it_waits(environment: dict[str, str
     """A batch that was cleared after the run was halted is not halted again by the old line when it comes back."""
     slow = {"ALPHA_VANTAGE_QUOTA": "5/2s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "1"}
     with wired(environment, **slow) as wiring:
-        wiring.store.plan_run(RUN, [Symbol("FAULT-KEY"), *symbols(7)], batch_size=1)
+        wiring.store.ledger.plan_run(RUN, [Symbol("FAULT-KEY"), *symbols(7)], batch_size=1)
         with pytest.raises(ApiKeyRejected):
             wiring.batch(budget_s=60).run(RUN, 1)
-        wiring.store.plan_run("other", symbols(8), batch_size=8)
+        wiring.store.ledger.plan_run("other", symbols(8), batch_size=8)
         halted = [Outcome("other", name, OutcomeStatus.FAILED, "run_halted") for name in symbols(7)]
         key = Outcome("other", Symbol("S007"), OutcomeStatus.FAILED, "api_key")
-        wiring.store.record_outcomes([*halted, key])
+        wiring.store.ledger.record_outcomes([*halted, key])
         end = wiring.batch(budget_s=60).run("other", 1)
         assert end.cleared
         while wait := end.wait:
@@ -156,8 +156,10 @@ def test_a_halted_batch_waits_for_a_person(wiring: Wiring):
     """A batch with a symbol that was halted is not tried again by itself, though another's failure could heal."""
     batch = planned(wiring, *symbols(2))
     lines = [(OutcomeStatus.FAILED, "run_halted"), (OutcomeStatus.FAILED, "network")]
-    wiring.store.record_outcomes([Outcome(RUN, name, *line) for name, line in zip(symbols(2), lines, strict=True)])
-    assert not BatchEnd(wiring.store.outcomes(RUN, 1)).can_heal
+    wiring.store.ledger.record_outcomes(
+        [Outcome(RUN, name, *line) for name, line in zip(symbols(2), lines, strict=True)]
+    )
+    assert not BatchEnd(wiring.store.ledger.outcomes(RUN, 1)).can_heal
     assert batch.run(RUN, 1).counts == "2 stored"
 
 
@@ -167,13 +169,15 @@ def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, bran
     reasons = sorted(reasons_of(branch))
     for number, reason in enumerate(reasons):
         run_id = f"{branch.__name__}{number}"
-        wiring.store.plan_run(run_id, symbols(2), batch_size=2)
+        wiring.store.ledger.plan_run(run_id, symbols(2), batch_size=2)
         left = Outcome(run_id, symbols(2)[1], OutcomeStatus.FAILED, UnknownSymbol.reason)
-        wiring.store.record_outcomes([Outcome(run_id, symbols(1)[0], OutcomeStatus.FAILED, reason), left])
-        end = BatchEnd(wiring.store.outcomes(run_id, 1))
-        by_a_person = wiring.store.reopen_batch(run_id, 1)
+        wiring.store.ledger.record_outcomes([Outcome(run_id, symbols(1)[0], OutcomeStatus.FAILED, reason), left])
+        end = BatchEnd(wiring.store.ledger.outcomes(run_id, 1))
+        by_a_person = wiring.store.ledger.reopen_batch(run_id, 1)
         assert end.can_heal is not by_a_person
-        assert list(wiring.store.claim_batch(run_id, 1, "w")) == (symbols(2) if by_a_person else symbols(1)), reason
+        assert list(wiring.store.ledger.claim_batch(run_id, 1, "w")) == (symbols(2) if by_a_person else symbols(1)), (
+            reason
+        )
 
 
 def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, str], sandbox: RunningSandbox):
@@ -181,7 +185,7 @@ def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, 
     slow = {"ALPHA_VANTAGE_QUOTA": "60/2s", "QUOTA_WAIT_IN_PLACE": "0"}
     with wired(environment, **slow) as wiring:
         batch = planned(wiring, *symbols(120))
-        wiring.store.record_outcomes(
+        wiring.store.ledger.record_outcomes(
             [Outcome(RUN, name, OutcomeStatus.FAILED, "network", api_calls=3) for name in symbols(120)]
         )
         end = batch.run(RUN, 1)
@@ -201,7 +205,7 @@ def test_halting_loses_no_symbol_and_no_place(environment: dict[str, str], sandb
     with wired(environment, **slow) as wiring:
         with pytest.raises(ApiKeyRejected):
             planned(wiring, *rejected, *symbols(20)).run(RUN, 1)
-        reasons = Counter(outcome.reason for outcome in wiring.store.outcomes(RUN))
+        reasons = Counter(outcome.reason for outcome in wiring.store.ledger.outcomes(RUN))
         usage = wiring.limiter.usage()
     assert reasons == {"api_key": 1, "run_halted": 27}
     assert usage.waiting + usage.deferred == 0

@@ -127,7 +127,7 @@ def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], mo
         gone = Wiring(Settings.from_environment(environment | {"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"}))
         with pytest.raises(LimiterUnavailable):
             replace(batch, job=replace(batch.job, permits=gone.permits)).run(RUN, 1)
-        assert BatchEnd(wiring.store.outcomes(RUN, 1)).counts == "20 left"
+        assert BatchEnd(wiring.store.ledger.outcomes(RUN, 1)).counts == "20 left"
 
 
 def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: RunningSandbox, market: Market):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from common.store import Store
@@ -52,16 +52,21 @@ def entries(run_id: str, step: int) -> list[Entry]:
     return [Entry(stored, quote(stored.symbol)), Entry(refused, refused=REFUSED | {"received_at": NOON}), Entry(failed)]
 
 
+def job_of(store: Store) -> SimpleNamespace:
+    """What a writer needs of a job: where things go."""
+    return SimpleNamespace(store=store, ledger=store.ledger, quarantine=store.quarantine)
+
+
 def test_a_refused_row_loses_no_other(store: Store, market: Market):
     """What an interruption leaves is written also where PostgreSQL refuses one row of it."""
     given = entries(RUN, 1)
-    store.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
-    writer = Writer(store, len(given))
+    store.ledger.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
+    writer = Writer(job_of(store), len(given))
     writer.results.put(replace(given[2], quote=quote("REFUSED", price=Decimal("NaN"))))
     for entry in given[:2]:
         writer.results.put(entry)
     writer.write_rest()
-    assert [outcome.status for outcome in store.outcomes(RUN)] == [
+    assert [outcome.status for outcome in store.ledger.outcomes(RUN)] == [
         OutcomeStatus.PLANNED,
         OutcomeStatus.QUARANTINED,
         OutcomeStatus.STORED,
@@ -75,15 +80,15 @@ def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
         step += 1
         run_id = f"{RUN}.{step}"
         given = entries(run_id, step)
-        store.plan_run(run_id, [entry.outcome.symbol for entry in given], batch_size=len(given))
-        writer = Writer(store, len(given))
+        store.ledger.plan_run(run_id, [entry.outcome.symbol for entry in given], batch_size=len(given))
+        writer = Writer(job_of(store), len(given))
         for entry in [*given, None]:
             writer.results.put(entry)
         with suppress(TimeoutError), interrupted_at(step):
             writer.write_all(1)
             ended = True
         writer.write_rest()
-        lost = {outcome.symbol for outcome in store.outcomes(run_id) if outcome.status is OutcomeStatus.PLANNED}
+        lost = {outcome.symbol for outcome in store.ledger.outcomes(run_id) if outcome.status is OutcomeStatus.PLANNED}
         assert not lost, f"interrupted at instruction {step}"
     assert step > 100, "the writer was interrupted at too few places to tell"
     for table in ("stock_quotes", "quarantine"):

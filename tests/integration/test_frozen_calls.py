@@ -88,11 +88,11 @@ def test_a_frozen_call_keeps_the_quota(environment: dict[str, str], sandbox: Run
     sandbox.change("plan", quota=quota)
     changed = environment | {"ALPHA_VANTAGE_QUOTA": quota, "API_TIMEOUT": "1"}
     with wired(changed) as wiring:
-        wiring.store.plan_run(RUN, [Symbol("IBM"), Symbol("AAPL")])
+        wiring.store.ledger.plan_run(RUN, [Symbol("IBM"), Symbol("AAPL")])
         with frozen(FREEZE.format(run=RUN, **PLACES[place]), changed):
             # Granted once the other one's permit counts no more: what it sent now would be one too many.
             assert wiring.job.run(RUN, Symbol("AAPL")).status is OutcomeStatus.STORED
-        lines = wiring.store.outcomes(RUN)
+        lines = wiring.store.ledger.outcomes(RUN)
     assert [entry.verdict for entry in sandbox.entries()] == ["served", "served"]
     assert calls(sandbox) == {"IBM": 1, "AAPL": 1}
     assert [(line.status, line.api_calls) for line in lines] == [(OutcomeStatus.STORED, 1)] * 2
@@ -103,7 +103,7 @@ def test_a_refused_connection_is_no_call(environment: dict[str, str]):
     with wired(environment, SANDBOX_URL="http://127.0.0.1:9", API_ATTEMPTS="1") as wiring:
         with pytest.raises(NetworkFailed):
             wiring.job.run(RUN, Symbol("IBM"))
-        assert [line.api_calls for line in wiring.store.outcomes(RUN)] == [0]
+        assert [line.api_calls for line in wiring.store.ledger.outcomes(RUN)] == [0]
         assert {window.used for window in wiring.limiter.usage().windows} == {0}
 
 
@@ -133,11 +133,11 @@ def test_a_second_pass_takes_the_batch_from_the_first(environment: dict[str, str
     """A claim is the last pass's, whatever the other one had taken up."""
     with wired(environment) as wiring:
         planned(wiring, *symbols(3))
-        first = wiring.store.claim_batch(RUN, 1, "first")
-        assert wiring.store.still_claimed(RUN, first) == symbols(3)
-        second = wiring.store.claim_batch(RUN, 1, "second")
-        assert wiring.store.still_claimed(RUN, second) == symbols(3)
+        first = wiring.store.ledger.claim_batch(RUN, 1, "first")
+        assert wiring.store.ledger.still_claimed(RUN, first) == symbols(3)
+        second = wiring.store.ledger.claim_batch(RUN, 1, "second")
+        assert wiring.store.ledger.still_claimed(RUN, second) == symbols(3)
         with pytest.raises(ClaimLost):
-            wiring.store.still_claimed(RUN, first)
-        wiring.store.record_outcomes([Outcome(RUN, symbols(1)[0], OutcomeStatus.STORED)])
-        assert wiring.store.still_claimed(RUN, second) == symbols(3)[1:]
+            wiring.store.ledger.still_claimed(RUN, first)
+        wiring.store.ledger.record_outcomes([Outcome(RUN, symbols(1)[0], OutcomeStatus.STORED)])
+        assert wiring.store.ledger.still_claimed(RUN, second) == symbols(3)[1:]

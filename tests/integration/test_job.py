@@ -29,7 +29,7 @@ RUN = "manual__1"
 
 
 def outcome(wiring: Wiring, symbol: str = "IBM") -> Outcome:
-    return {line.symbol: line for line in wiring.store.outcomes(RUN)}[Symbol(symbol)]
+    return {line.symbol: line for line in wiring.store.ledger.outcomes(RUN)}[Symbol(symbol)]
 
 
 def test_a_symbol_is_fetched_validated_and_stored(wiring: Wiring, sandbox: RunningSandbox, market: Market):
@@ -84,7 +84,7 @@ def test_an_error_is_told_and_leaves_no_row(  # noqa: PLR0917  one row of the ta
         assert reason in {None, line.reason}
         assert symbol in line.detail or reason in {"rate_limited", "api_key"}
         assert wiring.store.quotes() == []
-        assert len(wiring.store.quarantined()) == (status is OutcomeStatus.QUARANTINED)
+        assert len(wiring.store.quarantine.waiting()) == (status is OutcomeStatus.QUARANTINED)
     assert len(sandbox.entries()) == calls
 
 
@@ -98,9 +98,9 @@ def test_a_busy_provider_is_left_alone(
         with pytest.raises(ProviderBusy, match=words):
             wiring.job.run(RUN, Symbol(f"FAULT{number}-{fault}"))
         assert wiring.limiter.usage().hold_until is not None
-    lines = wiring.store.outcomes(RUN)
+    lines = wiring.store.ledger.outcomes(RUN)
     assert {(line.status, line.reason, line.api_calls) for line in lines} == {("failed", "provider_busy", 1)}
-    assert len(wiring.store.quarantined()) == 1
+    assert len(wiring.store.quarantine.waiting()) == 1
     assert len(sandbox.entries()) == 3
 
 
@@ -212,7 +212,7 @@ def test_a_call_that_never_left_costs_nothing(environment: dict[str, str]):
             wiring.job.run(RUN, Symbol("IBM"))
         assert [window.used for window in wiring.limiter.usage().windows] == [0, 0]
         digest = wiring.permits._digest
-        assert wiring.store.calls_since(digest, 3600) == []
+        assert wiring.store.calls.calls_since(digest, 3600) == []
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,10 @@ def known(wiring: Wiring, *names: str) -> None:
 
 def night(wiring: Wiring, run_id: str, *names: str, size: int | None = None) -> dict[str, str]:
     """Run all batches of a run, each once; return the reasons."""
-    wiring.store.plan_run(run_id, [Symbol(name) for name in names], batch_size=size or len(names))
+    wiring.store.ledger.plan_run(run_id, [Symbol(name) for name in names], batch_size=size or len(names))
     for number in range(1, len(names) // (size or len(names)) + 1):
         wiring.batch(budget_s=60).run(run_id, number)
-    return {str(line.symbol): line.reason for line in wiring.store.outcomes(run_id)}
+    return {str(line.symbol): line.reason for line in wiring.store.ledger.outcomes(run_id)}
 
 
 @pytest.mark.parametrize("fault", EMPTY)
@@ -103,7 +103,7 @@ def test_an_outage_heals_the_same_night(wiring: Wiring, sandbox: RunningSandbox)
     names = ["A", "B", "C", "NEW"]
     known(wiring, *names[:3])
     sandbox.change("faults", faults="unknown-symbol:1")
-    wiring.store.plan_run(RUN, [Symbol(name) for name in names], batch_size=4)
+    wiring.store.ledger.plan_run(RUN, [Symbol(name) for name in names], batch_size=4)
     assert wiring.batch(budget_s=60).run(RUN, 1).can_heal
     sandbox.change("faults", faults="")
     assert by_symbol(wiring.batch(budget_s=60).run(RUN, 1)) == {
@@ -121,4 +121,4 @@ def test_few_among_many_are_no_outage(wiring: Wiring, sandbox: RunningSandbox):
     known(wiring, *names)
     reasons = night(wiring, RUN, *names[::-1])
     assert [name for name, reason in reasons.items() if reason == "no_data"] == empty
-    assert [line.status for line in wiring.store.outcomes(RUN)].count(OutcomeStatus.FAILED) == 3
+    assert [line.status for line in wiring.store.ledger.outcomes(RUN)].count(OutcomeStatus.FAILED) == 3

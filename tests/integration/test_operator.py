@@ -83,7 +83,7 @@ def set_up(environment: dict[str, str], punctual: None, monkeypatch: pytest.Monk
 
 
 def write_plan(set_up: Wiring, *symbols: str, batch_size: int = 1) -> None:
-    set_up.store.plan_run(RUN, [Symbol(symbol) for symbol in symbols], batch_size=batch_size)
+    set_up.store.ledger.plan_run(RUN, [Symbol(symbol) for symbol in symbols], batch_size=batch_size)
 
 
 def fetch(number: int, given: dict[str, object] | None = None, **kwargs: object) -> object:
@@ -233,7 +233,7 @@ def test_the_report_fails_the_run(set_up: Wiring, caplog: pytest.LogCaptureFixtu
         fetch(2)
     with caplog.at_level(logging.INFO), pytest.raises(AirflowFailException, match=r"NOSUCH1 \(unknown_symbol\)"):
         ReportRun(task_id="report").execute(context())
-    outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.outcomes(RUN)}
+    outcomes = {outcome.symbol: outcome.status for outcome in set_up.store.ledger.outcomes(RUN)}
     assert outcomes == {Symbol("IBM"): OutcomeStatus.STORED, Symbol("NOSUCH1"): OutcomeStatus.FAILED}
 
 
@@ -254,7 +254,7 @@ def test_a_cleared_task_does_it_again(
     fetch(1, cleared(force=force))
     assert len(sandbox.entries()) - calls == (batch_size if force else 0)
     assert ("Only a run with force fetches it again" in capsys.readouterr().out) is not force
-    assert {outcome.status for outcome in set_up.store.outcomes(RUN, 1)} == {OutcomeStatus.STORED}
+    assert {outcome.status for outcome in set_up.store.ledger.outcomes(RUN, 1)} == {OutcomeStatus.STORED}
 
 
 @pytest.mark.parametrize(("try_number", "max_tries"), [(1, 3), (2, 3), (4, 3), (3, 4), (6, 7)])
@@ -274,7 +274,7 @@ def test_a_cleared_symbol_that_failed_is_asked_for(set_up: Wiring, sandbox: Runn
         with pytest.raises(AirflowFailException):
             fetch(number)
     assert fetch(2, cleared()) == "IBM"
-    assert set_up.store.outcomes(RUN, 2)[0].status is OutcomeStatus.STORED
+    assert set_up.store.ledger.outcomes(RUN, 2)[0].status is OutcomeStatus.STORED
 
 
 @pytest.mark.parametrize("force", [True, False])
@@ -286,7 +286,7 @@ def test_a_cleared_plan_plans_again(set_up: Wiring, capsys: pytest.CaptureFixtur
     numbers = PlanSymbols(task_id="plan").execute(cleared(**given))
     assert numbers == ([1, 2] if force else [1])
     assert ("Only a run with force" in capsys.readouterr().out) is not force
-    open_symbols = [line.symbol for line in set_up.store.outcomes(RUN) if line.status is OutcomeStatus.PLANNED]
+    open_symbols = [line.symbol for line in set_up.store.ledger.outcomes(RUN) if line.status is OutcomeStatus.PLANNED]
     assert len(open_symbols) == len(numbers)
 
 
@@ -318,7 +318,7 @@ def test_a_day_gone_by_is_refused(set_up: Wiring, run_type: str, days: int | Non
 def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):
     """Report and close each close what is open and fail for it, so that it does not matter which of them ran."""
     for task in (ReportRun(task_id="report"), CloseRun(task_id="close")):
-        set_up.store.plan_run(task.task_id, [Symbol("IBM")])
+        set_up.store.ledger.plan_run(task.task_id, [Symbol("IBM")])
         with pytest.raises(AirflowFailException, match=r"IBM \(not_attempted\)"):
             task.execute({**context(), "run_id": task.task_id})
 
@@ -326,9 +326,9 @@ def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):
 def test_a_plan_closes_what_ended_runs_left(set_up: Wiring):
     """Airflow says which of the other runs go on; what the others left open is closed."""
     for run_id in ("killed", "at work"):
-        set_up.store.plan_run(run_id, [Symbol("IBM")])
+        set_up.store.ledger.plan_run(run_id, [Symbol("IBM")])
     PlanSymbols(task_id="plan").execute(context(symbols=["IBM"], force=True))
-    assert set_up.store.open_runs(RUN) == ["at work"]
+    assert set_up.store.ledger.open_runs(RUN) == ["at work"]
 
 
 def test_secrets_are_masked_before_anything_is_logged(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):

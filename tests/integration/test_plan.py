@@ -88,7 +88,7 @@ class Days:
         self._dawn()
 
     def statuses(self, run_id: str) -> Counter[OutcomeStatus]:
-        return Counter(line.status for line in self.wiring.store.outcomes(run_id))
+        return Counter(line.status for line in self.wiring.store.ledger.outcomes(run_id))
 
 
 @pytest.fixture
@@ -233,9 +233,9 @@ def test_the_attempt_is_the_one_that_cost_a_call(days: Days):
     """A failure without a call, as in a halted run, leaves a postponed symbol its place in the line."""
     symbol = Symbol("IBM")
     store = days.wiring.store
-    store.record_outcomes([Outcome("one", symbol, POSTPONED, "quota", retry_at=days.moment + DAY)])
-    store.record_outcomes([Outcome("two", symbol, OutcomeStatus.FAILED, "run_halted")])
-    attempt = store.last_attempts([symbol])[symbol]
+    store.ledger.record_outcomes([Outcome("one", symbol, POSTPONED, "quota", retry_at=days.moment + DAY)])
+    store.ledger.record_outcomes([Outcome("two", symbol, OutcomeStatus.FAILED, "run_halted")])
+    attempt = store.ledger.last_attempts([symbol])[symbol]
     assert attempt.attempted_at is None
     assert attempt.postponed_at is not None
 

@@ -66,7 +66,7 @@ def test_a_redis_that_may_evict_is_refused(environment: dict[str, str]):
 def test_a_plan_is_written_down(wiring: Wiring):
     """The plan holds each symbol once, in upper case and by name, and the ledger knows them all."""
     assert plan_run(wiring, RUN, ["ibm", "AAPL", " ", "IBM"], force=False).fetch == (Symbol("AAPL"), Symbol("IBM"))
-    assert {line.symbol: line.status for line in wiring.store.outcomes(RUN)} == {
+    assert {line.symbol: line.status for line in wiring.store.ledger.outcomes(RUN)} == {
         Symbol("IBM"): OutcomeStatus.PLANNED,
         Symbol("AAPL"): OutcomeStatus.PLANNED,
     }
@@ -93,7 +93,7 @@ ODD += ["AAC#", "A%41", "A~", "A!", "A@B", ".INX", "600519", "A" * 32]
 
 def test_every_spelling_reaches_the_provider(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """Whatever stands in a ticker arrives as it is, and its quote is stored under it."""
-    wiring.store.plan_run(RUN, [Symbol(name) for name in ODD], batch_size=len(ODD))
+    wiring.store.ledger.plan_run(RUN, [Symbol(name) for name in ODD], batch_size=len(ODD))
     assert wiring.batch(budget_s=60).run(RUN, 1).counts == f"{len(ODD)} stored"
     assert sorted(entry.symbol for entry in sandbox.entries()) == sorted(ODD)
     assert [quote.symbol for quote in wiring.store.quotes()] == sorted(ODD)
@@ -118,9 +118,9 @@ def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
         plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
         assert list(plan.batch_numbers) == [1, 2]
         assert "in 2 batches of 2" in plan.summary
-        assert list(wiring.store.claim_batch(RUN, 1, "w")) == ["A", "B"]
-        assert list(wiring.store.claim_batch(RUN, 2, "w")) == ["C"]
-        assert wiring.store.lone_symbol(RUN, 2) is None
+        assert list(wiring.store.ledger.claim_batch(RUN, 1, "w")) == ["A", "B"]
+        assert list(wiring.store.ledger.claim_batch(RUN, 2, "w")) == ["C"]
+        assert wiring.store.ledger.lone_symbol(RUN, 2) is None
 
 
 def test_planning_again_batches_what_is_left(environment: dict[str, str]):
@@ -129,17 +129,17 @@ def test_planning_again_batches_what_is_left(environment: dict[str, str]):
         plan_run(wiring, RUN, ["A", "B", "C"], force=False)
         wiring.job.run(RUN, Symbol("A"))
         assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1]
-        assert list(wiring.store.claim_batch(RUN, 1, "w")) == ["B", "C"]
+        assert list(wiring.store.ledger.claim_batch(RUN, 1, "w")) == ["B", "C"]
 
 
 def test_planning_again_numbers_what_is_left(wiring: Wiring):
     """With a task for each symbol, too, a number stands for what the last plan gave it."""
     plan_run(wiring, RUN, ["A", "B", "C"], force=False)
-    assert wiring.store.lone_symbol(RUN, 1) == "A"
+    assert wiring.store.ledger.lone_symbol(RUN, 1) == "A"
     wiring.job.run(RUN, Symbol("A"))
-    assert wiring.store.lone_symbol(RUN, 1) == "A"
+    assert wiring.store.ledger.lone_symbol(RUN, 1) == "A"
     assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1, 2]
-    assert [wiring.store.lone_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
+    assert [wiring.store.ledger.lone_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
 
 
 @pytest.mark.usefixtures("punctual")
@@ -147,9 +147,9 @@ def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
     """A symbol that is stored after the plan has looked is in the new plan's batch, whose task finds it done."""
     plan_run(wiring, RUN, ["B"], force=False)
     wiring.job.run(RUN, Symbol("B"))
-    wiring.store.plan_run(RUN, [Symbol("A"), Symbol("B")], batch_size=1)
-    assert wiring.store.lone_symbol(RUN, 2) == "B"
-    assert {line.symbol: line.status for line in wiring.store.outcomes(RUN)} == {
+    wiring.store.ledger.plan_run(RUN, [Symbol("A"), Symbol("B")], batch_size=1)
+    assert wiring.store.ledger.lone_symbol(RUN, 2) == "B"
+    assert {line.symbol: line.status for line in wiring.store.ledger.outcomes(RUN)} == {
         Symbol("A"): OutcomeStatus.PLANNED,
         Symbol("B"): OutcomeStatus.STORED,
     }
@@ -175,7 +175,7 @@ def test_the_report_names_each_failure(wiring: Wiring):
 def test_what_a_report_closes_can_be_done(wiring: Wiring):
     """A symbol in work is closed as interrupted, one that nobody took up as not attempted; a late task still counts."""
     plan_run(wiring, RUN, ["IBM", "AAPL", "MSFT"], force=False)
-    wiring.store.start(RUN, Symbol("IBM"), "worker-1")
+    wiring.store.ledger.start(RUN, Symbol("IBM"), "worker-1")
     wiring.job.run(RUN, Symbol("MSFT"))
     reasons = {outcome.symbol: outcome.reason for outcome in report_run(wiring, RUN).outcomes}
     assert reasons == {Symbol("IBM"): "interrupted", Symbol("AAPL"): "not_attempted", Symbol("MSFT"): "inserted"}
@@ -194,11 +194,11 @@ def test_no_ratio_bears_a_symbol_left_open(reason: str):
 def test_the_next_plan_closes_older_runs(wiring: Wiring, caplog: pytest.LogCaptureFixture):
     """What an ended run left open gets an outcome; a run at work and a young one of the command line are left alone."""
     for run_id in ("killed", "at work", "cli__now", RUN):
-        wiring.store.plan_run(run_id, [Symbol("IBM"), Symbol("AAPL")])
+        wiring.store.ledger.plan_run(run_id, [Symbol("IBM"), Symbol("AAPL")])
     close_left_over_runs(wiring, RUN, lambda run_id: run_id == "at work")
-    assert {outcome.reason for outcome in wiring.store.outcomes("killed")} == {"not_attempted"}
-    assert wiring.store.open_runs(RUN) == ["at work"]
-    assert {outcome.status for outcome in wiring.store.outcomes("cli__now")} == {OutcomeStatus.PLANNED}
+    assert {outcome.reason for outcome in wiring.store.ledger.outcomes("killed")} == {"not_attempted"}
+    assert wiring.store.ledger.open_runs(RUN) == ["at work"]
+    assert {outcome.status for outcome in wiring.store.ledger.outcomes("cli__now")} == {OutcomeStatus.PLANNED}
     assert "killed had left 2 symbols without an outcome" in caplog.text
 
 
@@ -277,7 +277,7 @@ def test_no_call_left_is_not_done(monkeypatch, environment, capsys, quota: tuple
     assert datetime.fromisoformat(outcome["retry_at"]) > datetime.now(UTC)
     assert "price" not in outcome
     with wired(environment) as wiring:
-        assert wiring.store.outcomes(outcome["run_id"])[0].status == OutcomeStatus.POSTPONED
+        assert wiring.store.ledger.outcomes(outcome["run_id"])[0].status == OutcomeStatus.POSTPONED
         assert wiring.limiter.usage().waiting == wiring.limiter.usage().deferred == 0
 
 

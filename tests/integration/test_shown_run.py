@@ -26,7 +26,7 @@ class Seen:
 def shown(environment: dict[str, str], capsys: pytest.CaptureFixture[str], outcomes: Sequence[Outcome]) -> str:
     with wired(environment) as wiring:
         wiring.store.save_quotes([quote("IBM", change_percent="-0.0012"), quote("PENNY", price="0.0034")])
-        wiring.store.record_outcomes(outcomes)
+        wiring.store.ledger.record_outcomes(outcomes)
         capsys.readouterr()
         show_run(Seen(wiring.settings), RUN, "failed", console())  # type: ignore[arg-type]
     return capsys.readouterr().out

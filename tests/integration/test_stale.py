@@ -35,7 +35,7 @@ def test_a_stale_reply_is_asked_for_again(wiring: Wiring, sandbox: RunningSandbo
     end = wiring.batch(budget_s=60).run(RUN, 1)
     assert (end.counts, end.late, end.can_heal) == ("1 stored, 2 stale", True, False)
     assert len(wiring.store.quotes()) == 3
-    line = wiring.store.outcomes(RUN)[1]
+    line = wiring.store.ledger.outcomes(RUN)[1]
     assert (line.symbol, line.status, line.reason) == ("IBM", OutcomeStatus.STALE, "stale")
     assert line.detail.endswith("on 2026-10-05; the session of 2026-10-06 is complete, but was not in the reply")
     assert market.query("SELECT session::text, wanted_session::text FROM fetch_outcomes WHERE symbol = 'IBM'") == [

@@ -13,8 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
-from common.store import Store
-from common.store.store import _upsert
+from common.store import Store, _upsert
 from common.values import OutcomeStatus, Symbol, UpsertCounts
 from local.ports import free_port
 from local.services import Postgres
@@ -44,7 +43,7 @@ def test_rows_are_locked_in_the_order_of_their_keys(store, market, table):
     writes = {
         "stock_quotes": lambda volume: store.save_quotes([quote(s, volume=volume, seconds=volume) for s in "BA"]),
         "daily_bars": lambda volume: store.save_bars([bar(s, volume=volume) for s in "BA"]),
-        "fetch_outcomes": lambda calls: store.record_outcomes(
+        "fetch_outcomes": lambda calls: store.ledger.record_outcomes(
             [outcome(s, OutcomeStatus.FAILED, api_calls=calls) for s in "BA"]
         ),
     }
@@ -127,13 +126,13 @@ def test_a_transaction_given_up_for_another_is_tried_once_more(store, sqlstate):
             cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'given up' USING ERRCODE = '{sqlstate}'; END $$")
 
     store._connections.run(work)
-    assert [call.permit_id for call in store.calls_since("k", 60)] == ["p"]
-    store.forget_call("p")
+    assert [call.permit_id for call in store.calls.calls_since("k", 60)] == ["p"]
+    store.calls.forget_call("p")
     failures = 2
     with pytest.raises(StoreUnavailable, match="given up; try again"):
         store._connections.run(work)
     assert failures == 0
-    assert store.calls_since("k", 60) == []
+    assert store.calls.calls_since("k", 60) == []
 
 
 def test_threads_share_a_bounded_pool(market_dsn, market):
@@ -157,10 +156,10 @@ def test_a_pool_that_stays_busy_says_so(market_dsn, market):
         busy = thread.submit(store._connections.run, occupy)
         entered.wait(30)
         with pytest.raises(StoreUnavailable, match=r"all 1 connections .* were busy for 0.3 s; try again"):
-            store.outcomes(RUN)
+            store.ledger.outcomes(RUN)
         leave.set()
         busy.result(30)
-    assert store.outcomes(RUN) == []
+    assert store.ledger.outcomes(RUN) == []
     store.close()
 
 
@@ -169,7 +168,7 @@ def test_the_store_connects_when_it_is_first_used():
     store = Store(SecretStr(f"postgresql://market_app:{secrets.token_hex(4)}@127.0.0.1:{free_port()}/market"))
     assert "market_app" not in repr(store)
     with pytest.raises(StoreUnavailable, match="start PostgreSQL, or correct MARKET_DATABASE_URL"):
-        store.outcomes(RUN)
+        store.ledger.outcomes(RUN)
     store.close()
 
 
@@ -204,13 +203,13 @@ def test_a_connection_cut_in_the_middle_is_an_error_and_then_replaced(store, mar
 
     with pytest.raises(StoreUnavailable, match="try again"):
         store._connections.run(cut)
-    assert store.outcomes(RUN) == []
+    assert store.ledger.outcomes(RUN) == []
 
 
 def test_a_server_that_hangs_is_left(market_dsn, market):
     """A server that answers nothing, its statement time-out included, ends in an error and not in endless waiting."""
     with Store(market_dsn, timeout_s=0.25) as store:
-        store.outcomes(RUN)
+        store.ledger.outcomes(RUN)
         [pid] = backends(market)
         # A wait without end in libpq would ignore every time-out of the tests: wake the server in any case.
         wake = threading.Timer(20, os.kill, [pid, signal.SIGCONT])
@@ -218,11 +217,11 @@ def test_a_server_that_hangs_is_left(market_dsn, market):
         os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(StoreUnavailable):
-                store.outcomes(RUN)
+                store.ledger.outcomes(RUN)
         finally:
             wake.cancel()
             os.kill(pid, signal.SIGCONT)
-        assert store.outcomes(RUN) == []
+        assert store.ledger.outcomes(RUN) == []
 
 
 def test_a_slow_statement_is_ended(market_dsn, market):
@@ -295,9 +294,9 @@ def test_a_lost_acknowledgement_is_stored_once(market):
             store.save_quotes([quote()], [outcome()])
         assert proxy.swallowed == 1
         assert store.save_quotes([quote()], [outcome()]) == UpsertCounts(unchanged=1)
-        [line] = store.outcomes(RUN)
+        [line] = store.ledger.outcomes(RUN)
         assert (line.status, line.reason, line.api_calls) == (OutcomeStatus.STORED, "inserted", 1)
-        assert store.start(RUN, Symbol("IBM"), "worker-2") == line
+        assert store.ledger.start(RUN, Symbol("IBM"), "worker-2") == line
     assert market.violations() == []
 
 
@@ -327,7 +326,7 @@ def test_a_wrong_url_names_the_remedy_and_no_password(market, url, kind, remedy)
     secret = "s3cret-MARK"
     dsn = url.format(secret=secret, port=market.server.port, database=market.database, password=market.password)
     with pytest.raises(kind, match=remedy) as raised, Store(SecretStr(dsn)) as store:
-        store.outcomes(RUN)
+        store.ledger.outcomes(RUN)
     assert secret not in leaks(raised.value)
     assert market.password not in leaks(raised.value)
 
@@ -347,10 +346,10 @@ def test_missing_tables_and_rights_end_the_run(market_dsn, market):
     market.query("REVOKE SELECT ON stock_quotes FROM market_app")
     market.query("DROP TABLE quarantine")
     with Store(market_dsn) as store:
-        for use in (store.quotes, store.quarantined):
+        for use in (store.quotes, store.quarantine.waiting):
             with pytest.raises(StoreNotReady, match=r"run python -m common.migrate"):
                 use()
-        assert store.outcomes(RUN) == []
+        assert store.ledger.outcomes(RUN) == []
         assert len(backends(market)) == 1
 
 
@@ -363,7 +362,7 @@ def test_an_error_of_the_caller_rolls_back_and_passes(store):
 
     with pytest.raises(KeyboardInterrupt):
         store._connections.run(fail)
-    assert store.calls_since("k", 60) == []
+    assert store.calls.calls_since("k", 60) == []
 
 
 def test_every_error_of_the_store_is_in_the_tree(store, market):

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from common.database.migrations import HEAD
+from common.database.rows import MAX_PAYLOAD
 from common.errors import RowRefused, StoreNotReady
-from common.store import LastAttempt
-from common.store.rows import MAX_PAYLOAD
+from common.ledger import LastAttempt
 from common.values import SETTLED, OutcomeStatus, Rejection, Symbol
 from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
 
@@ -24,67 +24,67 @@ def settle(store, status):
     """Bring IBM to a settled status."""
     if status is OutcomeStatus.STORED:
         store.save_quotes([quote()])
-    store.record_outcomes([outcome(status=status)])
+    store.ledger.record_outcomes([outcome(status=status)])
 
 
 def test_a_plan_opens_a_line_for_each_symbol(store):
     """Each planned symbol has one line, planned twice or named twice."""
     symbols = [Symbol("NULL"), IBM, Symbol("BRK-B"), IBM]
-    store.plan_run(RUN, symbols)
-    store.plan_run(RUN, symbols)
-    lines = store.outcomes(RUN)
+    store.ledger.plan_run(RUN, symbols)
+    store.ledger.plan_run(RUN, symbols)
+    lines = store.ledger.outcomes(RUN)
     assert [line.symbol for line in lines] == ["BRK-B", "IBM", "NULL"]
     assert {line.status for line in lines} == {OutcomeStatus.PLANNED}
-    assert store.outcomes("another") == []
+    assert store.ledger.outcomes("another") == []
 
 
 @pytest.mark.parametrize("status", sorted(SETTLED))
 def test_a_settled_symbol_is_left_alone(store, market, status):
     """A new plan and a redelivered task change nothing of a settled line, and the task is told what it was."""
     settle(store, status)
-    before = store.outcomes(RUN)
-    store.plan_run(RUN, [IBM])
-    assert [store.start(RUN, IBM, "worker-2")] == before
-    assert store.outcomes(RUN) == before
+    before = store.ledger.outcomes(RUN)
+    store.ledger.plan_run(RUN, [IBM])
+    assert [store.ledger.start(RUN, IBM, "worker-2")] == before
+    assert store.ledger.outcomes(RUN) == before
     assert attempts(market)[0] == 0
 
 
 def test_what_is_not_settled_is_done_again(store, market):
     """A symbol that failed, was quarantined, or whose worker died is taken up again and counted."""
     for number, status in enumerate(OPEN, start=1):
-        assert store.start(RUN, IBM, f"worker-{number}") is None
+        assert store.ledger.start(RUN, IBM, f"worker-{number}") is None
         if status is not OutcomeStatus.PLANNED:
-            store.record_outcomes([outcome(status=status, worker=f"worker-{number}")])
+            store.ledger.record_outcomes([outcome(status=status, worker=f"worker-{number}")])
     assert attempts(market) == (3, 2)
-    [line] = store.outcomes(RUN)
+    [line] = store.ledger.outcomes(RUN)
     assert (line.status, line.reason, line.worker) == (OutcomeStatus.PLANNED, "", "worker-3")
 
 
 def test_a_new_plan_takes_up_what_failed(store, market):
     """Planning the run again opens failed lines and forgets their reason, but not their calls."""
-    store.start(RUN, IBM, "worker-1")
-    store.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
-    store.plan_run(RUN, [IBM])
-    assert [(line.status, line.reason) for line in store.outcomes(RUN)] == [(OutcomeStatus.PLANNED, "")]
+    store.ledger.start(RUN, IBM, "worker-1")
+    store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
+    store.ledger.plan_run(RUN, [IBM])
+    assert [(line.status, line.reason) for line in store.ledger.outcomes(RUN)] == [(OutcomeStatus.PLANNED, "")]
     assert attempts(market) == (1, 1)
 
 
 def test_a_postponed_symbol_is_open_once_its_moment_has_come(store, market):
     """Before ``retry_at`` a postponed symbol is settled, after it work starts."""
     later = market.query("SELECT now() + interval '1 hour'")[0][0]
-    store.record_outcomes([outcome(status=OutcomeStatus.POSTPONED, retry_at=later)])
-    postponed = store.start(RUN, IBM, "worker-1")
+    store.ledger.record_outcomes([outcome(status=OutcomeStatus.POSTPONED, retry_at=later)])
+    postponed = store.ledger.start(RUN, IBM, "worker-1")
     assert (postponed.status, postponed.retry_at) == (OutcomeStatus.POSTPONED, later)
-    store.record_outcomes([outcome(status=OutcomeStatus.POSTPONED, retry_at=later - timedelta(hours=2))])
-    assert store.start(RUN, IBM, "worker-1") is None
+    store.ledger.record_outcomes([outcome(status=OutcomeStatus.POSTPONED, retry_at=later - timedelta(hours=2))])
+    assert store.ledger.start(RUN, IBM, "worker-1") is None
 
 
 def test_stored_is_final(store, market):
     """A second attempt that raced the first one cannot take a stored symbol back."""
     store.save_quotes([quote()], [outcome()])
-    store.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
+    store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
     store.save_quotes([quote()], [outcome(api_calls=5)])
-    [line] = store.outcomes(RUN)
+    [line] = store.ledger.outcomes(RUN)
     assert (line.status, line.reason, line.api_calls) == (OutcomeStatus.STORED, "inserted", 1)
     assert market.violations() == []
 
@@ -92,35 +92,37 @@ def test_stored_is_final(store, market):
 def test_calls_of_all_attempts_are_counted_once(store, market):
     """Calls add up over attempts, and an outcome that is written twice is counted once."""
     for calls in (2, 3):
-        store.start(RUN, IBM, "worker-1")
+        store.ledger.start(RUN, IBM, "worker-1")
         for _ in range(2):
-            store.record_outcomes([outcome(status=OutcomeStatus.FAILED, api_calls=calls)])
+            store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED, api_calls=calls)])
     assert attempts(market) == (2, 5)
 
 
 def test_of_two_outcomes_the_last_counts(store):
     """The same symbol twice in one call is one line, with what was said last."""
-    store.record_outcomes([outcome(status=OutcomeStatus.FAILED), outcome(status=OutcomeStatus.SKIPPED)])
-    assert [line.status for line in store.outcomes(RUN)] == [OutcomeStatus.SKIPPED]
+    store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED), outcome(status=OutcomeStatus.SKIPPED)])
+    assert [line.status for line in store.ledger.outcomes(RUN)] == [OutcomeStatus.SKIPPED]
 
 
 def test_foreign_text_fits_the_ledger(store):
     """NUL, half a surrogate pair and too long texts are made storable and lose nothing else."""
     detail = "a\x00b\ud800c😀" + "x" * 3000
-    store.record_outcomes([outcome(status=OutcomeStatus.FAILED, detail=detail, worker="w" * 999, reason="r" * 99)])
-    [line] = store.outcomes(RUN)
+    store.ledger.record_outcomes(
+        [outcome(status=OutcomeStatus.FAILED, detail=detail, worker="w" * 999, reason="r" * 99)]
+    )
+    [line] = store.ledger.outcomes(RUN)
     assert line.detail.startswith("a\ufffdb\ufffdc😀xxx")
     assert (len(line.detail), len(line.worker), len(line.reason)) == (2000, 255, 64)
 
 
 def test_only_an_error_of_the_whole_run_halts_it(store):
     """A rejected key halts a run, another run and a symbol's own failure do not."""
-    store.record_outcomes([outcome("AAPL", OutcomeStatus.FAILED, reason="unknown_symbol")])
-    assert store.halted_by(RUN) is None
+    store.ledger.record_outcomes([outcome("AAPL", OutcomeStatus.FAILED, reason="unknown_symbol")])
+    assert store.ledger.halted_by(RUN) is None
     rejected = outcome("IBM", OutcomeStatus.FAILED, reason="api_key", detail="The key is not accepted.")
-    store.record_outcomes([rejected])
-    assert store.halted_by(RUN) == rejected
-    assert store.halted_by("another") is None
+    store.ledger.record_outcomes([rejected])
+    assert store.ledger.halted_by(RUN) == rejected
+    assert store.ledger.halted_by("another") is None
 
 
 def test_last_attempts_say_who_waits_longest(store, market):
@@ -137,13 +139,13 @@ def test_last_attempts_say_who_waits_longest(store, market):
             ("SKIP", OutcomeStatus.SKIPPED),
         ]
     ):
-        store.record_outcomes([outcome(symbol, status, run_id=f"run-{number}")])
+        store.ledger.record_outcomes([outcome(symbol, status, run_id=f"run-{number}")])
         market.query(
             "UPDATE fetch_outcomes SET finished_at = %s WHERE run_id = %s",
             NOON + timedelta(days=number),
             f"run-{number}",
         )
-    assert store.last_attempts(symbols) == {
+    assert store.ledger.last_attempts(symbols) == {
         "AAPL": LastAttempt(symbols[0], NOON, OutcomeStatus.STORED, "stored"),
         "IBM": LastAttempt(IBM, NOON + timedelta(days=2), OutcomeStatus.FAILED, "failed", NOON + timedelta(days=3)),
         "MSFT": LastAttempt(symbols[2], postponed_at=NOON + timedelta(days=5)),
@@ -152,30 +154,30 @@ def test_last_attempts_say_who_waits_longest(store, market):
 
 def quarantine(store, payload="{}", symbol="IBM"):
     line = outcome(symbol, OutcomeStatus.QUARANTINED, reason="missing_field")
-    return store.quarantine(line, function="GLOBAL_QUOTE", rejection=REJECTION, payload=payload, received_at=NOON)
+    return store.quarantine.keep(line, function="GLOBAL_QUOTE", rejection=REJECTION, payload=payload, received_at=NOON)
 
 
 def test_a_refused_reply_is_kept_with_its_line(store, market):
     """The reply, the reason and the ledger line are stored together and can be read for a replay."""
     number = quarantine(store, '{"Global Quote": {}}')
-    [kept] = store.quarantined()
+    [kept] = store.quarantine.waiting()
     assert (kept.id, kept.run_id, kept.symbol, kept.function) == (number, RUN, "IBM", "GLOBAL_QUOTE")
     assert (kept.reason, kept.message, kept.payload) == ("missing_field", REJECTION.message, '{"Global Quote": {}}')
     assert kept.received_at == NOON
-    assert [line.status for line in store.outcomes(RUN)] == [OutcomeStatus.QUARANTINED]
+    assert [line.status for line in store.ledger.outcomes(RUN)] == [OutcomeStatus.QUARANTINED]
     assert market.violations() == []
 
 
 def test_the_same_reply_is_kept_once(store):
     """Storing it again after a lost acknowledgement is the same row."""
     assert quarantine(store) == quarantine(store)
-    assert len(store.quarantined()) == 1
+    assert len(store.quarantine.waiting()) == 1
 
 
 def test_a_replayed_reply_is_not_offered_again(store):
     """What was replayed leaves the list."""
-    store.mark_replayed(quarantine(store))
-    assert store.quarantined() == []
+    store.quarantine.mark_replayed(quarantine(store))
+    assert store.quarantine.waiting() == []
 
 
 @pytest.mark.parametrize(
@@ -193,39 +195,39 @@ def test_a_replayed_reply_is_not_offered_again(store):
 def test_any_payload_can_be_kept(store, payload, kept):
     """NUL bytes, broken Unicode and oversized replies are kept as far as PostgreSQL can hold them."""
     quarantine(store, payload)
-    assert [reply.payload for reply in store.quarantined()] == [kept]
+    assert [reply.payload for reply in store.quarantine.waiting()] == [kept]
 
 
 def test_the_ledger_of_calls(store, market):
     """A call is noted once, settled once, forgotten only if it was never settled, and dated by the server."""
     for _ in range(2):
-        store.record_call("one", "key", cost=2, symbol=IBM)
-    store.record_call("two", "key")
-    store.record_call("three", "another key")
-    store.settle_call("one")
+        store.calls.record_call("one", "key", cost=2, symbol=IBM)
+    store.calls.record_call("two", "key")
+    store.calls.record_call("three", "another key")
+    store.calls.settle_call("one")
     settled = market.query("SELECT settled_at FROM api_calls WHERE permit_id = 'one'")
-    store.settle_call("one")
+    store.calls.settle_call("one")
     assert market.query("SELECT settled_at FROM api_calls WHERE permit_id = 'one'") == settled
-    store.forget_call("one")
-    calls = {call.permit_id: call for call in store.calls_since("key", 60)}
+    store.calls.forget_call("one")
+    calls = {call.permit_id: call for call in store.calls.calls_since("key", 60)}
     assert calls.keys() == {"one", "two"}
     assert (calls["one"].cost, calls["two"].cost) == (2, 1)
     assert 0 <= calls["one"].settled_age_s <= calls["one"].sent_age_s <= 60
     assert calls["two"].settled_age_s is None
-    store.forget_call("two")
-    assert [call.permit_id for call in store.calls_since("key", 60)] == ["one"]
+    store.calls.forget_call("two")
+    assert [call.permit_id for call in store.calls.calls_since("key", 60)] == ["one"]
 
 
 def test_calls_leave_the_window_when_they_were_settled(store, market):
     """A call counts from when it was settled, as the limiter's log does; an unsettled one from when it was sent."""
     for permit in ("settled late", "settled early", "never settled"):
-        store.record_call(permit, "key")
+        store.calls.record_call(permit, "key")
     market.query("UPDATE api_calls SET sent_at = now() - interval '100 s'")
     market.query("UPDATE api_calls SET settled_at = sent_at + interval '90 s' WHERE permit_id = 'settled late'")
     market.query("UPDATE api_calls SET settled_at = sent_at + interval '1 s' WHERE permit_id = 'settled early'")
-    assert [call.permit_id for call in store.calls_since("key", 60)] == ["settled late"]
+    assert [call.permit_id for call in store.calls.calls_since("key", 60)] == ["settled late"]
     everyone = ["never settled", "settled early", "settled late"]
-    assert [call.permit_id for call in store.calls_since("key", 200)] == everyone
+    assert [call.permit_id for call in store.calls.calls_since("key", 200)] == everyone
 
 
 def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
@@ -235,7 +237,7 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
     store.save_quotes([quote(symbol, day=today - timedelta(days=age)) for symbol, age in ages.items()])
     store.save_bars([bar(session=MONDAY - timedelta(days=4000))])
     for symbol, age in ages.items():
-        store.record_call(symbol, "key")
+        store.calls.record_call(symbol, "key")
         quarantine(store, symbol=symbol)
         back = timedelta(days=age, minutes=1 if age == 91 else -1)
         for table, column in (("fetch_outcomes", "planned_at"), ("quarantine", "created_at"), ("api_calls", "sent_at")):
@@ -250,7 +252,7 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
 
 def test_retention_works_in_batches(store, monkeypatch):
     """More rows than a batch holds are deleted all the same."""
-    monkeypatch.setattr("common.store.store._BATCH", 3)
+    monkeypatch.setattr("common.store._BATCH", 3)
     store.save_quotes([quote(f"S{number}", day=MONDAY - timedelta(days=5000)) for number in range(10)])
     assert store.delete_older_than(90)["stock_quotes"] == 10
 
@@ -279,6 +281,6 @@ def test_health(store, market):
 def test_the_ledger_refuses_nonsense(store):
     """Fewer than no calls, and a run id longer than the column, are refused and not cut."""
     with pytest.raises(RowRefused):
-        store.record_outcomes([outcome(api_calls=-1)])
+        store.ledger.record_outcomes([outcome(api_calls=-1)])
     with pytest.raises(RowRefused):
-        store.plan_run("r" * 501, [IBM])
+        store.ledger.plan_run("r" * 501, [IBM])

@@ -105,7 +105,7 @@ def test_nothing_to_save(store):
     """An empty call is no error and counts nothing."""
     assert store.save_quotes([]) == UpsertCounts()
     assert store.save_bars([]) == UpsertCounts()
-    store.record_outcomes([])
+    store.ledger.record_outcomes([])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -157,7 +157,7 @@ def test_quotes_and_ledger_stand_or_fall_together(store, market):
         store.save_quotes([quote("AAPL"), quote("IBM", price=Decimal("NaN"))], [outcome("AAPL"), outcome("IBM")])
     assert refused.value.constraint == "stock_quotes_price"
     assert store.quotes() == []
-    assert store.outcomes(RUN) == []
+    assert store.ledger.outcomes(RUN) == []
     assert store.save_quotes([quote("AAPL")], [outcome("AAPL")]) == UpsertCounts(inserted=1)
     assert market.violations() == []
 
@@ -175,14 +175,14 @@ def test_the_ledger_says_what_became_of_the_row(store, first, then, reason):
     if then:
         store.save_quotes([first])
     store.save_quotes([then or first], [outcome()])
-    assert [line.reason for line in store.outcomes(RUN)] == [reason]
+    assert [line.reason for line in store.ledger.outcomes(RUN)] == [reason]
 
 
 def test_other_outcomes_keep_their_reason(store):
     """What is saved beside a quote about a symbol that is not stored stays as it was written."""
     failed = outcome("AAPL", OutcomeStatus.FAILED, reason="network")
     store.save_quotes([quote()], [outcome(), failed])
-    assert [line.reason for line in store.outcomes(RUN)] == ["network", "inserted"]
+    assert [line.reason for line in store.ledger.outcomes(RUN)] == ["network", "inserted"]
 
 
 def test_the_table_refuses_what_is_no_price(store):
@@ -233,7 +233,7 @@ def test_a_time_without_zone_is_refused(store):
 def test_text_that_no_column_holds_is_refused(store, market):
     """Half a surrogate pair where nobody looked for one is an error of ours that says so, and stores nothing."""
     with pytest.raises(RowRefused, match="cannot be sent"):
-        store.record_outcomes([outcome(run_id="run\ud800")])
+        store.ledger.record_outcomes([outcome(run_id="run\ud800")])
     assert market.query("SELECT count(*) FROM fetch_outcomes") == [(0,)]
 
 

@@ -17,7 +17,7 @@ def symbols(count: int) -> list[Symbol]:
 
 def planned(wiring: Wiring, *names: Symbol | str, budget_s: float = 60) -> Batch:
     """Plan the names as one batch of the run; return the work on it."""
-    wiring.store.plan_run(RUN, [Symbol(name) for name in names], batch_size=len(names))
+    wiring.store.ledger.plan_run(RUN, [Symbol(name) for name in names], batch_size=len(names))
     return wiring.batch(budget_s=budget_s)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.store.values import LastAttempt
+from common.ledger import LastAttempt
 from common.trading_calendar import latest_session
 from common.values import PLANS, OutcomeStatus, Quota, Symbol
 from workers.pipeline.planning import (

@@ -21,11 +21,11 @@ _NAMED: Final = 5
 
 
 class Ledger(JobLedger, ClaimLedger, Protocol):
-    """Where rows and outcomes go, and where a batch finds what it holds."""
+    """Where outcomes go, and where a batch finds what it holds."""
 
-    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...  # noqa: D102  the store's
+    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...  # noqa: D102  the ledger's
 
-    def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...  # noqa: D102  the store's
+    def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...  # noqa: D102  the ledger's
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Batch:
     ) -> BatchEnd:
         """Work on what is left of the batch; return how it stands.
 
-        A first try, a retry and a task that was cleared begin with what failed before, too (``Store.reopen_batch``).
+        A first try, a retry and a task that was cleared begin with what failed before, too (``reopen_batch``).
         One that is ``resumed`` after a wait goes on with what is left; ``permit_id`` continues that wait.
         ``cleared``: a person had it done again, or its last pass ended with that; with ``force`` what is stored is then
         fetched again, too.
@@ -131,7 +131,7 @@ class Batch:
         if not resumed:
             cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force))
         claims = patiently(lambda: Claims(self.ledger, run_id, number, self.job.worker))
-        current = Pass(self.job, self.ledger, run_id, claims, permit_id, concurrency=self.concurrency)
+        current = Pass(self.job, run_id, claims, permit_id, concurrency=self.concurrency)
         halted = None if cleared else patiently(lambda: self.ledger.halted_by(run_id))
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")

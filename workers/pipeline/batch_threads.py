@@ -26,7 +26,7 @@ from common.errors import (
 from common.values import Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Writer
 from workers.pipeline.claims import Claims
-from workers.pipeline.job import Job, Ledger
+from workers.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,12 @@ class Pass:
     ``wait`` is what the pass ended with, if the quota ended it: the first of the permits that were far.
     """
 
-    def __init__(
-        self, job: Job, ledger: Ledger, run_id: str, claims: Claims, permit_id: str, *, concurrency: int
-    ) -> None:
+    def __init__(self, job: Job, run_id: str, claims: Claims, permit_id: str, *, concurrency: int) -> None:
         self.wait: QuotaWait | None = None
         symbols = claims.symbols
-        self._writer = Writer(ledger, len(symbols))
-        self._job = replace(job, ledger=Collector(self._writer.results), confirm=claims.confirm)
+        self._writer = Writer(job, len(symbols))
+        collector = Collector(self._writer.results)
+        self._job = replace(job, store=collector, ledger=collector, quarantine=collector, confirm=claims.confirm)
         self._claims = claims
         self._run_id = run_id
         self._threads = min(concurrency, len(symbols))

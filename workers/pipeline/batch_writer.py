@@ -16,7 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
 from common.values import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
-from workers.pipeline.job import Ledger
+from workers.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Results:
 
 
 class Collector:
-    """The ledger as a job on a thread sees it: what the job writes goes into ``results``."""
+    """Store, ledger and quarantine as a job on a thread sees them: what it writes goes into ``results``."""
 
     def __init__(self, results: Results) -> None:
         self._put = results.put
@@ -97,7 +97,7 @@ class Collector:
             if outcome.reason not in NOT_THE_SYMBOLS:
                 self._put(Entry(outcome))
 
-    def quarantine(
+    def keep(
         self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
     ) -> int:
         """Hand over a refused reply with its line."""
@@ -107,11 +107,14 @@ class Collector:
 
 
 class Writer:
-    """Writes what the threads put into ``results``, where None says that a thread has ended. For one thread's use."""
+    """Writes what the threads put into ``results``, where None says that a thread has ended. For one thread's use.
 
-    def __init__(self, ledger: Ledger, total: int) -> None:
+    ``job``: its store, ledger and quarantine are where things go.
+    """
+
+    def __init__(self, job: Job, total: int) -> None:
         self.results = Results()
-        self._ledger = ledger
+        self._job = job
         self._progress = _Progress(total)
 
     def write_all(self, threads: int) -> None:
@@ -132,7 +135,7 @@ class Writer:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
-        patiently(lambda: self._ledger.record_outcomes(outcomes))
+        patiently(lambda: self._job.ledger.record_outcomes(outcomes))
 
     def _gather(self, threads: int) -> int:
         """Wait until results came in and a moment has passed for more to come; return how many threads ended."""
@@ -179,14 +182,14 @@ class Writer:
         """Write quotes and lines; the line of a refused reply goes with that."""
         saved = [entry for entry in entries if entry.refused is None]
         if saved:
-            self._ledger.save_quotes(
+            self._job.store.save_quotes(
                 [entry.quote for entry in saved if entry.quote], [entry.outcome for entry in saved]
             )
 
     def _quarantine(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.refused is not None:
-                self._ledger.quarantine(entry.outcome, **entry.refused)
+                self._job.quarantine.keep(entry.outcome, **entry.refused)
 
 
 def patiently(ask: Callable[[], T]) -> T:

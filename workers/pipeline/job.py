@@ -63,17 +63,25 @@ class Permits(Protocol):
 
 
 class Ledger(Protocol):
-    """Where rows and outcomes go."""
+    """Where outcomes go."""
 
-    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...  # noqa: D102  the store's
+    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...  # noqa: D102  the ledger's
 
-    def halted_by(self, run_id: str) -> Outcome | None: ...  # noqa: D102  the store's
+    def halted_by(self, run_id: str) -> Outcome | None: ...  # noqa: D102  the ledger's
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...  # noqa: D102  the ledger's
+
+
+class Store(Protocol):
+    """Where rows go, each with its outcome."""
 
     def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome]) -> UpsertCounts: ...  # noqa: D102  the store's
 
-    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...  # noqa: D102  the store's
 
-    def quarantine(  # noqa: D102  the store's
+class Quarantine(Protocol):
+    """Where refused replies go, each with its outcome."""
+
+    def keep(  # noqa: D102  the quarantine's
         self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
     ) -> int: ...
 
@@ -103,7 +111,9 @@ class Job:
 
     provider: Provider
     permits: Permits
+    store: Store
     ledger: Ledger
+    quarantine: Quarantine
     worker: str
     max_wait_s: float
     postpones: bool = True
@@ -183,7 +193,7 @@ class Job:
 
     def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
         outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
-        self.ledger.save_quotes([quote], [outcome])
+        self.store.save_quotes([quote], [outcome])
         return outcome
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
@@ -212,7 +222,7 @@ class Job:
         self, attempt: _Attempt, error: PayloadRejected | ProviderBusy, status: OutcomeStatus, reason: str
     ) -> None:
         outcome = self._outcome(attempt, status, reason, str(error))
-        self.ledger.quarantine(
+        self.quarantine.keep(
             outcome,
             function=QUOTE_FUNCTION,
             rejection=Rejection(error.code, str(error)),

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Final, Protocol
 
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
-from common.store.values import LastAttempt
+from common.ledger import LastAttempt
 from common.trading_calendar import UNKNOWN, Session, latest_session
 from common.values import Misspelt, Outcome, OutcomeStatus, Quota, Symbol
 

@@ -87,10 +87,10 @@ def plan_run(
     moment = moment or datetime.now(UTC)
     symbols = requested_symbols(wiring, asked)
     again = cleared and force
-    settled = {line.symbol for line in wiring.store.outcomes(run_id) if not again and _is_settled(line, moment)}
+    settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
-    wiring.store.plan_run(
+    wiring.store.ledger.plan_run(
         run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size, again=again, wanted=plan.wanted
     )
     log.info("%s", plan.summary)
@@ -101,7 +101,7 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
     store, settings = wiring.store, wiring.settings
     plan = make_plan(
         symbols,
-        Known(store.latest_sessions(symbols), store.last_attempts(symbols)),
+        Known(store.latest_sessions(symbols), store.ledger.last_attempts(symbols)),
         Outlook(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
         moment=moment,
         grace=timedelta(seconds=settings.session_grace),
@@ -182,8 +182,8 @@ def _row_order(outcome: Outcome) -> tuple[bool, bool, str]:
 
 def report_run(wiring: Wiring, run_id: str) -> Report:
     """Give every symbol of the run an outcome, and read its ledger. For the run's end: nothing works on it any more."""
-    wiring.store.close_run(run_id)
-    return Report(wiring.store.outcomes(run_id), wiring.settings.max_failure_ratio)
+    wiring.store.ledger.close_run(run_id)
+    return Report(wiring.store.ledger.outcomes(run_id), wiring.settings.max_failure_ratio)
 
 
 def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str], bool]) -> None:
@@ -191,9 +191,9 @@ def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str]
 
     ``is_at_work`` tells whether the run of that name goes on still; then its symbols are its own affair.
     """
-    for other in wiring.store.open_runs(run_id):
+    for other in wiring.store.ledger.open_runs(run_id):
         if not is_at_work(other):
-            closed = wiring.store.close_run(other)
+            closed = wiring.store.ledger.close_run(other)
             log.warning(
                 "%s had left %d symbols without an outcome; they are closed: %s", other, len(closed), closed[:20]
             )

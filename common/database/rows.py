@@ -1,15 +1,12 @@
 """Between our values and rows: what is sent as JSON, what comes back as tuples."""
 
 from collections.abc import Callable, Hashable, Iterable
-from datetime import UTC, date, datetime, time, timedelta
-from operator import attrgetter
-from typing import Any, Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from common.errors import RowRefused
-from common.store.values import LastAttempt
-from common.values import Outcome, OutcomeStatus, Quote, Symbol, symbol_or_misspelt
 
 V = TypeVar("V")
 
@@ -42,20 +39,6 @@ def aware(moment: datetime) -> datetime:
     return moment
 
 
-def outcome_row(outcome: Outcome) -> dict[str, Any]:
-    """Return a ledger line as its columns, texts cut to what they hold."""
-    return {
-        "run_id": outcome.run_id,
-        "symbol": outcome.symbol,
-        "status": outcome.status,
-        "reason": storable(outcome.reason, MAX_REASON),
-        "detail": storable(outcome.detail, MAX_SENTENCE),
-        "worker": storable(outcome.worker, MAX_WORKER),
-        "api_calls": outcome.api_calls,
-        "retry_at": outcome.retry_at and aware(outcome.retry_at),
-    }
-
-
 def storable(text: str, max_chars: int) -> str:
     """Return ``text`` as PostgreSQL can hold it: no NUL and no half of a surrogate pair (each becomes U+FFFD), cut."""
     clean = text[:max_chars].replace("\x00", "\ufffd")
@@ -67,37 +50,6 @@ def storable_payload(text: str) -> str:
     return storable(text, MAX_PAYLOAD).encode()[:MAX_PAYLOAD].decode(errors="ignore")
 
 
-def newest_of_each(quotes: Iterable[Quote]) -> dict[tuple[Symbol, date], Quote]:
-    """Return one quote for each key: the one whose reply came last, of equals the last one given.
-
-    As in ``upsert_quotes``, a reply with less volume does not replace one with more before its day is final.
-    """
-    newest: dict[tuple[Symbol, date], Quote] = {}
-    for quote in sorted(quotes, key=attrgetter("data_timestamp")):
-        key = (quote.symbol, quote.latest_trading_day)
-        if key not in newest or quote.volume >= newest[key].volume or _is_final(quote):
-            newest[key] = quote
-    return newest
-
-
-def _is_final(quote: Quote) -> bool:
-    """Whether the reply is one about a day that is over on every exchange, by twelve hours."""
-    return quote.data_timestamp >= datetime.combine(quote.latest_trading_day, time(), UTC) + FINAL_AFTER
-
-
 def last_of_each(values: Iterable[V], key: Callable[[V], Hashable]) -> list[V]:
     """Return one value for each key, the last one given."""
     return list({key(value): value for value in values}.values())
-
-
-def read_outcome(row: tuple[Any, ...]) -> Outcome:
-    """Build a ledger line from a row of ``outcomes``."""
-    run_id, symbol, status, *rest = row
-    return Outcome(run_id, symbol_or_misspelt(symbol), OutcomeStatus(status), *rest)
-
-
-def read_attempt(row: tuple[Any, ...]) -> LastAttempt:
-    """Build a symbol's last attempt from a row of ``last_attempts``."""
-    symbol, attempted_at, status, reason, postponed_at = row
-    known = OutcomeStatus(status) if status else None
-    return LastAttempt(symbol_or_misspelt(symbol), attempted_at, known, reason or "", postponed_at)
