@@ -81,12 +81,20 @@ def _with_uv() -> bool:
         "--python",
         VENV / "bin" / "python",
     ]
+    if not _has_home():  # uv keeps a cache there, and fails where it cannot
+        options.append("--no-cache")
     return _run([VENV / "bin" / "uv", "pip", "install", *options, *_requirements()])
 
 
+def _has_home() -> bool:
+    cache = Path(os.environ.get("UV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    return os.access(next(folder for folder in (cache, *cache.parents) if folder.exists()), os.W_OK)
+
+
 def _with_pip() -> bool:
+    # The locks name everything that is needed; pip would ask for the hash of "celery[redis]>=5.5" as well.
     print("uv could not install; trying with pip, which takes minutes …", flush=True)
-    return _run([VENV / "bin" / "python", "-m", "pip", "install", "--require-hashes", *_requirements()])
+    return _run([VENV / "bin" / "python", "-m", "pip", "install", "--require-hashes", "--no-deps", *_requirements()])
 
 
 def _requirements() -> list[str]:

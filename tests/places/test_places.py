@@ -76,6 +76,7 @@ def demonstrate(folder: Path, *arguments: str, env: Mapping[str, str], user: str
     shown = make(folder, "demo", *arguments, env=env, user=user)
     assert ": success" in shown
     assert "Traceback" not in shown
+    make(folder, "clean", *arguments, env=env, user=user)
 
 
 def run_quick_tests(folder: Path) -> None:
