@@ -22,6 +22,7 @@ class QuarantinedReply:
 
     id: int
     run_id: str
+    dataset: str
     symbol: Symbol
     function: str
     reason: str
@@ -48,6 +49,7 @@ class Quarantine:
         """
         row = {
             "run_id": outcome.run_id,
+            "dataset": self._ledger.dataset,
             "symbol": outcome.symbol,
             "function": function,
             "reason": storable(rejection.code, MAX_REASON),
@@ -68,7 +70,10 @@ class Quarantine:
     def waiting(self, limit: int = 100) -> list[QuarantinedReply]:
         """Return the refused replies that were not replayed yet, oldest first."""
         rows = self._connections.query("waiting_quarantine", {"row_limit": limit})
-        return [QuarantinedReply(number, run_id, Symbol(symbol), *rest) for number, run_id, symbol, *rest in rows]
+        return [
+            QuarantinedReply(number, run_id, dataset, Symbol(symbol), *rest)
+            for number, run_id, dataset, symbol, *rest in rows
+        ]
 
     def mark_replayed(self, quarantine_id: int) -> None:
         """Note that a refused reply was taken up again."""

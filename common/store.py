@@ -17,6 +17,7 @@ from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import read_version, statement
 from common.database.rows import FINAL_AFTER, as_json, aware, last_of_each
+from common.datasets import quotes
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, OutcomeLedger
 from common.quarantine import Quarantine
@@ -58,6 +59,8 @@ class StoreHealth:
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls`` and ``quarantine``.
 
+    Outcomes and refused replies are those of ``dataset``; calls are of all.
+
     Thread-safe; connects when it is first used, and again after the server restarted.
     ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
     At most ``pool_size`` connections; who finds them all busy waits up to ``timeout_s``.
@@ -73,10 +76,11 @@ class Store:
         timeout_s: float = 10,
         pool_size: int = 4,
         application_name: str = "stock-pipeline",
+        dataset: str = quotes.NAME,
     ) -> None:
         self._address = Address(dsn, timeout_s=timeout_s, application_name=application_name)
         self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
-        self.ledger = OutcomeLedger(self._connections)
+        self.ledger = OutcomeLedger(self._connections, dataset)
         self.calls = CallLedger(self._connections)
         self.quarantine = Quarantine(self._connections, self.ledger)
 

@@ -7,6 +7,8 @@ from common.datasets.rows import ChangeRow, QuoteRow
 from common.provider import Request
 from common.values import Quote, Rejection, Reply, Symbol
 
+#: What ledger, calls and quarantine know this dataset by.
+NAME: Final = "quotes"
 #: With ``entitlement=delayed`` the name goes on: ``Global Quote - DATA DELAYED BY 15 MINUTES``.
 _ROOT: Final = "Global Quote"
 

@@ -25,9 +25,11 @@ class CallLedger:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def record_call(self, permit_id: str, key_digest: str, cost: int = 1, symbol: Symbol | None = None) -> None:
+    def record_call(
+        self, permit_id: str, key_digest: str, *, dataset: str, symbol: Symbol | None = None, cost: int = 1
+    ) -> None:
         """Note that a call is about to be sent. The same permit again changes nothing."""
-        row = {"permit_id": permit_id, "key_digest": key_digest, "cost": cost, "symbol": symbol}
+        row = {"permit_id": permit_id, "key_digest": key_digest, "cost": cost, "dataset": dataset, "symbol": symbol}
         self._connections.execute("record_call", row)
 
     def settle_call(self, permit_id: str) -> None:

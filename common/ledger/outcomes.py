@@ -50,10 +50,14 @@ class LastAttempt:
 
 
 class OutcomeLedger:
-    """The lines of ``fetch_outcomes``. Thread-safe; raises what ``Connections`` raises."""
+    """The lines of one dataset in ``fetch_outcomes``. Thread-safe; raises what ``Connections`` raises.
 
-    def __init__(self, connections: Connections) -> None:
+    Of two datasets each knows its own attempts alone. ``run_id`` must differ between their runs too.
+    """
+
+    def __init__(self, connections: Connections, dataset: str) -> None:
         self._connections = connections
+        self.dataset = dataset
 
     def plan_run(
         self,
@@ -72,7 +76,7 @@ class OutcomeLedger:
         batch 1, and so on. ``again``: what is settled is opened, too. ``wanted``: the session that a symbol's reply
         should be of; an earlier one will be stale.
 
-        ``run_id`` must differ between DAGs too: two of them started at the same moment have the same one in Airflow.
+        ``run_id`` must differ between DAGs too: two of them started at the same time have the same one in Airflow.
         """
         rows: dict[Symbol, dict[str, Any]] = {}
         for place, symbol in enumerate(symbols):
@@ -83,7 +87,7 @@ class OutcomeLedger:
         rows |= {outcome.symbol: _row_of(outcome) for outcome in without_call}
 
         def write(cursor: Cursor) -> None:
-            plan = {"run_id": run_id, "rows": as_json(rows.values()), "again": again}
+            plan = {"run_id": run_id, "dataset": self.dataset, "rows": as_json(rows.values()), "again": again}
             cursor.execute(statement("rebatch_run"), plan)
             cursor.execute(statement("plan_run"), plan)
 
@@ -93,7 +97,8 @@ class OutcomeLedger:
         """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""
 
         def mark(cursor: Cursor) -> Outcome | None:
-            cursor.execute(statement("start"), {"run_id": run_id, "symbols": [symbol], "worker": worker})
+            values = {"run_id": run_id, "dataset": self.dataset, "symbols": [symbol], "worker": worker}
+            cursor.execute(statement("start"), values)
             if cursor.fetchone():
                 return None
             cursor.execute(statement("outcomes"), {"run_id": run_id, "symbol": symbol, "batch": None})
@@ -168,7 +173,9 @@ class OutcomeLedger:
 
     def open_runs(self, run_id: str) -> list[str]:
         """Return the other runs that have lines without an outcome, by name."""
-        return sorted(name for (name,) in self._connections.query("open_runs", {"run_id": run_id}))
+        return sorted(
+            name for (name,) in self._connections.query("open_runs", {"run_id": run_id, "dataset": self.dataset})
+        )
 
     def halted_by(self, run_id: str) -> Outcome | None:
         """Return the run's first outcome that no other symbol can escape (a rejected key, say), or None."""
@@ -177,7 +184,8 @@ class OutcomeLedger:
 
     def last_attempts(self, symbols: Iterable[Symbol]) -> dict[Symbol, LastAttempt]:
         """Return when each symbol was last worked on, and since when it waits; without those never seen."""
-        rows = self._connections.query("last_attempts", {"symbols": as_json(dict.fromkeys(symbols))})
+        asked = {"dataset": self.dataset, "symbols": as_json(dict.fromkeys(symbols))}
+        rows = self._connections.query("last_attempts", asked)
         return {attempt.symbol: attempt for attempt in map(_read_attempt, rows)}
 
     def write(self, cursor: Cursor, outcomes: Sequence[Outcome], days: Mapping[Symbol, date] | None = None) -> None:
@@ -188,13 +196,13 @@ class OutcomeLedger:
         if outcomes:
             last = last_of_each(outcomes, attrgetter("run_id", "symbol"))
             rows = [_row_of(outcome) | {"session": (days or {}).get(outcome.symbol)} for outcome in last]
-            cursor.execute(statement("upsert_outcomes"), {"rows": as_json(rows)})
+            cursor.execute(statement("upsert_outcomes"), {"dataset": self.dataset, "rows": as_json(rows)})
         unknown: dict[str, list[str]] = {}
         for outcome in outcomes:
             if outcome.reason == UnknownSymbol.reason and outcome.api_calls:
                 unknown.setdefault(outcome.run_id, []).append(str(outcome.symbol))
         for run_id, symbols in unknown.items():
-            values = {"run_id": run_id, "symbols": symbols, "days": _UNKNOWN_AFTER_DAYS}
+            values = {"run_id": run_id, "dataset": self.dataset, "symbols": symbols, "days": _UNKNOWN_AFTER_DAYS}
             cursor.execute(statement("doubt_unknown"), values)
 
 

@@ -23,6 +23,7 @@ from common.errors import (
 from common.ledger import RecordedCall
 from common.quota import LedgerCall, Limiter, Permit
 from common.quota.limiter import WAIT_OUT_S
+from common.values import Symbol
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class CallLedger(Protocol):
     """The durable ledger of calls: the store's."""
 
-    def record_call(self, permit_id: str, key_digest: str) -> None:
+    def record_call(self, permit_id: str, key_digest: str, *, dataset: str, symbol: Symbol | None) -> None:
         """Note that a call is about to be sent."""
 
     def settle_call(self, permit_id: str) -> None:
@@ -58,11 +59,16 @@ class DurablePermits:
         self._durable = self._longest_s > WAIT_OUT_S
 
     @contextmanager
-    def permit(self, permit_id: str, *, max_wait_s: float) -> Iterator[Permit]:
-        """Hold a permit while one request is out. Raises QuotaWait, LimiterUnavailable or StoreUnavailable."""
+    def permit(
+        self, permit_id: str, *, max_wait_s: float, dataset: str, symbol: Symbol | None = None
+    ) -> Iterator[Permit]:
+        """Hold a permit while one request is out, which asks for ``symbol`` of ``dataset``.
+
+        Raises QuotaWait, LimiterUnavailable or StoreUnavailable.
+        """
         with ExitStack() as stack:
             permit = self._enter(stack, permit_id, max_wait_s)
-            with self._noted(permit):
+            with self._noted(permit, dataset, symbol):
                 yield permit
 
     def _enter(self, stack: ExitStack, permit_id: str, max_wait_s: float) -> Permit:
@@ -111,13 +117,13 @@ class DurablePermits:
         ]
 
     @contextmanager
-    def _noted(self, permit: Permit) -> Iterator[None]:
+    def _noted(self, permit: Permit, dataset: str, symbol: Symbol | None) -> Iterator[None]:
         """Note the call before it is sent. A call that cannot be noted, or would end too late, is not sent."""
         if not self._durable:
             yield
             return
         try:
-            self._note(permit)
+            self._note(permit, dataset, symbol)
         except BaseException:
             permit.give_back()
             raise
@@ -130,8 +136,8 @@ class DurablePermits:
         finally:
             self._note_end(permit)
 
-    def _note(self, permit: Permit) -> None:
-        self._ledger.record_call(permit.permit_id, self._digest)
+    def _note(self, permit: Permit, dataset: str, symbol: Symbol | None) -> None:
+        self._ledger.record_call(permit.permit_id, self._digest, dataset=dataset, symbol=symbol)
         if permit.remaining_s < self._request_s:
             raise PermitExpired("Noting the call took too long, so it was not sent.", request_sent=False)
 

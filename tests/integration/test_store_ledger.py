@@ -201,9 +201,9 @@ def test_any_payload_can_be_kept(store, payload, kept):
 def test_the_ledger_of_calls(store, market):
     """A call is noted once, settled once, forgotten only if it was never settled, and dated by the server."""
     for _ in range(2):
-        store.calls.record_call("one", "key", cost=2, symbol=IBM)
-    store.calls.record_call("two", "key")
-    store.calls.record_call("three", "another key")
+        store.calls.record_call("one", "key", dataset="quotes", symbol=IBM, cost=2)
+    store.calls.record_call("two", "key", dataset="quotes")
+    store.calls.record_call("three", "another key", dataset="quotes")
     store.calls.settle_call("one")
     settled = market.query("SELECT settled_at FROM api_calls WHERE permit_id = 'one'")
     store.calls.settle_call("one")
@@ -221,7 +221,7 @@ def test_the_ledger_of_calls(store, market):
 def test_calls_leave_the_window_when_they_were_settled(store, market):
     """A call counts from when it was settled, as the limiter's log does; an unsettled one from when it was sent."""
     for permit in ("settled late", "settled early", "never settled"):
-        store.calls.record_call(permit, "key")
+        store.calls.record_call(permit, "key", dataset="quotes")
     market.query("UPDATE api_calls SET sent_at = now() - interval '100 s'")
     market.query("UPDATE api_calls SET settled_at = sent_at + interval '90 s' WHERE permit_id = 'settled late'")
     market.query("UPDATE api_calls SET settled_at = sent_at + interval '1 s' WHERE permit_id = 'settled early'")
@@ -237,7 +237,7 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
     store.save_quotes([quote(symbol, day=today - timedelta(days=age)) for symbol, age in ages.items()])
     store.save_bars([bar(session=MONDAY - timedelta(days=4000))])
     for symbol, age in ages.items():
-        store.calls.record_call(symbol, "key")
+        store.calls.record_call(symbol, "key", dataset="quotes")
         quarantine(store, symbol=symbol)
         back = timedelta(days=age, minutes=1 if age == 91 else -1)
         for table, column in (("fetch_outcomes", "planned_at"), ("quarantine", "created_at"), ("api_calls", "sent_at")):

@@ -53,7 +53,9 @@ class Provider(Protocol):
 class Permits(Protocol):
     """The quota over all workers."""
 
-    def permit(self, permit_id: str, *, max_wait_s: float) -> AbstractContextManager[Permit]: ...  # noqa: D102  the limiter's
+    def permit(  # noqa: D102  the limiter's
+        self, permit_id: str, *, max_wait_s: float, dataset: str, symbol: Symbol | None
+    ) -> AbstractContextManager[Permit]: ...
 
     def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
 
@@ -173,7 +175,9 @@ class Job:
     @contextmanager
     def _gate(self, attempt: _Attempt) -> Iterator[Permit]:
         """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
-        with self.permits.permit(attempt.permit_id, max_wait_s=self.max_wait_s) as permit:
+        with self.permits.permit(
+            attempt.permit_id, max_wait_s=self.max_wait_s, dataset=quotes.NAME, symbol=attempt.symbol
+        ) as permit:
             attempt.permit_id = uuid4().hex
             self._confirm(attempt, permit)
             attempt.api_calls += 1

@@ -1,6 +1,6 @@
 -- doubt_unknown: a symbol that has rows is not unknown because the provider says so once.
--- Takes   run_id; symbols: an array, those whose lines were just written as unknown_symbol; days: on how many days the
---         provider has to say so, since it last gave data, before it is believed.
+-- Takes   run_id, dataset; symbols: an array, those whose lines were just written as unknown_symbol; days: on how many
+--         days the provider has to say so, since it last gave data, before it is believed.
 -- Days are counted, not answers: a night's retries are one. Those of an outage are not among them (see outage).
 WITH doubted AS (
     SELECT line.symbol, newest.day, said.days + 1 AS days
@@ -14,12 +14,12 @@ WITH doubted AS (
     CROSS JOIN LATERAL (
         SELECT count(DISTINCT (earlier.finished_at AT TIME ZONE 'UTC')::date) AS days
         FROM fetch_outcomes AS earlier
-        WHERE earlier.symbol = line.symbol AND earlier.reason = 'no_data'
+        WHERE earlier.dataset = %(dataset)s AND earlier.symbol = line.symbol AND earlier.reason = 'no_data'
           AND earlier.finished_at < date_trunc('day', now(), 'UTC')
           AND earlier.finished_at > coalesce(
               (
                   SELECT max(finished_at) FROM fetch_outcomes AS data
-                  WHERE data.symbol = line.symbol AND data.status IN ('stored', 'stale')
+                  WHERE data.dataset = %(dataset)s AND data.symbol = line.symbol AND data.status IN ('stored', 'stale')
               ),
               '-infinity'
           )

@@ -1,6 +1,6 @@
 -- waiting_quarantine: the refused replies that were not replayed yet, oldest first.
 -- Takes   row_limit.
-SELECT id, run_id, symbol, function, reason, message, payload, received_at
+SELECT id, run_id, dataset, symbol, function, reason, message, payload, received_at
 FROM quarantine
 WHERE replayed_at IS NULL
 ORDER BY id

@@ -1,0 +1,89 @@
+"""What became of one dataset says nothing of another."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from common.store import Store
+from common.values import Outcome, OutcomeStatus, Rejection, Symbol
+from tests.support.market import Market
+from tests.support.rows import quote
+from workers.pipeline.planning import Known, make_plan
+from workers.wiring import Wiring
+
+IBM = Symbol("IBM")
+#: Before the close of a New York session, and after it.
+NOON = datetime(2026, 10, 5, 16, 0, tzinfo=UTC)
+NIGHT = datetime(2026, 10, 6, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def bars(market_dsn: SecretStr) -> Iterator[Store]:
+    """The store as the daily bars see it."""
+    with Store(market_dsn, dataset="daily_bars") as opened:
+        yield opened
+
+
+def ended(run: str, status: OutcomeStatus, reason: str) -> Outcome:
+    return Outcome(run, IBM, status, reason, "", api_calls=1)
+
+
+def at(market: Market, run: str, time: datetime) -> None:
+    market.query("UPDATE fetch_outcomes SET planned_at = %s, finished_at = %s WHERE run_id = %s", time, time, run)
+
+
+def plan_of(store: Store):
+    known = Known(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM]))
+    return make_plan([IBM], known, None, moment=NIGHT, grace=timedelta(minutes=15))
+
+
+def test_history_makes_no_quote_final(store: Store, bars: Store, market: Market):
+    """A quote of noon is asked for again at night, though the day's bars came after the close."""
+    store.save_quotes([quote(data_timestamp=NOON)], [ended("noon", OutcomeStatus.STORED, "stored")])
+    at(market, "noon", NOON)
+    bars.ledger.record_outcomes([ended("night", OutcomeStatus.STORED, "stored")])
+    at(market, "night", NIGHT - timedelta(hours=1))
+    assert plan_of(store).fetch == (IBM,)
+    assert plan_of(bars).skip
+
+
+def test_a_refused_history_silences_no_quote(store: Store, bars: Store, market: Market):
+    """That the plan does not cover full history keeps the bars back for a week, and the quote not at all."""
+    bars.ledger.record_outcomes([ended("night", OutcomeStatus.FAILED, "premium_required")])
+    at(market, "night", NIGHT - timedelta(days=1))
+    assert plan_of(bars).failed
+    assert plan_of(store).fetch == (IBM,)
+
+
+def test_each_dataset_closes_its_own_runs(store: Store, bars: Store):
+    """A run of quotes that begins leaves the lines of the bars' run open."""
+    bars.ledger.plan_run("bars of today", [IBM])
+    store.ledger.plan_run("quotes of yesterday", [IBM])
+    assert store.ledger.open_runs("quotes of today") == ["quotes of yesterday"]
+    assert bars.ledger.open_runs("bars of tomorrow") == ["bars of today"]
+
+
+def test_a_refused_reply_knows_its_dataset(store: Store, bars: Store):
+    """Whoever replays it knows which reader it is for."""
+    line = ended("night", OutcomeStatus.QUARANTINED, "no_rows")
+    bars.quarantine.keep(
+        line, function="TIME_SERIES_DAILY", rejection=Rejection("no_rows", "none"), payload="{}", received_at=NIGHT
+    )
+    assert [reply.dataset for reply in store.quarantine.waiting()] == ["daily_bars"]
+
+
+def test_a_call_is_noted_with_what_it_asks(wiring: Wiring, market: Market):
+    """The durable ledger says for which dataset and symbol a permit of the day went."""
+    wiring.store.ledger.plan_run("run", [IBM])
+    wiring.job.run("run", IBM)
+    assert market.query("SELECT dataset, symbol FROM api_calls") == [("quotes", "IBM")]
+
+
+def test_a_worker_of_the_version_before_goes_on(market: Market):
+    """Its statements name no dataset; what they write during an update is the quotes'."""
+    insert = "INSERT INTO fetch_outcomes (run_id, symbol, status, attempts) VALUES ('run', 'IBM', 'planned', 1)"
+    market.query(f"{insert} ON CONFLICT (run_id, symbol) DO UPDATE SET attempts = 2")
+    market.query(f"{insert} ON CONFLICT (run_id, symbol) DO UPDATE SET attempts = 2")
+    assert market.query("SELECT dataset, attempts FROM fetch_outcomes") == [("quotes", 2)]
