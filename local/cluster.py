@@ -155,7 +155,8 @@ class Cluster:
         ports, notes, self._held = self.state.choose_ports()
         for note in notes:
             self.say(note)
-        self.__dict__.pop("environment", None)  # it holds the old ports
+        for name in ("environment", "api"):
+            self.__dict__.pop(name, None)  # they hold the old ports
         self.ports = ports
 
     def _initialise(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from local.shell import leave_the_shell
 from local.temporary import running_postgres, running_redis
 
 leave_the_shell()  # of the person who runs the tests: proxies, PG*, AIRFLOW* …
+# A shell lets a background job ignore Ctrl-C, and what a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 CLUSTER_ROOM = "tests/cluster/"
 #: Airflow makes its folder when it is imported; it must not be the one of the person who runs the tests.
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="pipeline-airflow-")

@@ -33,7 +33,7 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, content: str | bytes, lin
     """File and line are named, the line itself is not shown: it may hold a password."""
     with pytest.raises(ConfigurationError, match=rf"\.env, line {line}:") as refused:
         read(tmp_path, content)
-    assert "open" not in str(refused.value)
+    assert "open" not in str(refused.value).replace(str(tmp_path), "")
     assert "caf" not in str(refused.value)
 
 

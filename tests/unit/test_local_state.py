@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError
+from local.cluster import Cluster
 from local.environment import cluster_environment
 from local.state import PREFERRED_PORTS, State
 
@@ -40,3 +41,12 @@ def test_airflow_expands_nothing_in_a_path(tmp_path: Path, monkeypatch: pytest.M
     state.prepare()
     with pytest.raises(ConfigurationError, match="PATH"):
         cluster_environment(state, ports, {})
+
+
+def test_a_later_start_asks_at_its_port(tmp_path: Path):
+    """Where a start takes other ports than the one before, the API is asked at the new one: the old is another's."""
+    cluster = Cluster(State(tmp_path / "state"), say=lambda _: None, person={})
+    cluster._clear_the_way()
+    before = cluster.api.url
+    cluster._clear_the_way()  # the first one's ports are still held
+    assert cluster.api.url == f"http://127.0.0.1:{cluster.ports['airflow']}" != before
