@@ -16,6 +16,7 @@ from benchmarks.bare import upsert_text
 from benchmarks.clusters import progress
 from benchmarks.servers import running_servers
 from benchmarks.tables import Table, middle
+from common.datasets import daily_bars, quotes
 from common.store import Store
 from common.values import DailyBar, Quote, Symbol
 
@@ -105,7 +106,11 @@ def contenders(target: Target, store: Store, connection: Connection) -> dict[str
             )
             cursor.execute(target.upsert(f"SELECT {names} FROM staging ORDER BY {', '.join(target.key)}"))
 
-    ours: Save = store.save_quotes if target is QUOTES else store.save_bars  # type: ignore[assignment]  # its own rows
+    table = quotes.TABLE if target is QUOTES else daily_bars.TABLE
+
+    def ours(rows: Sequence[object]) -> object:
+        return store.save({table: rows})
+
     return {"our store": ours, "executemany": executemany, "execute_values": values, "COPY + merge": copy}
 
 

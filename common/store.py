@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
-from operator import attrgetter
+from datetime import date
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
 from pydantic import SecretStr
@@ -16,15 +15,23 @@ from common.database.address import Address
 from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import read_version, statement
-from common.database.rows import FINAL_AFTER, as_json, aware, last_of_each
+from common.database.rows import as_json, aware
+from common.database.upsert import upsert
 from common.datasets import quotes
+from common.datasets.dataset import Table
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, OutcomeLedger
 from common.quarantine import Quarantine
-from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
+from common.values import Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
 
+#: What became of the rows that changed, by their keys.
+Changes = dict[tuple[Any, ...], str]
+
+_UNCHANGED: Final = "unchanged"
+#: What a symbol's reason is where its rows differ: the first of these.
+_TELLING: Final = ("inserted", "updated", _UNCHANGED)
 _BATCH: Final = 5_000
 #: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
 _CALL_DAYS: Final = 2
@@ -99,33 +106,24 @@ class Store:
         """Close the connections; the next use opens new ones."""
         self._connections.close()
 
-    # Quotes and bars
+    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
+        """Store rows and their ledger lines together; of two rows with one key the table says which one counts.
 
-    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
-        """Store quotes and their ledger lines together. Of the same symbol and day, the latest reply counts; until the
-        day is final, one with less volume is no later one. What a final day's last word changed is logged.
-
-        The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``; one whose day is
-        before the session that the plan wants is ``stale``.
+        The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``; one whose newest
+        session is before the one that the plan wants is ``stale``. What a final day's last word changed is logged.
         """
-        newest = _newest_of_each(quotes)
-        for quote in newest.values():
-            aware(quote.data_timestamp)
+        chosen = {table: table.one_of_each(values) for table, values in rows.items()}
+        _require_aware(chosen)
 
         def save(cursor: Cursor) -> UpsertCounts:
-            changes = _upsert(cursor, "upsert_quotes", list(newest.values()))
-            by_symbol = {symbol: changes.get((symbol, day), "unchanged") for symbol, day in sorted(newest)}
-            self.ledger.write(cursor, [_with_change(outcome, by_symbol) for outcome in outcomes], dict(sorted(newest)))
-            return _count(changes, len(newest))
+            changes = {table: _upsert(cursor, table, values) for table, values in chosen.items()}
+            reasons = _reasons(chosen, changes)
+            self.ledger.write(cursor, [_with_reason(each, reasons) for each in outcomes], _sessions(chosen))
+            return _count(changes, sum(map(len, chosen.values())))
 
         counts = self._connections.run(save)
         self.ledger.look_for_outage(outcomes)
         return counts
-
-    def save_bars(self, bars: Sequence[DailyBar]) -> UpsertCounts:
-        """Store daily bars. Of the same symbol and session, the last one given counts."""
-        rows = last_of_each(bars, attrgetter("symbol", "session"))
-        return self._connections.run(lambda cursor: _count(_upsert(cursor, "upsert_bars", rows), len(rows)))
 
     def quotes(self, symbols: Iterable[Symbol] | None = None, limit: int = 1000) -> list[Quote]:
         """Return the newest quote of each of the symbols (of all, if None), by symbol, at most ``limit``."""
@@ -168,42 +166,53 @@ class Store:
         return deleted
 
 
-def _upsert(cursor: Cursor, name: str, rows: Sequence[object]) -> dict[tuple[str, date], str]:
+def _require_aware(rows: Mapping[Table, Sequence[object]]) -> None:
+    """Raise TypeError for a time without a zone, which PostgreSQL would have to guess."""
+    for table, values in rows.items():
+        if table.version:
+            for row in values:
+                aware(getattr(row, table.version))
+
+
+def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     """Run an upsert; return what became of each row that changed, by its key, and log what is worth it."""
     if not rows:
         return {}
-    cursor.execute(statement(name), {"rows": as_json(rows)})
-    changed = cursor.fetchall()
-    for symbol, day, _, *old_to_new in changed:
-        if any(old_to_new):
-            log.info("%s: the final values of %s changed: %s", symbol, day, *old_to_new)
-    return {(symbol, day): "inserted" if inserted else "updated" for symbol, day, inserted, *_ in changed}
+    cursor.execute(statement(table.statement) if table.statement else upsert(table), {"rows": as_json(rows)})
+    width, changed = len(table.key), cursor.fetchall()
+    for row in changed:
+        if any(old_to_new := row[width + 1 :]):
+            log.info("%s: the final values of %s changed: %s", *row[:width], *old_to_new)
+    return {row[:width]: "inserted" if row[width] else "updated" for row in changed}
 
 
-def _newest_of_each(quotes: Iterable[Quote]) -> dict[tuple[Symbol, date], Quote]:
-    """Return one quote for each key: the one whose reply came last, of equals the last one given.
+def _reasons(rows: Mapping[Table, Sequence[object]], changes: Mapping[Table, Changes]) -> dict[Symbol, str]:
+    """Return what became of each symbol: inserted if a row of it was, else updated if one was, else unchanged."""
+    reasons: dict[Symbol, str] = {}
+    for table, values in rows.items():
+        for key in map(table.key_of, values):
+            found = changes[table].get(key, _UNCHANGED)
+            reasons[key[0]] = min(reasons.get(key[0], found), found, key=_TELLING.index)
+    return reasons
 
-    As in ``upsert_quotes``, a reply with less volume does not replace one with more before its day is final.
-    """
-    newest: dict[tuple[Symbol, date], Quote] = {}
-    for quote in sorted(quotes, key=attrgetter("data_timestamp")):
-        key = (quote.symbol, quote.latest_trading_day)
-        if key not in newest or quote.volume >= newest[key].volume or _is_final(quote):
-            newest[key] = quote
+
+def _sessions(rows: Mapping[Table, Sequence[object]]) -> dict[Symbol, date]:
+    """Return the newest session of each symbol's rows."""
+    newest: dict[Symbol, date] = {}
+    for table, values in rows.items():
+        for row in values if table.session else ():
+            symbol, session = table.key_of(row)[0], getattr(row, table.session)
+            newest[symbol] = max(session, newest.get(symbol, session))
     return newest
 
 
-def _is_final(quote: Quote) -> bool:
-    """Whether the reply is one about a day that is over on every exchange, by twelve hours."""
-    return quote.data_timestamp >= datetime.combine(quote.latest_trading_day, time(), UTC) + FINAL_AFTER
-
-
-def _with_change(outcome: Outcome, changes: Mapping[Symbol, str]) -> Outcome:
-    if outcome.status is not OutcomeStatus.STORED or outcome.symbol not in changes:
+def _with_reason(outcome: Outcome, reasons: Mapping[Symbol, str]) -> Outcome:
+    if outcome.status is not OutcomeStatus.STORED or outcome.symbol not in reasons:
         return outcome
-    return replace(outcome, reason=changes[outcome.symbol])
+    return replace(outcome, reason=reasons[outcome.symbol])
 
 
-def _count(changes: Mapping[tuple[str, date], str], total: int) -> UpsertCounts:
-    inserted = sum(change == "inserted" for change in changes.values())
-    return UpsertCounts(inserted, len(changes) - inserted, total - len(changes))
+def _count(changes: Mapping[Table, Changes], total: int) -> UpsertCounts:
+    all_changes = [change for of_table in changes.values() for change in of_table.values()]
+    inserted = all_changes.count("inserted")
+    return UpsertCounts(inserted, len(all_changes) - inserted, total - len(all_changes))

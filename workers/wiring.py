@@ -6,6 +6,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
+from common.datasets.quotes import QUOTES
 from common.provider import AlphaVantageClient
 from common.quota import Limiter
 from common.quota.durable import DurablePermits
@@ -70,6 +71,7 @@ class Wiring:
     def job(self) -> Job:
         """The work on one symbol."""
         return Job(
+            dataset=QUOTES,
             provider=self.client,
             permits=self.permits,
             store=self.store,

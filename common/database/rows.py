@@ -1,7 +1,7 @@
 """Between our values and rows: what is sent as JSON, what comes back as tuples."""
 
 from collections.abc import Callable, Hashable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -10,8 +10,6 @@ from common.errors import RowRefused
 
 V = TypeVar("V")
 
-#: When a trading day's values are final, after its midnight in UTC: upsert_quotes.sql says why.
-FINAL_AFTER: Final = timedelta(hours=33)
 #: Longest texts, in characters, as the columns have them.
 MAX_REASON: Final = 64
 MAX_SENTENCE: Final = 2000

@@ -6,6 +6,7 @@ so a row keeps the time at which its values were first seen. Ordered by key: two
 and cannot deadlock.
 """
 
+from collections.abc import Iterable
 from functools import cache
 
 from common.datasets.dataset import Table
@@ -18,40 +19,41 @@ def upsert(table: Table) -> str:
     It takes ``rows``, a JSON array of objects with the columns' names, and returns the key of each row that changed and
     whether it was inserted (else updated).
     """
-    names = ", ".join(table.columns)
-    types = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
-    key = ", ".join(table.key)
-    changed = [name for name in table.columns if name not in table.key]
+    names, key = _lines(table.columns), ", ".join(table.key)
+    types = _lines(f"{name} {kind}" for name, kind in table.columns.items())
+    changed = [
+        f"{name} = {_kept(table, name, 'excluded', 'stored')}" for name in table.columns if name not in table.key
+    ]
     revived = [f"{table.withdrawn} = NULL"] if table.withdrawn else []
-    assignments = [*(f"{name} = {_kept(table, name, 'excluded', 'stored')}" for name in changed), *revived]
     return f"""
 INSERT INTO {table.name} AS stored ({names})
-SELECT {names}
-FROM json_to_recordset(%(rows)s) AS incoming ({types})
+SELECT{names}FROM json_to_recordset(%(rows)s) AS incoming ({types})
 WHERE NOT EXISTS (
     SELECT FROM {table.name} AS present
-    WHERE ({_of("present", table.key)}) = ({_of("incoming", table.key)})
-      AND ({_no_news(table)})
+    WHERE ({_of("present", table.key)}) = ({_of("incoming", table.key)}) AND ({_no_news(table)})
 )
 ORDER BY {key}
-ON CONFLICT ({key}) DO UPDATE SET {", ".join([*assignments, "updated_at = now()"])}
-WHERE {_is_news(table)}
+ON CONFLICT ({key}) DO UPDATE SET{_lines([*changed, *revived, "updated_at = now()"])}WHERE {_is_news(table)}
 RETURNING {key}, xmax = 0 AS inserted;
 """.strip()
 
 
+def _lines(parts: Iterable[str]) -> str:
+    return "\n    " + ",\n    ".join(parts) + "\n"
+
+
 def _no_news(table: Table) -> str:
     """Return when an incoming row changes nothing of the present one: it is older, or says the same."""
-    incoming = ", ".join(_kept(table, name, "incoming", "present") for name in table.values)
-    same = f"({_of('present', table.values)}) IS NOT DISTINCT FROM ({incoming})"
+    incoming = _lines(_kept(table, name, "incoming", "present") for name in table.values)
+    same = f"({_lines(f'present.{name}' for name in table.values)}) IS NOT DISTINCT FROM ({incoming})"
     if table.withdrawn:
         same = f"({same} AND present.{table.withdrawn} IS NULL)"
     return f"present.{table.version} > incoming.{table.version} OR {same}" if table.version else same
 
 
 def _is_news(table: Table) -> str:
-    excluded = ", ".join(_kept(table, name, "excluded", "stored") for name in table.values)
-    differs = f"({_of('stored', table.values)}) IS DISTINCT FROM ({excluded})"
+    excluded = _lines(_kept(table, name, "excluded", "stored") for name in table.values)
+    differs = f"({_lines(f'stored.{name}' for name in table.values)}) IS DISTINCT FROM ({excluded})"
     if table.withdrawn:
         differs = f"({differs} OR stored.{table.withdrawn} IS NOT NULL)"
     return f"stored.{table.version} <= excluded.{table.version} AND {differs}" if table.version else differs

@@ -30,7 +30,6 @@ ACTIONS: Final = Table(
     },
     key=("symbol", "kind", "ex_date", "seq"),
     withdrawn="withdrawn_at",
-    list_of=("symbol", "kind"),
 )
 _ROWS: Final = "data"
 _SYMBOL: Final = "symbol"

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from common.datasets.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
+from common.datasets.dataset import PRICE, SYMBOL, Table
 from common.datasets.fields import Day, DayOfStamp
 from common.datasets.rows import AdjustedRow, BarRow
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, Request
@@ -20,6 +21,26 @@ _SERIES: Final = "Time Series (Daily)"
 _ADJUSTED_CLOSE: Final = "5. adjusted close"
 _DAY: Final = TypeAdapter[date](Day)
 _DAY_OF_STAMP: Final = TypeAdapter[date](DayOfStamp)
+
+
+TABLE: Final = Table(
+    "daily_bars",
+    {
+        "symbol": SYMBOL,
+        "session": "date",
+        "open_price": PRICE,
+        "high_price": PRICE,
+        "low_price": PRICE,
+        "close_price": PRICE,
+        "volume": "bigint",
+        "adjusted_close": PRICE,
+        "dividend_amount": PRICE,
+        "split_coefficient": PRICE,
+    },
+    key=("symbol", "session"),
+    keep=frozenset({"adjusted_close", "dividend_amount", "split_coefficient"}),
+    session="session",
+)
 
 
 def request(symbol: Symbol, *, full: bool = False, adjusted: bool = False) -> Request:

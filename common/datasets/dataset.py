@@ -4,10 +4,11 @@ Job, batch, plan, ledger and DAG take a dataset as an argument and know none by 
 CSV and has no symbol) is a slice of its own beside this one, not one more field. docs/adr/0010-one-dataset-one-file.md
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from common.provider import Request
 from common.values import Rejection, Reply, Symbol
@@ -18,6 +19,11 @@ SYMBOL: Final = 'varchar(32) COLLATE "C"'
 PRICE: Final = "numeric(20, 6)"
 
 
+def _the_later_one(earlier: object, later: object) -> bool:
+    del earlier, later
+    return True
+
+
 @dataclass(frozen=True, slots=True, eq=False)  # a table is itself: it can be a key
 class Table:
     """A table of the market database, as an upsert sees it.
@@ -25,8 +31,9 @@ class Table:
     ``columns``: each column that is written and its PostgreSQL type, in order; the rows' fields have these names.
     ``key``: the columns of its unique key, the symbol first. ``version``: the column by which an older row never
     overwrites a newer one; without it the last writer wins. ``keep``: columns that a null never overwrites.
-    ``aged_by``: the column by which retention deletes; without it rows are kept for ever. ``withdrawn``: the column
-    that is set once a later reply no longer has the row, among the rows that share ``list_of`` with those of the reply.
+    ``session``: the column of the trading day, where a row is of one. ``withdrawn``: the column that is set once a
+    later reply no longer has the row. ``statement``: the named upsert, where the generated one says too little.
+    ``supersedes``: whether the second of two rows with one key counts, of which the first is not newer.
     """
 
     name: str
@@ -34,9 +41,23 @@ class Table:
     key: tuple[str, ...]
     version: str = ""
     keep: frozenset[str] = frozenset()
-    aged_by: str = ""
+    session: str = ""
     withdrawn: str = ""
-    list_of: tuple[str, ...] = ()
+    statement: str = ""
+    supersedes: Callable[[Any, Any], bool] = _the_later_one
+
+    def key_of(self, row: object) -> tuple[Any, ...]:
+        """Return the row's key; its first value is the symbol."""
+        return tuple(getattr(row, name) for name in self.key)
+
+    def one_of_each(self, rows: Iterable[Any]) -> list[Any]:
+        """Return one row for each key: the newest that supersedes those before it."""
+        chosen: dict[tuple[Any, ...], Any] = {}
+        for row in sorted(rows, key=attrgetter(self.version)) if self.version else rows:
+            key = self.key_of(row)
+            if key not in chosen or self.supersedes(chosen[key], row):
+                chosen[key] = row
+        return list(chosen.values())
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Quotes: the latest one of a symbol, from GLOBAL_QUOTE."""
 
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from common.datasets.checks import check_change, check_day, check_range, check_symbol, read_row, refuse, section
+from common.datasets.dataset import PRICE, SYMBOL, BySession, Dataset, Parsed, Table
 from common.datasets.rows import ChangeRow, QuoteRow
 from common.provider import Request
 from common.values import Quote, Rejection, Reply, Symbol
@@ -11,6 +13,39 @@ from common.values import Quote, Rejection, Reply, Symbol
 NAME: Final = "quotes"
 #: With ``entitlement=delayed`` the name goes on: ``Global Quote - DATA DELAYED BY 15 MINUTES``.
 _ROOT: Final = "Global Quote"
+
+
+#: When a trading day's values are final, after its midnight in UTC: upsert_quotes.sql says why.
+FINAL_AFTER: Final = timedelta(hours=33)
+
+
+def _supersedes(earlier: Quote, later: Quote) -> bool:
+    """Whether the later reply counts: as in ``upsert_quotes``, before a day is final one with less volume does not."""
+    midnight = datetime.combine(later.latest_trading_day, time(), UTC)
+    return later.volume >= earlier.volume or later.data_timestamp >= midnight + FINAL_AFTER
+
+
+TABLE: Final = Table(
+    "stock_quotes",
+    {
+        "symbol": SYMBOL,
+        "open_price": PRICE,
+        "high_price": PRICE,
+        "low_price": PRICE,
+        "price": PRICE,
+        "volume": "bigint",
+        "latest_trading_day": "date",
+        "previous_close": PRICE,
+        "change_amount": PRICE,
+        "change_percent": PRICE,
+        "data_timestamp": "timestamptz",
+    },
+    key=("symbol", "latest_trading_day"),
+    version="data_timestamp",
+    session="latest_trading_day",
+    statement="upsert_quotes",
+    supersedes=_supersedes,
+)
 
 
 def request(symbol: Symbol) -> Request:
@@ -24,6 +59,12 @@ def quote_from_reply(symbol: Symbol, reply: Reply) -> Quote:
     if isinstance(quote, Rejection):
         raise refuse(symbol, reply, quote)
     return quote
+
+
+def parse(symbol: Symbol, reply: Reply) -> Parsed:
+    """Return the quote as what a GLOBAL_QUOTE reply holds. Raises PayloadRejected as ``quote_from_reply``."""
+    quote = quote_from_reply(symbol, reply)
+    return Parsed({TABLE: [quote]}, detail=f"{quote.price} on {quote.latest_trading_day}")
 
 
 def read_quote(kind: type[ChangeRow], symbol: Symbol, values: object, reply: Reply) -> Quote | Rejection:
@@ -50,3 +91,6 @@ def read_quote(kind: type[ChangeRow], symbol: Symbol, values: object, reply: Rep
         change_percent=row.percent,
         data_timestamp=reply.received_at,
     )
+
+
+QUOTES: Final = Dataset(NAME, request, parse, (TABLE,), due=BySession())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import FrameType, SimpleNamespace
 from typing import Any
 
+from common.datasets import quotes
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.batches import RUN
@@ -49,7 +50,11 @@ def entries(run_id: str, step: int) -> list[Entry]:
         Outcome(run_id, Symbol(f"S{step}.{status.upper()}"), status, "reason", "detail")
         for status in (OutcomeStatus.STORED, OutcomeStatus.QUARANTINED, OutcomeStatus.FAILED)
     )
-    return [Entry(stored, quote(stored.symbol)), Entry(refused, refused=REFUSED | {"received_at": NOON}), Entry(failed)]
+    return [
+        Entry(stored, {quotes.TABLE: [quote(stored.symbol)]}),
+        Entry(refused, refused=REFUSED | {"received_at": NOON}),
+        Entry(failed),
+    ]
 
 
 def job_of(store: Store) -> SimpleNamespace:
@@ -62,7 +67,7 @@ def test_a_refused_row_loses_no_other(store: Store, market: Market):
     given = entries(RUN, 1)
     store.ledger.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
     writer = Writer(job_of(store), len(given))
-    writer.results.put(replace(given[2], quote=quote("REFUSED", price=Decimal("NaN"))))
+    writer.results.put(replace(given[2], rows={quotes.TABLE: [quote("REFUSED", price=Decimal("NaN"))]}))
     for entry in given[:2]:
         writer.results.put(entry)
     writer.write_rest()

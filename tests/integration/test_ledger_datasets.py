@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.market import Market
-from tests.support.rows import quote
+from tests.support.rows import quote, save_quotes
 from workers.pipeline.planning import Known, make_plan
 from workers.wiring import Wiring
 
@@ -41,7 +41,7 @@ def plan_of(store: Store):
 
 def test_history_makes_no_quote_final(store: Store, bars: Store, market: Market):
     """A quote of noon is asked for again at night, though the day's bars came after the close."""
-    store.save_quotes([quote(data_timestamp=NOON)], [ended("noon", OutcomeStatus.STORED, "stored")])
+    save_quotes(store, [quote(data_timestamp=NOON)], [ended("noon", OutcomeStatus.STORED, "stored")])
     at(market, "noon", NOON)
     bars.ledger.record_outcomes([ended("night", OutcomeStatus.STORED, "stored")])
     at(market, "night", NIGHT - timedelta(hours=1))

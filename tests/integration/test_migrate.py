@@ -23,7 +23,7 @@ from common.migrate import APP, OWNER, READER, current_revision, main, migrate, 
 from common.settings import DatabaseSettings
 from local.ports import free_port
 from local.services import Postgres
-from tests.support.rows import quote
+from tests.support.rows import quote, save_quotes
 from tests.support.servers import serving
 
 PASSWORDS = {
@@ -304,7 +304,7 @@ def test_what_a_role_may_not_do(market, role):
 
 def test_the_reader_reads(market, store):
     """A reader sees every table, and is read-only from the start."""
-    store.save_quotes([quote()])
+    save_quotes(store, [quote()])
     with closing(market.connect(market.reader)) as session, session.cursor() as cursor:
         for (table,) in market.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
             cursor.execute(f"SELECT count(*) FROM {table}")

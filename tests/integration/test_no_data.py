@@ -10,7 +10,7 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.batches import RUN, by_symbol
 from tests.support.market import Market
-from tests.support.rows import quote
+from tests.support.rows import quote, save_quotes
 from workers.fetch_and_store import main
 from workers.pipeline.run import plan_run, report_run
 from workers.wiring import Wiring
@@ -29,7 +29,7 @@ def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
 
 def known(wiring: Wiring, *names: str) -> None:
     """Give each of the symbols a row."""
-    wiring.store.save_quotes([quote(name) for name in names])
+    save_quotes(wiring.store, [quote(name) for name in names])
 
 
 def night(wiring: Wiring, run_id: str, *names: str, size: int | None = None) -> dict[str, str]:

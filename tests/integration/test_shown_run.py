@@ -10,7 +10,7 @@ from common.values import Outcome, OutcomeStatus, Symbol
 from local.demo import show_run
 from local.terminal import console
 from tests.integration.conftest import wired
-from tests.support.rows import quote
+from tests.support.rows import quote, save_quotes
 
 RUN = "manual__1"
 
@@ -25,7 +25,7 @@ class Seen:
 
 def shown(environment: dict[str, str], capsys: pytest.CaptureFixture[str], outcomes: Sequence[Outcome]) -> str:
     with wired(environment) as wiring:
-        wiring.store.save_quotes([quote("IBM", change_percent="-0.0012"), quote("PENNY", price="0.0034")])
+        save_quotes(wiring.store, [quote("IBM", change_percent="-0.0012"), quote("PENNY", price="0.0034")])
         wiring.store.ledger.record_outcomes(outcomes)
         capsys.readouterr()
         show_run(Seen(wiring.settings), RUN, "failed", console())  # type: ignore[arg-type]

@@ -12,13 +12,14 @@ from contextlib import closing
 import pytest
 from pydantic import SecretStr
 
+from common.datasets import quotes
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
 from common.store import Store, _upsert
 from common.values import OutcomeStatus, Symbol, UpsertCounts
 from local.ports import free_port
 from local.services import Postgres
 from local.temporary import wait_until
-from tests.support.rows import RUN, bar, outcome, quote
+from tests.support.rows import RUN, bar, outcome, quote, save_bars, save_quotes
 from tests.support.servers import serving
 
 
@@ -41,8 +42,8 @@ def waiters(market):
 def test_rows_are_locked_in_the_order_of_their_keys(store, market, table):
     """A writer that was given B before A waits at A without having locked B, so no ring of waiters can form."""
     writes = {
-        "stock_quotes": lambda volume: store.save_quotes([quote(s, volume=volume, seconds=volume) for s in "BA"]),
-        "daily_bars": lambda volume: store.save_bars([bar(s, volume=volume) for s in "BA"]),
+        "stock_quotes": lambda volume: save_quotes(store, [quote(s, volume=volume, seconds=volume) for s in "BA"]),
+        "daily_bars": lambda volume: save_bars(store, [bar(s, volume=volume) for s in "BA"]),
         "fetch_outcomes": lambda calls: store.ledger.record_outcomes(
             [outcome(s, OutcomeStatus.FAILED, api_calls=calls) for s in "BA"]
         ),
@@ -73,7 +74,7 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
                 mine = symbols[::order]
                 batch = [quote(symbol, seconds=seconds, volume=order + 1 + seconds) for symbol in mine]
                 lines = [outcome(symbol, run_id=f"run-{seconds}") for symbol in mine]
-                saved += store.save_quotes(batch, lines).total
+                saved += save_quotes(store, batch, lines).total
             return saved
 
     with ThreadPoolExecutor(2) as threads:
@@ -96,7 +97,7 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
     inserted, commit = threading.Event(), threading.Event()
 
     def hold(cursor):
-        _upsert(cursor, "upsert_quotes", [other])
+        _upsert(cursor, quotes.TABLE, [other])
         inserted.set()
         commit.wait(30)
 
@@ -104,7 +105,7 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
         try:
             held = threads.submit(store._connections.run, hold)
             inserted.wait(30)
-            saving = threads.submit(store.save_quotes, [ours])
+            saving = threads.submit(save_quotes, store, [ours])
             wait_until(lambda: waiters(market) == 1, "the second writer waits for the first", 5)
         finally:
             commit.set()
@@ -138,7 +139,7 @@ def test_a_transaction_given_up_for_another_is_tried_once_more(store, sqlstate):
 def test_threads_share_a_bounded_pool(market_dsn, market):
     """Sixteen threads store through two connections, and no third one is opened."""
     with Store(market_dsn, pool_size=2) as store, ThreadPoolExecutor(16) as threads:
-        counts = list(threads.map(lambda number: store.save_quotes([quote(f"S{number}")]), range(64)))
+        counts = list(threads.map(lambda number: save_quotes(store, [quote(f"S{number}")]), range(64)))
         assert counts == [UpsertCounts(inserted=1)] * 64
         assert 1 <= len(backends(market)) <= 2
 
@@ -174,10 +175,10 @@ def test_the_store_connects_when_it_is_first_used():
 
 def test_connections_that_the_server_closed_are_replaced(store, market):
     """After the server ended every connection the next call works, as after a restart."""
-    store.save_quotes([quote()])
+    save_quotes(store, [quote()])
     [pid] = backends(market)
     market.query("SELECT pg_terminate_backend(%s, 10000)", pid)
-    assert store.save_quotes([quote()]) == UpsertCounts(unchanged=1)
+    assert save_quotes(store, [quote()]) == UpsertCounts(unchanged=1)
     assert pid not in backends(market)
 
 
@@ -227,15 +228,15 @@ def test_a_server_that_hangs_is_left(market_dsn, market):
 def test_a_slow_statement_is_ended(market_dsn, market):
     """A row that somebody keeps locked ends in the statement's time-out, with the remedy, and nothing is stored."""
     with Store(market_dsn, timeout_s=0.25) as store, closing(market.connect(market.admin)) as other:
-        store.save_quotes([quote()])
+        save_quotes(store, [quote()])
         with other.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE stock_quotes SET volume = 1")
             with pytest.raises(StoreUnavailable, match="statement timeout; try again, or raise MARKET_DB_TIMEOUT"):
-                store.save_quotes([quote("A"), quote(seconds=1, volume=7_000_000)])
+                save_quotes(store, [quote("A"), quote(seconds=1, volume=7_000_000)])
             cursor.execute("ROLLBACK")
         assert [one.symbol for one in store.quotes()] == ["IBM"]
-        assert store.save_quotes([quote(seconds=1, volume=7_000_000)]) == UpsertCounts(updated=1)
+        assert save_quotes(store, [quote(seconds=1, volume=7_000_000)]) == UpsertCounts(updated=1)
 
 
 class CuttingProxy:
@@ -291,9 +292,9 @@ def test_a_lost_acknowledgement_is_stored_once(market):
     url = market.dsn().get_secret_value().replace(f":{market.server.port}/", f":{proxy.port}/")
     with closing(proxy), Store(SecretStr(url)) as store:
         with pytest.raises(StoreUnavailable, match="try again"):
-            store.save_quotes([quote()], [outcome()])
+            save_quotes(store, [quote()], [outcome()])
         assert proxy.swallowed == 1
-        assert store.save_quotes([quote()], [outcome()]) == UpsertCounts(unchanged=1)
+        assert save_quotes(store, [quote()], [outcome()]) == UpsertCounts(unchanged=1)
         [line] = store.ledger.outcomes(RUN)
         assert (line.status, line.reason, line.api_calls) == (OutcomeStatus.STORED, "inserted", 1)
         assert store.ledger.start(RUN, Symbol("IBM"), "worker-2") == line
@@ -335,7 +336,7 @@ def test_errors_are_one_line_and_hold_no_row(store):
     """A refused row is named by its constraint; its values, which PostgreSQL adds as detail, stay out."""
     refused_row = quote(volume=-(10**9 + 7))
     with pytest.raises(RowRefused) as refused:
-        store.save_quotes([refused_row])
+        save_quotes(store, [refused_row])
     assert "\n" not in str(refused.value)
     assert "stock_quotes_volume" in str(refused.value)
     assert str(refused_row.volume) not in leaks(refused.value)
@@ -369,5 +370,5 @@ def test_every_error_of_the_store_is_in_the_tree(store, market):
     """Also a read-only server, as after a failover, is an error of ours that can heal."""
     market.query(f"ALTER DATABASE {market.database} SET default_transaction_read_only = on")
     with pytest.raises(PipelineError) as refused:
-        store.save_quotes([quote()])
+        save_quotes(store, [quote()])
     assert isinstance(refused.value, StoreUnavailable)

@@ -9,7 +9,7 @@ from common.database.rows import MAX_PAYLOAD
 from common.errors import RowRefused, StoreNotReady
 from common.ledger import LastAttempt
 from common.values import SETTLED, OutcomeStatus, Rejection, Symbol
-from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote
+from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote, save_bars, save_quotes
 
 IBM = Symbol("IBM")
 OPEN = (OutcomeStatus.FAILED, OutcomeStatus.QUARANTINED, OutcomeStatus.PLANNED)
@@ -23,7 +23,7 @@ def attempts(market, symbol=IBM):
 def settle(store, status):
     """Bring IBM to a settled status."""
     if status is OutcomeStatus.STORED:
-        store.save_quotes([quote()])
+        save_quotes(store, [quote()])
     store.ledger.record_outcomes([outcome(status=status)])
 
 
@@ -81,9 +81,9 @@ def test_a_postponed_symbol_is_open_once_its_moment_has_come(store, market):
 
 def test_stored_is_final(store, market):
     """A second attempt that raced the first one cannot take a stored symbol back."""
-    store.save_quotes([quote()], [outcome()])
+    save_quotes(store, [quote()], [outcome()])
     store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
-    store.save_quotes([quote()], [outcome(api_calls=5)])
+    save_quotes(store, [quote()], [outcome(api_calls=5)])
     [line] = store.ledger.outcomes(RUN)
     assert (line.status, line.reason, line.api_calls) == (OutcomeStatus.STORED, "inserted", 1)
     assert market.violations() == []
@@ -234,8 +234,8 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
     """Rows older than the retention go, in every table but the bars; calls after two days."""
     today = market.query("SELECT current_date")[0][0]
     ages = {"A": 0, "B": 90, "C": 91}
-    store.save_quotes([quote(symbol, day=today - timedelta(days=age)) for symbol, age in ages.items()])
-    store.save_bars([bar(session=MONDAY - timedelta(days=4000))])
+    save_quotes(store, [quote(symbol, day=today - timedelta(days=age)) for symbol, age in ages.items()])
+    save_bars(store, [bar(session=MONDAY - timedelta(days=4000))])
     for symbol, age in ages.items():
         store.calls.record_call(symbol, "key", dataset="quotes")
         quarantine(store, symbol=symbol)
@@ -253,7 +253,7 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
 def test_retention_works_in_batches(store, monkeypatch):
     """More rows than a batch holds are deleted all the same."""
     monkeypatch.setattr("common.store._BATCH", 3)
-    store.save_quotes([quote(f"S{number}", day=MONDAY - timedelta(days=5000)) for number in range(10)])
+    save_quotes(store, [quote(f"S{number}", day=MONDAY - timedelta(days=5000)) for number in range(10)])
     assert store.delete_older_than(90)["stock_quotes"] == 10
 
 

@@ -1,9 +1,12 @@
 """Values for the store's tests."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Symbol
+from common.datasets import daily_bars, quotes
+from common.store import Store
+from common.values import DailyBar, Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 MONDAY = date(2026, 10, 5)
@@ -40,3 +43,11 @@ def bar(symbol: str = "IBM", *, session: date = MONDAY, **changes) -> DailyBar:
 def outcome(symbol: str = "IBM", status: OutcomeStatus = OutcomeStatus.STORED, **changes) -> Outcome:
     values = {"run_id": RUN, "reason": str(status), "worker": "worker-1", "api_calls": 1}
     return Outcome(symbol=Symbol(symbol), status=status, **{**values, **changes})
+
+
+def save_quotes(store: Store, rows: Sequence[Quote], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
+    return store.save({quotes.TABLE: rows}, outcomes)
+
+
+def save_bars(store: Store, rows: Sequence[DailyBar]) -> UpsertCounts:
+    return store.save({daily_bars.TABLE: rows})

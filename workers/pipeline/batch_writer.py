@@ -6,16 +6,17 @@ A reply is held here for a fraction of a second before it is written.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from common.datasets.dataset import Table
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
-from common.values import Outcome, OutcomeStatus, Quote, Rejection, Symbol, UpsertCounts
+from common.values import Outcome, OutcomeStatus, Rejection, Symbol, UpsertCounts
 from workers.pipeline.job import Job
 
 log = logging.getLogger(__name__)
@@ -36,10 +37,10 @@ NOT_THE_SYMBOLS: Final = reasons_of(LimiterUnavailable) | reasons_of(StoreUnavai
 
 @dataclass(frozen=True)
 class Entry:
-    """What one symbol ended with: its ledger line, and the quote or the refused reply that belongs to it."""
+    """What one symbol ended with: its ledger line, and the rows or the refused reply that belongs to it."""
 
     outcome: Outcome
-    quote: Quote | None = None
+    rows: Mapping[Table, Sequence[object]] = field(default_factory=dict)
     refused: dict[str, Any] | None = None
 
 
@@ -85,10 +86,10 @@ class Collector:
         del run_id
         return None
 
-    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome]) -> UpsertCounts:
-        """Hand over quotes with their lines."""
-        for quote, outcome in zip(quotes, outcomes, strict=True):
-            self._put(Entry(outcome, quote=quote))
+    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts:
+        """Hand over the rows of one symbol with its line."""
+        (outcome,) = outcomes
+        self._put(Entry(outcome, rows))
         return UpsertCounts()
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
@@ -179,12 +180,14 @@ class Writer:
                 log.warning("%d replies are not stored and will be asked for again: %s", len(entries), error)
 
     def _save(self, entries: Sequence[Entry]) -> None:
-        """Write quotes and lines; the line of a refused reply goes with that."""
+        """Write rows and lines; the line of a refused reply goes with that."""
         saved = [entry for entry in entries if entry.refused is None]
+        rows: dict[Table, list[object]] = {}
+        for entry in saved:
+            for table, values in entry.rows.items():
+                rows.setdefault(table, []).extend(values)
         if saved:
-            self._job.store.save_quotes(
-                [entry.quote for entry in saved if entry.quote], [entry.outcome for entry in saved]
-            )
+            self._job.store.save(rows, [entry.outcome for entry in saved])
 
     def _quarantine(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

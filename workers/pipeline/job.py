@@ -5,14 +5,14 @@ here, so that a run can be read from the ledger alone.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from common.datasets import quote_from_reply, quotes
+from common.datasets.dataset import Dataset, Parsed, Table
 from common.errors import (
     ClaimLost,
     DailyQuotaUsedUp,
@@ -31,11 +31,10 @@ from common.provider import Gate, Request
 from common.quota import Permit
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
-from common.values import Outcome, OutcomeStatus, Quote, Rejection, Reply, Symbol, UpsertCounts
+from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
 
-QUOTE_FUNCTION: Final = "GLOBAL_QUOTE"
 #: How often the provider may say "too fast" to one symbol before it counts as a failure: somebody else uses the key.
 MAX_REFUSALS: Final = 3
 #: How long to hold back (s) when the provider says "too fast" without saying for how long.
@@ -77,7 +76,7 @@ class Ledger(Protocol):
 class Store(Protocol):
     """Where rows go, each with its outcome."""
 
-    def save_quotes(self, quotes: Sequence[Quote], outcomes: Sequence[Outcome]) -> UpsertCounts: ...  # noqa: D102  the store's
+    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts: ...  # noqa: D102  the store's
 
 
 class Quarantine(Protocol):
@@ -104,13 +103,14 @@ def _not_needed(_: Symbol) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """The work on one symbol. Thread-safe if its collaborators are.
+    """The work on one symbol of a dataset. Thread-safe if its collaborators are.
 
     ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
     ``confirm`` is asked before each call, and raises ClaimLost if the symbol is another worker's by now.
     ``postpones``: a symbol whose permit is further away than ``postpone_beyond_s`` is postponed and not waited for.
     """
 
+    dataset: Dataset
     provider: Provider
     permits: Permits
     store: Store
@@ -123,7 +123,7 @@ class Job:
     confirm: Callable[[Symbol], None] = _not_needed
 
     def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
-        """Fetch, validate and store the symbol's quote; return what became of it.
+        """Fetch, validate and store the symbol's rows; return what became of it.
 
         A symbol that is done in this run already is left alone, and a run that was halted makes no further call.
         ``permit_id`` continues the wait that a QuotaWait ended.
@@ -137,8 +137,7 @@ class Job:
         try:
             self._stop_if_halted(run_id)
             reply = self._fetch(attempt)
-            quote = quote_from_reply(symbol, reply)
-            return self._store(attempt, quote)
+            return self._store(attempt, self.dataset.parse(symbol, reply))
         except QuotaWait as wait:
             if self.postpones and (wait.retry_after_s or 0) > self.postpone_beyond_s:
                 return self._postpone(attempt, wait)
@@ -160,7 +159,7 @@ class Job:
         refusals = 0
         while True:
             try:
-                return self.provider.fetch(quotes.request(attempt.symbol), gate=lambda: self._gate(attempt))
+                return self.provider.fetch(self.dataset.request(attempt.symbol), gate=lambda: self._gate(attempt))
             except (RateLimited, DailyQuotaUsedUp) as refusal:
                 self.permits.hold_back(_hold_s(refusal), refusal.reason)
                 refusals += 1
@@ -176,7 +175,7 @@ class Job:
     def _gate(self, attempt: _Attempt) -> Iterator[Permit]:
         """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
         with self.permits.permit(
-            attempt.permit_id, max_wait_s=self.max_wait_s, dataset=quotes.NAME, symbol=attempt.symbol
+            attempt.permit_id, max_wait_s=self.max_wait_s, dataset=self.dataset.name, symbol=attempt.symbol
         ) as permit:
             attempt.permit_id = uuid4().hex
             self._confirm(attempt, permit)
@@ -195,9 +194,9 @@ class Job:
             permit.give_back()
             raise
 
-    def _store(self, attempt: _Attempt, quote: Quote) -> Outcome:
-        outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", f"{quote.price} on {quote.latest_trading_day}")
-        self.store.save_quotes([quote], [outcome])
+    def _store(self, attempt: _Attempt, parsed: Parsed) -> Outcome:
+        outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", parsed.detail)
+        self.store.save(parsed.rows, [outcome])
         return outcome
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
@@ -228,7 +227,7 @@ class Job:
         outcome = self._outcome(attempt, status, reason, str(error))
         self.quarantine.keep(
             outcome,
-            function=QUOTE_FUNCTION,
+            function=self.dataset.request(attempt.symbol).function,
             rejection=Rejection(error.code, str(error)),
             payload=error.payload,
             received_at=datetime.now(UTC),
