@@ -311,6 +311,19 @@ class DagSettings(BaseModel):
         return min(ceil(_TASK_S * a_second) + _SPARE_FETCHES, _MOST_FETCHES)
 
 
+class PatchSettings(BaseModel):
+    """Which patches of Airflow are applied (workers/airflow_patches). Apart: nothing else may stop a scheduler."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    airflow_patches: str = "all"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment (``os.environ`` by default)."""
+        return _read(cls, os.environ if environment is None else environment, lambda source, name: source.get(name, ""))
+
+
 _MAX_SECRET_LENGTH: Final = 10_000
 
 

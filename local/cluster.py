@@ -29,6 +29,7 @@ from local.program_environment import environment_of
 from local.server_user import remove_copies
 from local.services import ServiceMissing, find_postgres
 from local.state import ROOT, State
+from workers import airflow_patches
 from workers.dag_health import last_line
 
 ADMIN: Final = "admin"
@@ -109,6 +110,7 @@ class Cluster:
         self._clear_the_way()
         self.settings  # noqa: B018  a setting that cannot be used is refused before anything starts
         DagSettings.from_environment(self.environment)  # same
+        airflow_patches.check_setting(self.environment)  # same
         self.started = datetime.now(UTC)
         self._starting = True
         try:

@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 
 from common.errors import ConfigurationError
 from common.quoting import expanded_names, require_unexpanded, url_part
-from common.settings import DagSettings, Settings
+from common.settings import DagSettings, PatchSettings, Settings
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
@@ -21,7 +21,9 @@ TUNABLES: Final[Mapping[str, str]] = {
     "WORKER_CONCURRENCY": "AIRFLOW__CELERY__WORKER_CONCURRENCY",
     "WORKER_AUTOSCALE": "AIRFLOW__CELERY__WORKER_AUTOSCALE",
 }
-_OURS: Final = frozenset(name.upper() for model in (Settings, DagSettings) for name in model.model_fields)
+_OURS: Final = frozenset(
+    name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields
+)
 
 
 #: What makes the cluster one: where it connects, what it trusts, who may log in. A person tunes the others in .env.

@@ -1,4 +1,4 @@
-"""The pipeline's steps as Airflow operators: the only door from workers/ to Airflow.
+"""The pipeline's steps as Airflow operators: the door from workers/ to Airflow's public interface.
 
 Each operator reads its context, calls one framework-free function, and translates the result and the errors. What
 the steps need is imported when they run: a DAG file is parsed far more often than a step runs there, and a worker
@@ -20,7 +20,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.settings import DagSettings
-from workers.airflow_patches.resource_cache import Lender
+from workers.airflow_patches.resource_cache import ResourceCache
 
 #: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
@@ -78,7 +78,7 @@ def _wire() -> "Wiring":
 
 
 #: The concrete collaborators. A slot's kept process keeps them, and their connections, from one task to the next.
-collaborators: Final = Lender(_wire, harmless=(AirflowSkipException, TaskDeferred))
+collaborators: Final = ResourceCache(_wire, clean_exits=(AirflowSkipException, TaskDeferred))
 
 
 @contextmanager
@@ -105,9 +105,9 @@ def _show_now(label: str) -> None:
     """Label the map index at once, by a call of its own: a batch from its start, and a task that defers, whose end
     carries no label.
     """
-    from airflow.sdk.execution_time import comms, task_runner  # noqa: PLC0415  see the module's docstring
+    from workers.airflow_patches.map_index_label import send_label  # noqa: PLC0415  see the module's docstring
 
-    task_runner.SUPERVISOR_COMMS.send(comms.SetRenderedMapIndex(rendered_map_index=label))
+    send_label(label)
 
 
 def _parameters(context: "Context") -> dict[str, Any]:

@@ -9,6 +9,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW_DOORS = {"workers/airflow_operator.py", "workers/celery_config.py"}
+#: The room that may import what Airflow does not document.
+PATCHES = "workers/airflow_patches/"
+#: What Airflow documents for those who write DAGs, operators, triggers and executors' settings.
+PUBLIC_AIRFLOW = re.compile(
+    r"airflow\.(sdk|sdk\.(bases|definitions|exceptions|log)(\.\w+)?|triggers\.base|configuration"
+    r"|providers\.celery\.executors\.default_celery|providers\.standard\.\w+(\.\w+)?)"
+)
 
 #: A library that only one room may use, and that room (files, or folders of files).
 SOLE_USERS = {
@@ -49,10 +56,35 @@ def test_the_core_knows_no_framework():
     assert violations(files("common"), {"airflow", "celery", "kombu", "workers", "dags", "local", "sandbox"}) == []
 
 
-def test_airflow_has_one_door_to_the_workers():
-    """In workers/ only the operator and the two Celery modules import Airflow or Celery."""
-    names = [name for name in files("workers") if name not in AIRFLOW_DOORS]
+def test_airflow_has_few_doors_to_the_workers():
+    """In workers/ only the operator, the Celery settings and the patches import Airflow or Celery."""
+    names = [name for name in files("workers") if name not in AIRFLOW_DOORS and not name.startswith(PATCHES)]
     assert violations(names, {"airflow", "celery", "kombu", "dags", "local", "sandbox"}) == []
+    patches = [name for name in files("workers") if name.startswith(PATCHES)]
+    assert violations(patches, {"dags", "local", "sandbox"}) == []
+
+
+def test_only_the_patches_know_airflows_private_parts():
+    """What Airflow does not document, or names with an underscore, is imported in workers/airflow_patches/ alone."""
+    names = [name for name in files("common", "workers", "dags", "local", "sandbox") if not name.startswith(PATCHES)]
+    private = [
+        f"{name} imports {module}" for name in names for module in airflow_imports(ROOT / name) if is_private(module)
+    ]
+    assert private == []
+
+
+def airflow_imports(path: Path) -> Iterator[str]:
+    """Yield what the file imports of Airflow: each module, and each name with its module, as ``module:name``."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (f"{alias.name}:" for alias in node.names if alias.name.startswith("airflow."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "airflow":
+            yield from (f"{node.module}:{alias.name}" for alias in node.names)
+
+
+def is_private(imported: str) -> bool:
+    module, _, name = imported.partition(":")
+    return not PUBLIC_AIRFLOW.fullmatch(module) or "._" in module or name.startswith("_")
 
 
 def test_the_judge_is_independent():
@@ -78,7 +110,7 @@ def test_only_settings_reads_the_environment():
         "workers/dag_health.py",  # Airflow's address of its metadata
         "common/migrate.py",
         "common/database/migrations/env.py",
-        "workers/airflow_patches/supervisor.py",  # deletes from it
+        "workers/airflow_patches/coordinator.py",  # deletes from it
     }
     assert [name for name in readers if "os.environ" in (ROOT / name).read_text("utf-8") and name not in allowed] == []
 

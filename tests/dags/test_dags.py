@@ -59,12 +59,10 @@ def test_parsing_needs_no_driver(path: Path):
 
 _AS_A_TASK = """
 import sys
-from importlib import import_module
-from workers import celery_config
-for name in celery_config.PRELOADED:
-    import_module(name)
-assert celery_config.patch_airflow()
-celery_config.rehearse()
+from workers import airflow_patches
+from workers.airflow_patches import warm_up
+warm_up.preload()
+airflow_patches.install("worker")
 known = set(sys.modules)
 from types import SimpleNamespace
 import structlog

@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 @pytest.fixture
 def runner(redis_url: str) -> Runner:
     kind = type("PatchedRunner", (Runner,), {})
-    scheduler_patches.requeue_what_the_broker_lost(kind, lost_after_s=LOST_AFTER_S)
+    scheduler_patches.requeue_lost_messages(kind, lost_after_s=LOST_AFTER_S)
     return kind(Celery(broker=redis_url))
 
 

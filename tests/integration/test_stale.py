@@ -90,7 +90,7 @@ def test_the_last_try_is_content_with_stale(
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
     for name, value in (environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}).items():
         monkeypatch.setenv(name, value)
-    airflow_operator.collaborators.rest()
+    airflow_operator.collaborators.close_idle()
     plan_run(wiring, RUN, ["IBM", "AAPL"], force=False, moment=NIGHT)
     task = FetchAndStore(task_id="fetch", batch_number=1)
     with pytest.raises(BatchIncomplete, match="2 stale"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import DagSettings, Settings
+from common.settings import DagSettings, PatchSettings, Settings
 from local.environment import TUNABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+
 
 
 def known_variables() -> set[str]:
-    fields = [name.upper() for model in (Settings, DagSettings) for name in model.model_fields]
+    fields = [name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields]
     return {*fields, *TUNABLES}
 
 
@@ -46,7 +46,7 @@ def test_compose_passes_on_every_setting():
 
 def test_the_example_has_the_defaults_of_compose():
     """The example shows the one default of each variable, or nothing, so an untouched copy changes nothing."""
-    code = {name.upper() for model in (Settings, DagSettings) for name in model.model_fields}
+    code = {name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields}
     for variable, value in dotenv_values(EXAMPLE).items():
         if value and variable not in code and variable != "WORKER_CONCURRENCY":  # its default is config/airflow.env's
             assert compose_variables()[variable] == {value}, variable

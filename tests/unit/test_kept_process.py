@@ -23,7 +23,7 @@ pytestmark = [
 
 #: Something that a task may leave behind.
 MARK: ContextVar[str] = ContextVar("MARK", default="none")
-Rest = Callable[[], None]
+Idle = Callable[[], None]
 
 
 def perform() -> None:
@@ -32,7 +32,7 @@ def perform() -> None:
         exec(requests.recv(4096), {"os": os, "sys": sys, "signal": signal, "time": time, "MARK": MARK})
 
 
-def serving(rest: Rest = lambda: None) -> Callable[[socket.socket], None]:
+def serving(idle: Idle = lambda: None) -> Callable[[socket.socket], None]:
     """Return the child's side: what it writes goes to descriptors 0 to 2, and its logs to one more."""
 
     def child(control: socket.socket) -> None:
@@ -40,7 +40,7 @@ def serving(rest: Rest = lambda: None) -> Callable[[socket.socket], None]:
         sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  lives as long as the process
         sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  same
         os.environ["LOGS"] = str(logs)
-        serve(control, (0, 1, 2, logs), perform, rest)
+        serve(control, (0, 1, 2, logs), perform, idle)
 
     return child
 
@@ -209,13 +209,13 @@ def test_what_is_wrong_between_tasks_is_said(monkeypatch: pytest.MonkeyPatch, ca
 
     def fail() -> None:
         if "TASKS" in os.environ:  # and not before the first one
-            raise RuntimeError("cannot rest")
+            raise RuntimeError("cannot close")
 
-    monkeypatch.setattr(reused_process, "REST_AFTER_S", 0.05)
-    kept = KeptProcess(serving(rest=fail), tasks=100)
+    monkeypatch.setattr(reused_process, "IDLE_AFTER_S", 0.05)
+    kept = KeptProcess(serving(idle=fail), tasks=100)
     run(kept, "os.environ['TASKS'] = '1'")
     psutil.wait_procs([psutil.Process(kept.pid)], timeout=20)
-    assert "RuntimeError: cannot rest" in capfd.readouterr().err
+    assert "RuntimeError: cannot close" in capfd.readouterr().err
 
 
 def test_a_process_that_never_starts_is_an_error(capfd: pytest.CaptureFixture[str]):
@@ -284,11 +284,11 @@ def test_a_process_without_a_supervisor_ends(tmp_path: Path):
     assert gone or orphan.status() == psutil.STATUS_ZOMBIE  # where nothing reaps orphans, such as some containers
 
 
-def test_an_idle_process_rests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_an_idle_process_closes_its_connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """After a while without a task it closes its connections, and takes the next task all the same."""
-    monkeypatch.setattr(reused_process, "REST_AFTER_S", 0.05)
+    monkeypatch.setattr(reused_process, "IDLE_AFTER_S", 0.05)
     rested = tmp_path / "rested"
-    kept = KeptProcess(serving(rest=rested.touch), tasks=100)
+    kept = KeptProcess(serving(idle=rested.touch), tasks=100)
     try:
         run(kept, "pass")
         wait_until(rested.exists, "it has rested", 20)

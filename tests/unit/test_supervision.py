@@ -1,4 +1,4 @@
-"""What is changed in Airflow's supervisor: each change against the shipped code that it changes."""
+"""What is changed in Airflow's supervisor: each change against the code that it changes."""
 
 import json
 import logging
@@ -22,6 +22,7 @@ from airflow.sdk.execution_time import comms, supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from airflow.sdk.log import logging_processors
 
+from workers.airflow_patches import coordinator, warm_up
 from workers.airflow_patches import supervisor as supervisor_patches
 from workers.airflow_patches.reused_process import KeptProcess
 
@@ -106,19 +107,20 @@ class Child:
     def heartbeat(self, *_: object, **__: object) -> None:
         self.beats += 1
 
-    def _on_child_started(self, *, ti: str) -> str:
+    def _on_child_started(self, *, ti: str, **_: object) -> None:
         self._last_successful_heartbeat = time.monotonic()
-        return f"started {ti}"
+        self.started = ti
 
 
 @pytest.mark.parametrize("patch", [False, True])
 def test_the_start_counts_as_a_heartbeat(patch: bool):
-    """As shipped a task sends a heartbeat right after its start; with the patch it does so an interval later."""
+    """Unpatched, a task sends a heartbeat right after its start; with the patch it does so an interval later."""
     kind = type("Child", (Child,), {})
     if patch:
         supervisor_patches.count_start_as_heartbeat(kind)
     child = kind()
-    assert child._on_child_started(ti="AAPL") == "started AAPL"
+    child._on_child_started(ti="AAPL", dag_rel_path="x.py", bundle_info=None, sentry_integration="")
+    assert child.started == "AAPL"
     child._send_heartbeat_if_needed()
     assert child.beats == (0 if patch else 1)
     child._last_heartbeat_attempt -= 3600
@@ -153,13 +155,19 @@ def dag_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+def parse_once(file: Path) -> Any:
+    bag = warm_up.parse(file, bundle_path=file.parent)
+    warm_up.parse_once(file, bag)
+    return bag
+
+
 def parsed(file: Path) -> Any:
     return dagbag.BundleDagBag(dag_folder=str(file), bundle_path=file.parent, safe_mode=False)
 
 
 def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
     """The same file is not parsed again; an edited one is, and so is another one."""
-    once = supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    once = parse_once(dag_file)
     assert list(once.dags) == ["d1"]
     once.dags["d1"].description = "parsed before"
     assert [parsed(dag_file).dags["d1"].description for _ in range(2)] == ["parsed before"] * 2
@@ -173,7 +181,7 @@ def test_a_dag_is_parsed_once_while_it_stays_as_it_is(dag_file: Path):
 def test_a_run_leaves_nothing_in_the_dag(dag_file: Path):
     """What one run was triggered with is not the default of the next one, whose task has the same process."""
     dag_file.write_text(DAG.format(number=1).replace('("d1"', '("d1", params={"symbols": None}'), encoding="utf-8")
-    supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    parse_once(dag_file)
     task = SimpleNamespace(params=None)
     seen = [
         process_params(parsed(dag_file).dags["d1"], task, conf, suppress_exception=False)
@@ -190,7 +198,7 @@ def test_a_dag_with_an_error_is_parsed_by_its_task(dag_file: Path, content: str 
         dag_file.unlink()
     else:
         dag_file.write_text(content, encoding="utf-8")
-    supervisor_patches.parse_once(dagbag, dag_file, bundle_path=dag_file.parent, safe_mode=False)
+    parse_once(dag_file)
     assert dagbag.BundleDagBag is shipped
 
 
@@ -210,7 +218,7 @@ def slot(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptProcess]:
     monkeypatch.setattr(ActivitySubprocess, "_on_child_started", lambda *_, **__: None)
     monkeypatch.setattr(ActivitySubprocess, "update_task_state_if_needed", lambda _: None)
     monkeypatch.setattr(ActivitySubprocess, "_send_heartbeat_if_needed", lambda _: None)
-    kept = KeptProcess(lambda control: supervisor_patches.serve_tasks(supervisor, control, rest=lambda: None), tasks=9)
+    kept = KeptProcess(lambda control: coordinator.serve_tasks(control, idle=lambda: None), tasks=9)
     yield kept
     kept.retire()
 
@@ -233,7 +241,7 @@ def begin(kept: KeptProcess, code: str, log: Path) -> tuple[ActivitySubprocess, 
     underlying = structlog.BytesLogger(log.open("ab"))
     logger = structlog.wrap_logger(underlying, processors=logging_processors(json_output=True), logger_name="task")
     how = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "logger": logger.bind()}
-    task = supervisor_patches.supervise(ActivitySubprocess, kept, kept.take(), what=SimpleNamespace(id=uuid4()), **how)
+    task = coordinator.supervise(kept, kept.take(), SimpleNamespace(id=uuid4()), **how)
     task.stdin.sendall(code.encode())
     return task, Log(log)
 

@@ -15,15 +15,15 @@ class Closable(Protocol):
 T = TypeVar("T", bound=Closable)
 
 
-class Lender(Generic[T]):
+class ResourceCache(Generic[T]):
     """Lends what ``make`` makes. Not for several threads: a process runs one task at a time.
 
-    ``harmless``: exceptions by which a task ends, and that leave no connection amid an exchange.
+    ``clean_exits``: exceptions by which a task ends, and that leave no connection in the middle of an exchange.
     """
 
-    def __init__(self, make: Callable[[], T], *, harmless: tuple[type[BaseException], ...] = ()) -> None:
+    def __init__(self, make: Callable[[], T], *, clean_exits: tuple[type[BaseException], ...] = ()) -> None:
         self._make = make
-        self._harmless = harmless
+        self._clean_exits = clean_exits
         self._keeps = False
         self._kept: T | None = None
 
@@ -33,13 +33,13 @@ class Lender(Generic[T]):
 
     @contextmanager
     def lend(self) -> Iterator[T]:
-        """Lend it to one task. After an error it is closed: a connection may have been left amid an exchange."""
+        """Lend it to one task. After an error it is closed: a connection may be in the middle of an exchange."""
         lent, self._kept = self._kept or self._make(), None
         well = False
         try:
             yield lent
             well = True
-        except self._harmless:
+        except self._clean_exits:
             well = True
             raise
         finally:
@@ -48,7 +48,7 @@ class Lender(Generic[T]):
             else:
                 lent.close()
 
-    def rest(self) -> None:
+    def close_idle(self) -> None:
         """Close what is kept; the next task gets a new one."""
         kept, self._kept = self._kept, None
         if kept is not None:

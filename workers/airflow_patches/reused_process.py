@@ -1,6 +1,6 @@
 """A process that a worker's slot keeps, and that runs the slot's tasks one after the other.
 
-Airflow forks a process for each task. What such a process touches is copied, what it needs is connected anew, and both
+Airflow forks a process for each task. What such a process touches is copied, what it needs is connected again, and both
 cost more than a short task's work. Here the slot's supervisor forks one process, and hands each task to it. Free of
 Airflow.
 
@@ -26,7 +26,7 @@ import psutil
 from common.parent_death import end_with_parent
 
 #: A process that has nothing to do for this long (s) closes its connections.
-REST_AFTER_S: Final = 10.0
+IDLE_AFTER_S: Final = 10.0
 #: How long (s) a process may take to accept a task, its first one, and to end once its supervisor let go of it.
 _ANSWER_S: Final = 10.0
 _START_S: Final = 60.0
@@ -136,7 +136,7 @@ class KeptProcess:
             raise psutil.TimeoutExpired(timeout or 0, self.pid)
         self._control.close()
         self._control = None
-        return self._reap() or 1  # it died amid the task: not even exit code 0 makes that a success
+        return self._reap() or 1  # it died during the task: not even exit code 0 makes that a success
 
     def _is_dead(self) -> bool:
         """Tell whether the process died and something that it had forked holds its end of the control socket."""
@@ -212,16 +212,16 @@ def _let_go(keep: set[int]) -> None:
                 os.dup2(nowhere.fileno(), number, inheritable=False)
 
 
-def serve(control: socket.socket, streams: Sequence[int], work: Callable[[], None], rest: Callable[[], None]) -> None:
+def serve(control: socket.socket, streams: Sequence[int], work: Callable[[], None], idle: Callable[[], None]) -> None:
     """Run ``work`` for each task that is handed over; return when the supervisor is gone. The kept process's side.
 
     ``streams`` are the descriptors at which a task finds its channels, in the order of Channels. Between two tasks they
-    lead nowhere; what a thread of an ended task writes later goes to the task that runs then. ``rest`` is called after
+    lead nowhere; what a thread of an ended task writes later goes to the task that runs then. ``idle`` is called after
     each longer time without a task.
     """
     with open(os.devnull, "r+b", buffering=0) as nowhere:
         _lead(streams, [nowhere.fileno()] * len(streams))
-        while channels := _next_task(control, len(streams), rest):
+        while channels := _next_task(control, len(streams), idle):
             _lead(streams, channels)
             for channel in channels:
                 os.close(channel)
@@ -230,10 +230,10 @@ def serve(control: socket.socket, streams: Sequence[int], work: Callable[[], Non
             control.sendall(_CODE.pack(code))
 
 
-def _next_task(control: socket.socket, count: int, rest: Callable[[], None]) -> list[int]:
+def _next_task(control: socket.socket, count: int, idle: Callable[[], None]) -> list[int]:
     """Wait for a task; return its channels' descriptors, none when the supervisor is gone."""
-    if not _readable(control, REST_AFTER_S):
-        rest()
+    if not _readable(control, IDLE_AFTER_S):
+        idle()
     try:
         message, channels, _, _ = socket.recv_fds(control, len(_TASK), count)
         if message:

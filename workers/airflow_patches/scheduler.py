@@ -1,27 +1,46 @@
 """What this project changes in Airflow's scheduler, which has no settings for it.
 
-Each function patches the class that it is given, so the caller applies them to the version that they were written for
-(``workers/celery_config.py``). Free of Airflow itself.
+Each function patches the class that it is given; ``registry.py`` says which sources it was written for.
 """
 
 import json
 import logging
 import time
-from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+from airflow.models.taskmap import TaskMap
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.serialization.definitions.mappedoperator import Operator
+    from celery import Celery
+    from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: Where a scheduler keeps what it waits for, and since when; and when it began its last loop.
+#: How long (s) the scheduler pauses at least while tasks are out. A loop takes it a twentieth of a second, so looking
+#: costs a fifth of a core at most, where the tasks of a run come and go all the time.
+LEAST_PAUSE_S: Final = 0.2
+#: With so many tasks out a loop begins no sooner (s) than this after the last one. Two cores end about five tasks in
+#: that time, so enough are left in the broker; a loop that takes longer by itself is not held up.
+MANY_OUT: Final = 16
+LEAST_LOOP_S: Final = 0.5
+#: How long (s) a queued task's message may be in no queue before the task is queued again. A worker's slot needs a
+#: second or two from taking a message to the task's start; ten times as long bears a restart of the api-server.
+LOST_AFTER_S: Final = 15.0
+
+#: Where a scheduler keeps what it waits for, and since when; when it began its last loop; and since when it misses the
+#: message of which queued task.
 _WAITS: Final = "_stock_data_pipeline_waits"
 _LOOPED: Final = "_stock_data_pipeline_looped"
-#: And since when it misses the message of which queued task.
 _MISSING: Final = "_stock_data_pipeline_missing"
 
 
-def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+def adaptive_idle_sleep(runner: type[SchedulerJobRunner] = SchedulerJobRunner, least_s: float = LEAST_PAUSE_S) -> None:
     """Let a scheduler that waits for tasks pause ``least_s`` at first, then half of the time that it has waited.
 
     Its one setting for the pause (``[scheduler] scheduler_idle_sleep_time``) counts whenever a loop found nothing to
@@ -30,7 +49,7 @@ def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  
     """
     setting = "_scheduler_idle_sleep_time"
 
-    def pause(self: Any) -> float:  # noqa: ANN401  same
+    def pause(self: SchedulerJobRunner) -> float:
         longest: float = vars(self)[setting]
         out = _out(self)
         if not out:
@@ -46,46 +65,48 @@ def look_often_amid_work(runner: Any, least_s: float) -> None:  # noqa: ANN401  
     setattr(runner, setting, property(pause, lambda self, seconds: vars(self).update({setting: seconds})))
 
 
-def space_loops_amid_many(runner: Any, least_s: float, many: int) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+def minimum_loop_interval(
+    runner: type[SchedulerJobRunner] = SchedulerJobRunner, least_s: float = LEAST_LOOP_S, many: int = MANY_OUT
+) -> None:
     """Let a scheduler that has ``many`` tasks out begin a loop ``least_s`` after the last one, not sooner.
 
-    It pauses only after a loop in which nothing happened, and amid a fan-out something always has. Yet each loop asks
-    27 questions and reads all tasks of each run, however few have ended. Airflow's metric of a loop's duration holds
-    the wait, too. Unnecessary once the scheduler upstream has a least time between loops.
+    It pauses only after a loop in which nothing happened, and during a fan-out something always has. Yet each loop
+    asks 27 questions and reads all tasks of each run, however few have ended. Airflow's metric of a loop's duration
+    holds the wait, too. Unnecessary once the scheduler upstream has a least time between loops.
     """
-    shipped = runner._do_scheduling
+    unpatched = runner._do_scheduling
 
-    def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
+    def schedule(self: SchedulerJobRunner, session: "Session") -> int:
         early_s = vars(self).get(_LOOPED, 0.0) + least_s - time.monotonic()
         if early_s > 0 and len(_out(self)) >= many:
             time.sleep(early_s)
         vars(self)[_LOOPED] = time.monotonic()
-        return shipped(self, *args, **kwargs)
+        return unpatched(self, session)
 
-    runner._do_scheduling = schedule
+    runner._do_scheduling = schedule  # type: ignore[method-assign]  # that is what a patch does
 
 
-def add_mapped_without_lookup(task_map: Any) -> None:  # noqa: ANN401  Airflow's TaskMap
+def add_mapped_without_lookup(task_map: type[TaskMap] = TaskMap) -> None:
     """Add the instances of a mapped task to the database without asking for each whether it is there.
 
     ``Session.merge`` asks by its identifier, which has just been made up; 150 instances took the scheduler half a
     second more. Unnecessary once ``TaskMap.expand_mapped_task`` upstream inserts them together, as it means to.
     """
-    shipped = task_map.expand_mapped_task
+    unpatched = task_map.expand_mapped_task
 
-    def expand(task: object, run_id: str, *, session: Any) -> Any:  # noqa: ANN401  SQLAlchemy's Session
-        return shipped(task, run_id, session=_Adding(session))
+    def expand(task: "Operator", run_id: str, *, session: "Session") -> "tuple[Sequence[TaskInstance], int]":
+        return unpatched(task, run_id, session=cast("Session", _Adding(session)))
 
-    task_map.expand_mapped_task = staticmethod(expand)
+    task_map.expand_mapped_task = staticmethod(expand)  # type: ignore[method-assign]  # as above
 
 
 class _Adding:
     """A session that adds what it is to merge."""
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401  SQLAlchemy's Session
+    def __init__(self, session: "Session") -> None:
         self._session = session
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the session has
+    def __getattr__(self, name: str) -> object:
         return getattr(self._session, name)
 
     def merge(self, instance: T) -> T:
@@ -93,28 +114,32 @@ class _Adding:
         return instance
 
 
-def _out(runner: Any) -> set[Any]:  # noqa: ANN401  Airflow's
+def _out(runner: SchedulerJobRunner) -> set[object]:
     """Return the keys of the tasks that wait in the broker or run."""
     return {key for executor in runner.executors for key in (*executor.running, *executor.queued_tasks)}
 
 
-def retry_at_once_after_a_kill(runner: Any) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+def retry_after_kill(runner: type[SchedulerJobRunner] = SchedulerJobRunner) -> None:
     """Let a scheduler try a task again at once whose worker was killed, not after the task's retry delay.
 
     The delay (``TASK_RETRY_DELAY``, five minutes) gives the provider time; a worker that is gone needs none. The tries
     stay bounded. Unnecessary once a retry policy upstream is asked about a heartbeat time-out, too.
     """
-    shipped = runner._purge_task_instances_without_heartbeats
+    unpatched = runner._purge_task_instances_without_heartbeats
 
-    def purge(self: Any, instances: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  the shipped one's
-        for instance in instances:
+    def purge(
+        self: SchedulerJobRunner, task_instances_without_heartbeats: "list[TaskInstance]", *, session: "Session"
+    ) -> None:
+        for instance in task_instances_without_heartbeats:
             instance.retry_delay_override = 0
-        return shipped(self, instances, *args, **kwargs)
+        unpatched(self, task_instances_without_heartbeats, session=session)
 
-    runner._purge_task_instances_without_heartbeats = purge
+    runner._purge_task_instances_without_heartbeats = purge  # type: ignore[method-assign]  # as above
 
 
-def requeue_what_the_broker_lost(runner: Any, *, lost_after_s: float) -> None:  # noqa: ANN401  Airflow's SchedulerJobRunner
+def requeue_lost_messages(
+    runner: type[SchedulerJobRunner] = SchedulerJobRunner, lost_after_s: float = LOST_AFTER_S
+) -> None:
     """Let a scheduler queue a task again whose message is lost, or whose worker died before the task began.
 
     Airflow waits for the queued time-out, which has to be as long as a backlog may wait (``_get_tis_stuck_in_queued``).
@@ -123,39 +148,39 @@ def requeue_what_the_broker_lost(runner: Any, *, lost_after_s: float) -> None:  
     lost it, or a worker took it and was killed. Should it begin all the same, the api-server refuses the second start.
     Unnecessary once an executor upstream says which of its tasks the broker does not know.
     """
-    shipped = runner._get_tis_stuck_in_queued
+    unpatched = runner._get_tis_stuck_in_queued
 
-    def stuck(self: Any, session: Any) -> Any:  # noqa: ANN401  the shipped one's
+    def stuck(self: SchedulerJobRunner, session: "Session") -> "Iterable[TaskInstance]":
         longest = self._task_queued_timeout
-        overdue = list(shipped(self, session))
+        overdue = list(unpatched(self, session))
         self._task_queued_timeout = 0  # all that are queued
         try:
-            queued = list(shipped(self, session))
+            queued = list(unpatched(self, session))
         finally:
             self._task_queued_timeout = longest
         now = time.monotonic()
         missing = {instance.id: instance for instance in _missing(self, queued)}
-        since: dict[Any, float] = {key: vars(self).get(_MISSING, {}).get(key, now) for key in missing}
+        since = {key: vars(self).get(_MISSING, {}).get(key, now) for key in missing}
         vars(self)[_MISSING] = since
         lost = [missing[key] for key, first in since.items() if now - first >= lost_after_s]
         if lost:
             log.warning("queued again, since the broker lost their messages or their worker died: %s", lost)
         return list({instance.id: instance for instance in (*overdue, *lost)}.values())
 
-    runner._get_tis_stuck_in_queued = stuck
+    runner._get_tis_stuck_in_queued = stuck  # type: ignore[method-assign]  # as above
 
 
-def _missing(runner: Any, queued: Iterable[Any]) -> list[Any]:  # noqa: ANN401  Airflow's
+def _missing(runner: SchedulerJobRunner, queued: "Iterable[TaskInstance]") -> "list[TaskInstance]":
     """Return those of the queued task instances that were published, and whose message is in no queue."""
     published = [
         (instance, executor.workloads[instance.key].task_id, executor.celery_app)
         for instance in queued
-        for executor in runner.executors
+        for executor in cast("list[Any]", runner.executors)  # Celery's, or others, which have no workloads
         if instance.key in getattr(executor, "workloads", ())
     ]
     if not published:
         return []
-    queues = {instance.queue for instance, *_ in published}
+    queues = {str(instance.queue) for instance, *_ in published}
     try:
         waiting = waiting_messages(published[0][2], queues)
     except Exception:
@@ -164,7 +189,7 @@ def _missing(runner: Any, queued: Iterable[Any]) -> list[Any]:  # noqa: ANN401  
     return [instance for instance, task_id, _ in published if task_id not in waiting]
 
 
-def waiting_messages(app: Any, queues: Iterable[str]) -> set[str]:  # noqa: ANN401  Celery has no types
+def waiting_messages(app: "Celery", queues: Iterable[str]) -> set[str]:
     """Return the ids of the Celery tasks that wait in the Redis ``queues``: one list for each priority."""
     with app.connection_for_read() as connection, connection.channel() as channel:  # which tries once
         keys = [channel._q_for_pri(queue, step) for queue in queues for step in channel.priority_steps]
