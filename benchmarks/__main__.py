@@ -27,6 +27,7 @@ PARTS: Final = {
     "idle": ("what a cluster burns that has nothing to do", 5),
     "waiting": ("500 tasks that wait for 75 calls a minute, and 10,000 symbols on 1,200 a minute", 17),
     "shipped": ("the DAG under Airflow's shipped settings beside ours", 12),
+    "patches": ("what each patch of Airflow brings alone, beside none and all", 40),
     "profiles": ("where the time of scheduler, api-server and worker goes under load", 4),
     "cluster": ("fetch and store through the cluster at 100, 1,000 and 10,000 symbols (--long: 10,000 tasks too)", 15),
 }
