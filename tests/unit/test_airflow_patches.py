@@ -250,7 +250,7 @@ def test_a_worker_gets_what_it_selects(tmp_path: Path):
     code = (
         "from workers import airflow_patches; airflow_patches.install('worker'); "
         "from airflow.sdk.execution_time.supervisor import ActivitySubprocess as task; "
-        "from airflow.sdk.execution_time import comms; from airflow.dag_processing import dagbag; "
+        "from airflow.dag_processing import dagbag; "
         "from airflow.sdk.configuration import conf; "
         "print(task._service_subprocess.__module__, dagbag.BundleDagBag.__module__, "
         "conf.has_option('sdk', 'queue_to_coordinator'))"

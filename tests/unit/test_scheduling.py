@@ -85,23 +85,6 @@ def test_the_scheduler_looks_seldom_during_a_fan_out(clock: SimpleNamespace):
     assert clock.slept == [0.25, 0.5]
 
 
-def test_mapped_tasks_are_added_without_a_question():
-    """What Airflow would look up before it writes is added; all else reaches the session itself."""
-    asked: list[tuple[str, object]] = []
-    session = SimpleNamespace(add=lambda one: asked.append(("add", one)), flush=lambda: asked.append(("flush", None)))
-
-    class TaskMap:
-        @classmethod
-        def expand_mapped_task(cls, task: object, run_id: str, *, session: SimpleNamespace) -> tuple[object, int]:
-            instance = session.merge(f"{task} of {run_id}")
-            session.flush()
-            return [instance], 0
-
-    scheduler_patches.add_mapped_without_lookup(TaskMap)
-    assert TaskMap.expand_mapped_task("a task", "a run", session=session) == (["a task of a run"], 0)
-    assert asked == [("add", "a task of a run"), ("flush", None)]
-
-
 def test_airflows_scheduler_pauses_as_patched():
     """In the order in which a scheduler imports it is patched, and its loop does what is patched."""
     order = (
@@ -109,7 +92,7 @@ def test_airflows_scheduler_pauses_as_patched():
     )
     order += "; assert 'workers.celery_config' not in sys.modules"
     order += "; import airflow.providers.celery.executors.celery_executor_utils"
-    order += "; from airflow.models.taskmap import TaskMap; patched = runner._do_scheduling, TaskMap.expand_mapped_task"
+    order += "; patched = runner._do_scheduling, runner._get_tis_stuck_in_queued"
     order += "; print(vars(runner)[sys.argv[1]], *(each.__module__ for each in patched))"
     setting = "_scheduler_idle_sleep_time"
     options = {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "workers.celery_config.CELERY_CONFIG"}

@@ -18,7 +18,7 @@ import pytest
 import structlog
 from airflow.dag_processing import dagbag
 from airflow.sdk.definitions.param import process_params
-from airflow.sdk.execution_time import comms, supervisor
+from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from airflow.sdk.log import logging_processors
 
@@ -126,17 +126,6 @@ def test_the_start_counts_as_a_heartbeat(patch: bool):
     child._last_heartbeat_attempt -= 3600
     child._send_heartbeat_if_needed()
     assert child.beats == (1 if patch else 2)
-
-
-def test_the_decoder_is_built_once(monkeypatch: pytest.MonkeyPatch):
-    """Each task's process gets the decoder that the worker built, and it decodes; others are built as ever."""
-    monkeypatch.setattr(comms, "TypeAdapter", comms.TypeAdapter)
-    supervisor_patches.share_decoder(comms)
-    first, second = (comms.CommsDecoder(socket=None) for _ in range(2))
-    assert first.body_decoder is second.body_decoder is first.err_decoder
-    decoded = first.body_decoder.validate_python({"type": "OKResponse", "ok": True})
-    assert isinstance(decoded, comms.OKResponse)
-    assert comms.TypeAdapter(int).validate_python("7") == 7
 
 
 DAG = """

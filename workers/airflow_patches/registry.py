@@ -85,14 +85,6 @@ PATCHES: Final = (
         "https://github.com/apache/airflow/issues/21225",
     ),
     Patch(
-        "add_mapped_without_lookup",
-        "scheduler",
-        "workers.airflow_patches.scheduler:add_mapped_without_lookup",
-        {"airflow.models.taskmap:TaskMap.expand_mapped_task": "f095fa653025df89"},
-        "Each instance of a fan-out is looked up by an identifier that has just been made up.",
-        "not measured alone yet",
-    ),
-    Patch(
         "wait_on_process",
         "worker",
         "workers.airflow_patches.supervisor:wait_on_process",
@@ -111,14 +103,6 @@ PATCHES: Final = (
         "workers.airflow_patches.supervisor:count_start_as_heartbeat",
         {f"{_TASK}._on_child_started": "c1810e9d6d095987", f"{_TASK}._send_heartbeat_if_needed": "31f8f8772b8c6096"},
         "A task's start is a heartbeat to the api-server, and the supervisor sends another one milliseconds later.",
-        "not measured alone yet",
-    ),
-    Patch(
-        "share_decoder",
-        "worker",
-        "workers.airflow_patches.supervisor:share_decoder",
-        {"airflow.sdk.execution_time.comms:CommsDecoder": "93919e4dc0bba905"},
-        "Each task's process builds the decoder of the supervisor's messages twice.",
         "not measured alone yet",
     ),
     Patch(

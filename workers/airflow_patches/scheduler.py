@@ -6,19 +6,15 @@ Each function patches the class that it is given; ``registry.py`` says which sou
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
-from airflow.models.taskmap import TaskMap
 
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
-    from airflow.serialization.definitions.mappedoperator import Operator
     from celery import Celery
     from sqlalchemy.orm import Session
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -84,34 +80,6 @@ def minimum_loop_interval(
         return unpatched(self, session)
 
     runner._do_scheduling = schedule  # type: ignore[method-assign]  # that is what a patch does
-
-
-def add_mapped_without_lookup(task_map: type[TaskMap] = TaskMap) -> None:
-    """Add the instances of a mapped task to the database without asking for each whether it is there.
-
-    ``Session.merge`` asks by its identifier, which has just been made up; 150 instances took the scheduler half a
-    second more. Unnecessary once ``TaskMap.expand_mapped_task`` upstream inserts them together, as it means to.
-    """
-    unpatched = task_map.expand_mapped_task
-
-    def expand(task: "Operator", run_id: str, *, session: "Session") -> "tuple[Sequence[TaskInstance], int]":
-        return unpatched(task, run_id, session=cast("Session", _Adding(session)))
-
-    task_map.expand_mapped_task = staticmethod(expand)  # type: ignore[method-assign]  # as above
-
-
-class _Adding:
-    """A session that adds what it is to merge."""
-
-    def __init__(self, session: "Session") -> None:
-        self._session = session
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._session, name)
-
-    def merge(self, instance: T) -> T:
-        self._session.add(instance)
-        return instance
 
 
 def _out(runner: SchedulerJobRunner) -> set[object]:

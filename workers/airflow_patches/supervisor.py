@@ -1,14 +1,12 @@
 """What this project changes in Airflow's supervisor of tasks, which has no settings for it.
 
-Each function patches the class or module that it is given; ``registry.py`` says which sources it was written for.
+Each function patches the class that it is given; ``registry.py`` says which sources it was written for.
 """
 
 import logging
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
-from airflow.sdk.execution_time import comms
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 
 if TYPE_CHECKING:
@@ -67,16 +65,3 @@ def count_start_as_heartbeat(subprocess: type[ActivitySubprocess] = ActivitySubp
         self._last_heartbeat_attempt = self._last_successful_heartbeat
 
     subprocess._on_child_started = started  # type: ignore[method-assign]  # as above
-
-
-def share_decoder(module: ModuleType = comms) -> None:
-    """Build the decoder of the supervisor's messages once, before the fork, and not twice in each task's process.
-
-    Unnecessary once the defaults of ``CommsDecoder.body_decoder`` and ``err_decoder`` upstream are shared.
-    """
-    build, shared = module.TypeAdapter, module.TypeAdapter(module.ToTask)
-
-    def adapter(kind: object, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401  pydantic's
-        return shared if kind is module.ToTask else build(kind, *args, **kwargs)
-
-    vars(module)["TypeAdapter"] = adapter
