@@ -33,6 +33,8 @@ STEERING: Final = (
     "UVICORN_",
     "WEB_CONCURRENCY",
 )
+#: A setting of ours that is named like Airflow's variables, and steers no connection.
+_OURS: Final = "AIRFLOW_PATCHES"
 #: The hosts of the local cluster, which no proxy may stand before.
 OUR_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 _HOST: Final = re.compile(r"\*|\*?\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?", re.ASCII | re.IGNORECASE)
@@ -48,7 +50,7 @@ def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environment.items()
-        if not name.startswith(STEERING) and name.lower() not in _PROXIES and name != "VIRTUAL_ENV"
+        if (not name.startswith(STEERING) or name == _OURS) and name.lower() not in _PROXIES and name != "VIRTUAL_ENV"
     }
     return kept | provider_proxy(environment)
 

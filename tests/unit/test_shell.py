@@ -92,6 +92,18 @@ def test_nothing_of_the_shell_is_left(environment: dict[str, str]):
     assert ours == expected | {"PYTHONUNBUFFERED"}
 
 
+def test_a_setting_that_sounds_like_airflows_stays(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """AIRFLOW_PATCHES is ours: it reaches the cluster's processes from a shell as from .env."""
+    monkeypatch.setenv("AIRFLOW_PATCHES", "wait_on_process")
+    leave_the_shell()
+    environment = cluster_environment(State(tmp_path), PREFERRED_PORTS, person_settings(tmp_path / ".env"))
+    assert environment["AIRFLOW_PATCHES"] == "wait_on_process"
+    monkeypatch.delenv("AIRFLOW_PATCHES")
+    (tmp_path / ".env").write_text("AIRFLOW_PATCHES=none\n")
+    environment = cluster_environment(State(tmp_path), PREFERRED_PORTS, person_settings(tmp_path / ".env"))
+    assert environment["AIRFLOW_PATCHES"] == "none"
+
+
 def test_dotenv_tunes_and_redirects_nothing(tmp_path):
     """.env may tune Airflow; where it connects and whom it trusts stays the cluster's."""
     (tmp_path / ".env").write_text(
