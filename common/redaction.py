@@ -57,22 +57,46 @@ def _escape(char: str) -> str:
 class Redactor:
     """Replaces the given secrets, however they are spelled, by ``***``. Thread-safe; its repr shows no secret."""
 
-    __slots__ = ("_pattern",)
+    __slots__ = ("_escaped", "_pattern")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= MIN_SECRET_LENGTH for form in _forms(secret)}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(longest_first), re.IGNORECASE) if forms else None
+        known = [secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH]
+        self._pattern = _any_of(form for secret in known for form in _forms(secret))
+        self._escaped = _any_of(map(_escaped, known))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({STARS})"
 
     def text(self, text: str) -> str:
-        """Return ``text`` without the secrets, in any case, plain, URL-, JSON-, HTML- or repr-encoded."""
+        """Return ``text`` without the secrets, in any case, plain or URL-, JSON-, HTML- or repr-encoded."""
         if self._pattern:
             text = self._pattern.sub(STARS, text)
+        if self._escaped and any(sign in text for sign in _ESCAPES):  # else its search would be for nothing
+            text = self._escaped.sub(STARS, text)
         text = _NAMED_KEY.sub(rf"\g<name>{STARS}", text)
         return _URL_PASSWORD.sub(rf"\g<user>{STARS}", text)
+
+
+def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
+    """Return a pattern of the forms, the longest first; None where there are none."""
+    longest_first = sorted(set(forms), key=lambda form: (-len(form), form))
+    return re.compile("|".join(longest_first), re.IGNORECASE) if longest_first else None
+
+
+#: What a spelling with escapes has in it: JSON's and Python's, a URL's, HTML's, and UTF-16 read as bytes.
+_ESCAPES: Final = ("\\", "%", "&#", "\0")
+
+
+def _escaped(secret: str) -> str:
+    r"""Return a regular expression for the secret with each character plain or escaped, such as ``\u0041%42``."""
+    form = "\0?".join(map(_any_escape, secret))
+    return rf"(?<!{_WORD}){form}(?!{_WORD})" if len(secret) <= _MAX_WORD_LENGTH else form
+
+
+def _any_escape(char: str) -> str:
+    code = ord(char)
+    octets = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
+    return rf"(?:\\?{re.escape(char)}|\\u{code:04x}|\\x{code:02x}|{octets}|&\#0*{code};|&\#x0*{code:x};)"
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from common.errors import (
     RateLimited,
 )
 from common.provider.http_transport import Answer, Permission, Transport
-from common.provider.refusals import carries_data, is_page, notices, refusal
+from common.provider.refusals import carries_data, is_page, known_words, notices, refusal
 from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
 from common.redaction import STARS, one_line, storable
@@ -41,6 +41,9 @@ _MAX_PAUSE_S: Final = 10.0
 _DAY_S: Final = 86_400.0
 _TEMPORARY_REDIRECTS: Final = frozenset({HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT})
 _PERMANENT_REDIRECTS: Final = frozenset({HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT})
+
+#: Said by what stands before the API to whom it holds back, or of a request that it did not get through.
+_NOT_NOW: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 #: A sentence for each flaw of a body that the transport notices.
 _FLAWS: Final = {
@@ -122,8 +125,8 @@ class AlphaVantageClient:
 
     def _judge(self, request: Request, answer: Answer, text: str) -> dict[str, object] | PipelineError:
         """Return the document, without the key, or what the status, the body or the notice stands for."""
-        if error := self._status_error(request.subject, answer, text):
-            return error
+        if answer.status != HTTPStatus.OK:
+            return self._status_error(request.subject, answer, text)
         if answer.flaw:
             return self._rejected(request.subject, answer.flaw, _FLAWS[answer.flaw], text)
         try:
@@ -132,6 +135,8 @@ class AlphaVantageClient:
         except Unreadable as problem:
             if is_page(answer.body):
                 return self._busy(request.subject, problem.code, "it is a page", text)
+            if problem.code == "not_json" and (known := known_words(text, request.subject)):
+                return known
             return self._rejected(request.subject, problem.code, self._transport.clean(str(problem)), text)
         return (
             clean if self._carries_data(request.subject, clean) else self._without_data(request, original, clean, text)
@@ -156,12 +161,10 @@ class AlphaVantageClient:
             return self._busy(request.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
         return clean
 
-    def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError | None:
-        """Return the error that an HTTP status stands for; None for 200."""
+    def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError:
+        """Return the error that an HTTP status other than 200 stands for."""
         status, pause = answer.status, _retry_after(answer.headers)
         said = f"{subject}: {self._transport.host} answered with HTTP {status}"
-        if status == HTTPStatus.OK:
-            return None
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TEMPORARY_REDIRECTS:
             sentence = f"{said}. It will be tried again; if this lasts, the provider has an outage."
             return ProviderUnavailable(sentence, status=status, retry_after_s=pause)
@@ -173,14 +176,17 @@ class AlphaVantageClient:
             target = self._transport.clean(_origin(answer.headers.get("Location", "")))
             sentence = f"{said}, a redirect to {target or 'nowhere'}. Set ALPHA_VANTAGE_BASE_URL to the API itself."
             return ConfigurationError(sentence, variable="ALPHA_VANTAGE_BASE_URL")
-        return self._rejected(subject, "http_status", f"its status is HTTP {status}", text)
+        why = f"its status is HTTP {status}"
+        if status in _NOT_NOW or (status >= HTTPStatus.BAD_REQUEST and is_page(answer.body)):
+            return self._busy(subject, "http_status", why, text, status)
+        return self._rejected(subject, "http_status", why, text)
 
-    def _busy(self, subject: str, code: str, why: str, text: str) -> ProviderBusy:
+    def _busy(self, subject: str, code: str, why: str, text: str, status: int = HTTPStatus.OK) -> ProviderBusy:
         sentence = (
             f"{subject}: the reply of {self._transport.host} is no data: {why}. The provider seems to be busy and is "
             "asked again later; if it lasts, look at the reply in quarantine."
         )
-        return ProviderBusy(sentence, status=HTTPStatus.OK, code=code, payload=storable(text, MAX_PAYLOAD))
+        return ProviderBusy(sentence, status=status, code=code, payload=storable(text, MAX_PAYLOAD))
 
     def _rejected(self, subject: str, code: str, why: str, text: str) -> PayloadRejected:
         sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept in quarantine."
@@ -209,7 +215,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return min(float(text), _DAY_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: an offset that no time zone has
         return None
     left = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)
     return min(max(left.total_seconds(), 0.0), _DAY_S)

@@ -30,7 +30,8 @@ from common.errors import (
 BURST_PAUSE_S: Final = 1.5
 MINUTE_PAUSE_S: Final = 60.0
 
-_NOTICE_KEYS: Final = ("Information", "Note", "Error Message", "message")
+#: The provider's own keys, and what gateways say under, in small letters and in the order in which they count.
+_NOTICE_KEYS: Final = ("information", "note", "error message", "message", "error", "errors", "detail")
 _QUOTE_ROOT: Final = "Global Quote"
 _DATA_KEYS: Final = (_QUOTE_ROOT, "Time Series", "data")
 _SUCCESS: Final = "success"
@@ -116,20 +117,21 @@ def _unknown_function(symbol: str) -> PipelineError:
 #: In the order of the provider's own precedence; the first mark that is found decides.
 _RULES: Final = (
     _rule(r"spreading out your (free )?API requests|burst pattern detected|too many requests", _too_fast),
-    _rule(r"rate limit is \d+ requests per day", _day_used_up),
+    _rule(r"rate limit is \d+ requests per day|exceeded\W+\d+ requests (per|a) day|\d+ requests?/day", _day_used_up),
+    _rule(r"(daily|day's) (API )?(request|call)s?( rate)? limit.* reached", _day_used_up),
     _rule(
-        r"\bis a premium|\bare premium|not (yet )?entitled|requires? (a |an |any )?\S* ?premium|premium.only", _premium
+        r"\bis a premium|\bare premium|not (\w+ )?entitled|requires? (a |an |any )?\S* ?premium|premium.only", _premium
     ),
     _rule(r"rate limit exceed|have exceeded|stay under the number|API call (frequency|volume)", _minute_used_up),
     _rule(r"subscribe to ((any|one|all) of |a |our |the )+premium", _premium),
     _rule(r"(calls|requests) (per|a) minute", _minute_used_up),
     _rule(r"premium (membership|plan|entitlement|endpoint|feature)", _premium),
     _rule(r"\bdemo\W+API key|for demo purposes only", _demo_key),
-    _rule(r"apikey is invalid or missing", _bad_key),
+    _rule(r"apikey is invalid or missing|API key (has been|is|was) (suspended|disabled|blocked|revoked)", _bad_key),
     _rule(r"invalid API call", unknown_symbol),
     _rule(r"API function .*does not exist", _unknown_function),
     _rule(r"timed out|internal server error|service unavailable|(temporarily|currently) unavailable", _unavailable),
-    _rule(r"bad gateway|under maintenance", _unavailable),
+    _rule(r"bad gateway|under maintenance|upstream connect error|\berror code: 1\d{3}\b", _unavailable),
 )
 
 
@@ -140,15 +142,24 @@ def refusal(document: Mapping[str, object], symbol: str, *, bulk: bool = False) 
     """
     texts = notices(document)
     for text in texts:
-        for rule in _RULES:
-            if rule.mark.search(text):
-                return rule.error(symbol)
+        if known := _known(text, symbol):
+            return known
     return unknown_symbol(symbol) if not (texts or bulk) and _is_empty(document) else None
+
+
+def known_words(body: str, symbol: str) -> PipelineError | None:
+    """Return the error that a body of plain words stands for; None for what nobody knows, and for JSON that was cut."""
+    return None if body.lstrip("\ufeff \t\r\n").startswith(("{", "[", '"')) else _known(body, symbol)
+
+
+def _known(text: str, symbol: str) -> PipelineError | None:
+    return next((rule.error(symbol) for rule in _RULES if rule.mark.search(text)), None)
 
 
 def notices(document: Mapping[str, object]) -> list[str]:
     """Return the provider's sentences in ``document``, in the order of the keys; ``success`` is none."""
-    values = (document[key] for key in _NOTICE_KEYS if key in document)
+    ranked = sorted((_NOTICE_KEYS.index(key.lower()), key) for key in document if key.lower() in _NOTICE_KEYS)
+    values = (document[key] for _, key in ranked)
     return [text for value in values if (text := value if isinstance(value, str) else repr(type(value))) != _SUCCESS]
 
 

@@ -165,7 +165,7 @@ SANDBOX_FAULTS: dict[str, type[PipelineError] | str] = {
     "bomb": "too_large",
     "bad-gzip": "not_decodable",
     "garbage": "not_utf8",
-    "not-json": "not_json",
+    "not-json": ProviderUnavailable,  # plain words: upstream timed out
     "cut-json": "not_json",
     "empty-body": "not_json",
     "null": "not_an_object",

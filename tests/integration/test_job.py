@@ -59,7 +59,7 @@ def test_a_symbol_that_is_done_costs_no_second_call(wiring: Wiring, sandbox: Run
         ("FAULT-RESET-BEFORE", NetworkFailed, OutcomeStatus.FAILED, "network", 3),
         ("FAULT-HTTP500", ProviderUnavailable, OutcomeStatus.FAILED, "provider_unavailable", 3),
         ("FAULT-HTTP429", RateLimited, OutcomeStatus.FAILED, "rate_limited", 3),
-        ("FAULT-NOT-JSON", PayloadRejected, OutcomeStatus.QUARANTINED, "not_json", 1),
+        ("FAULT-CUT-JSON", PayloadRejected, OutcomeStatus.QUARANTINED, "not_json", 1),
         ("FAULT-HIGH-BELOW-LOW", PayloadRejected, OutcomeStatus.QUARANTINED, None, 1),
         ("FAULT-KEY", ApiKeyRejected, OutcomeStatus.FAILED, "api_key", 1),
         ("FAULT-GATEWAY", ProviderUnavailable, OutcomeStatus.FAILED, "provider_unavailable", 3),

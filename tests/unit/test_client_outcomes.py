@@ -13,6 +13,7 @@ from common.errors import (
     ConfigurationError,
     PayloadRejected,
     PipelineError,
+    ProviderBusy,
     ProviderUnavailable,
     QuotaWait,
     RateLimited,
@@ -39,7 +40,9 @@ def test_a_server_error(status: int):
         (301, ConfigurationError),
         (308, ConfigurationError),
         (400, PayloadRejected),
-        (403, PayloadRejected),
+        (403, ProviderBusy),
+        (408, ProviderBusy),
+        (425, ProviderBusy),
         (404, PayloadRejected),
         (201, PayloadRejected),
         (206, PayloadRejected),
@@ -51,6 +54,14 @@ def test_another_status(status: int, kind: type[PipelineError]):
     error = refused(answering(response(b"" if status == 304 else QUOTE, status)))
     assert type(error) is kind
     assert f"HTTP {status}" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_a_page_with_a_refusal(status: int):
+    """A page of whatever stands before the API speaks of no symbol: it means "not now", under each status."""
+    with serving(answering(response(PAGE, status)), attempts=5) as (server, client), pytest.raises(ProviderBusy) as it:
+        client.fetch(quote_request(IBM))
+    assert (it.value.status, it.value.code, len(server.requests)) == (status, "http_status", 1)
 
 
 def test_a_redirect_is_not_followed():
@@ -66,7 +77,16 @@ def test_a_redirect_is_not_followed():
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("3", 3), ("0", 0), ("9999999", 86_400), ("soon", None), ("-1", None), ("", None), ("1.5", None), ("²", None)],
+    [
+        ("3", 3),
+        ("0", 0),
+        ("9999999", 86_400),
+        ("9" * 400, 86_400),
+        *(
+            (text, None)
+            for text in ("soon", "-1", "", "1.5", "²", "5, 10", "Mon, 01 Jan 2020 00:00:00 +9999999999999999")
+        ),
+    ],
 )
 def test_retry_after(header: str, seconds: float | None):
     """Retry-After is read as seconds, bounded by a day; nonsense counts as absent."""

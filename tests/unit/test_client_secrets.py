@@ -60,6 +60,10 @@ def bad_status_with_echo(connection: Connection) -> None:
     connection.send(target + b"\r\n\r\n")
 
 
+def json_escaped(text: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" for char in text)
+
+
 FAULTS: dict[str, Behaviour] = {
     "reset": resets,
     "stall": stalls,
@@ -79,9 +83,18 @@ FAULTS: dict[str, Behaviour] = {
     "http401": answering(response(KEY.encode(), 401)),
     "bad-gzip": answering(response(KEY.encode(), 200, "Content-Encoding: gzip")),
     "data-with-notice": answering(json_reply(quote_document() | {"Information": f"hello {KEY}"})),
+    "escaped-notice": answering(response(f'{{"Information": "your key {json_escaped(KEY)}"}}'.encode())),
+    "escaped-slash": answering(response(json.dumps({"Note": f"your {KEY}"}).replace("/", "\\/").encode())),
+    "escaped-data": answering(response(f'{{"Global Quote": {{"{json_escaped(KEY)}": "1"}}}}'.encode())),
+    "escaped-and-cut": answering(response(f'{{"Note": "{json_escaped(KEY)}'.encode())),
+    "percent": answering(json_reply({"Note": "".join(f"%{ord(char):02X}" for char in KEY)})),
+    "entities": answering(response(("<p>" + "".join(f"&#x{ord(char):x};" for char in KEY)).encode())),
+    "utf-16": answering(response(f"<p>{KEY}".encode("utf-16"))),
     "data-with-key": answering(json_reply(quote_document(symbol=KEY))),
 }
 SPELLINGS = {KEY, quote(KEY, safe=""), quote(KEY), quote_plus(KEY)}
+SPELLINGS |= {json_escaped(KEY), "".join(f"%{ord(char):02x}" for char in KEY), "\\x00".join(KEY)}
+SPELLINGS |= {"".join(f"&#x{ord(char):x};" for char in KEY), KEY.replace("/", "\\/")}
 MARKS = re.compile("|".join(map(re.escape, SPELLINGS)), re.IGNORECASE)
 
 

@@ -15,11 +15,14 @@ from common.datasets.bulk_quotes import request as bulk_request
 from common.datasets.daily_bars import request as bars_request
 from common.datasets.quotes import request as quote_request
 from common.errors import (
+    ApiKeyRejected,
+    DailyQuotaUsedUp,
     NetworkFailed,
     PayloadRejected,
     PipelineError,
     PremiumRequired,
     ProviderBusy,
+    ProviderUnavailable,
     RateLimited,
 )
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, MAX_PAYLOAD, AlphaVantageClient
@@ -310,6 +313,8 @@ def test_a_reply_that_cannot_be_read(body: bytes, code: str):
         (b'{"Information": "We have news for you."}', "unexpected_notice"),
         (b'{"Note": {"text": "apikey"}}', "unexpected_notice"),
         (b'{"Error Message": null}', "unexpected_notice"),
+        (b'{"error": {"code": 503}}', "unexpected_notice"),
+        (b'{"errors": ["We have news for you."]}', "unexpected_notice"),
         (b'{"Global Quote": {}, "Note": "We have news for you."}', "unexpected_notice"),
         (b"<!DOCTYPE html><html><title>Maintenance</title></html>", "not_json"),
         (PAGE, "not_json"),
@@ -336,12 +341,32 @@ def test_a_busy_provider(body: bytes, code: str):
         ("You have exceeded the 75 requests per minute of your premium plan.", RateLimited),
         ("Please visit us if you would like to target a higher API call frequency.", RateLimited),
         ("Please visit us if you would like to have a higher API call volume.", RateLimited),
+        ("You are not currently entitled to this data.", PremiumRequired),
+        ("The daily API request limit has been reached.", DailyQuotaUsedUp),
+        ("API rate limit exceeded, 25 requests per day.", DailyQuotaUsedUp),
+        ("You have used the 100 requests/day of a free key.", DailyQuotaUsedUp),
+        ("Your API key has been suspended.", ApiKeyRejected),
     ],
 )
-@pytest.mark.parametrize("name", ["Information", "Note", "Error Message", "message"])
+@pytest.mark.parametrize("name", ["Information", "Note", "Error Message", "message", "information", "Error", "detail"])
 def test_a_minute_and_a_premium_plan(name: str, notice: str, kind: type[PipelineError]):
     """A premium notice stays one though it mentions a rate, and a refused rate though it mentions a plan."""
     assert type(refused(answering(response(json.dumps({name: notice}).encode())))) is kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (b"Too Many Requests", RateLimited),
+        (b"error code: 1015", ProviderUnavailable),
+        (b"upstream connect error or disconnect/reset before headers", ProviderUnavailable),
+        (b"\xef\xbb\xbf\nThe service is temporarily unavailable.", ProviderUnavailable),
+    ],
+)
+def test_known_words_without_json(words: bytes, kind: type[PipelineError]):
+    """What a gateway says in plain words is as good as a notice; a reply that was cut is none, whatever is in it."""
+    assert type(refused(answering(response(words)))) is kind
+    assert type(refused(answering(response(b'{"Note": "' + words)))) is PayloadRejected
 
 
 @pytest.mark.parametrize("notice", ["Thank you! This is a premium endpoint.", "Invalid API call.", "demo API key"])
