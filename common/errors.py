@@ -3,7 +3,7 @@
 ::
 
     PipelineError
-    ├── TryAgainLater            it can heal: try the same symbol again
+    ├── Retryable            it can heal: try the same symbol again
     │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
     │   ├── DeadlineExceeded     the reply did not arrive whole in time
     │   │   └── PermitExpired    the request was not sent: its permit was too old by then
@@ -52,7 +52,7 @@ class PipelineError(Exception):
     reason: ClassVar[str] = "error"
 
 
-class TryAgainLater(PipelineError):
+class Retryable(PipelineError):
     """It can heal. ``retry_after_s``: seconds until another try makes sense, or None if unknown."""
 
     reason = "try_again_later"
@@ -62,7 +62,7 @@ class TryAgainLater(PipelineError):
         self.retry_after_s = retry_after_s
 
 
-class NetworkFailed(TryAgainLater):
+class NetworkFailed(Retryable):
     """No reply arrived: name resolution, connect, TLS, or a connection that was cut.
 
     ``request_sent`` is False only if nothing left this machine, so the provider cannot have counted a call.
@@ -75,7 +75,7 @@ class NetworkFailed(TryAgainLater):
         self.request_sent = request_sent
 
 
-class DeadlineExceeded(TryAgainLater):
+class DeadlineExceeded(Retryable):
     """The whole reply did not arrive within the call's total time. ``request_sent`` as in NetworkFailed."""
 
     reason = "deadline"
@@ -91,13 +91,13 @@ class PermitExpired(DeadlineExceeded):
     reason = "permit_expired"
 
 
-class ProviderDown(TryAgainLater):
+class ProviderDown(Retryable):
     """The provider has failed every call for minutes, so that this one was not made."""
 
     reason = "provider_down"
 
 
-class ProviderUnavailable(TryAgainLater):
+class ProviderUnavailable(Retryable):
     """The provider answered that it cannot answer now. ``status`` is the HTTP status."""
 
     reason = "provider_unavailable"
@@ -127,19 +127,19 @@ class ProviderBusy(ProviderUnavailable):
         self.payload = payload
 
 
-class RateLimited(TryAgainLater):
+class RateLimited(Retryable):
     """The provider refused the call because calls came too fast. The call still counted."""
 
     reason = "rate_limited"
 
 
-class DailyQuotaUsedUp(TryAgainLater):
+class DailyQuotaUsedUp(Retryable):
     """The provider says that the key's calls for the day are used up."""
 
     reason = "daily_quota"
 
 
-class PayloadRejected(TryAgainLater):
+class PayloadRejected(Retryable):
     """The reply is not the data that was asked for. ``code`` is the rejection's reason code.
 
     ``payload`` is the redacted reply as received, cut to a length that can be stored.
@@ -153,7 +153,7 @@ class PayloadRejected(TryAgainLater):
         self.payload = payload
 
 
-class QuotaWait(TryAgainLater):
+class QuotaWait(Retryable):
     """No permit now. ``retry_at``: the moment (aware, Redis's clock) at which asking again makes sense.
 
     ``window`` names the window that is full, as in ``25/day``. ``permit_id`` is the permit that waits: who asks
@@ -171,31 +171,31 @@ class QuotaWait(TryAgainLater):
         self.permit_id = permit_id
 
 
-class BatchIncomplete(TryAgainLater):
+class BatchIncomplete(Retryable):
     """Some symbols of a batch failed in a way that can heal; each has its own reason in the ledger."""
 
     reason = "batch_incomplete"
 
 
-class NotAttempted(TryAgainLater):
+class NotAttempted(Retryable):
     """The run ended before a task took the symbol up. The ledger's word for it; nothing raises it."""
 
     reason = "not_attempted"
 
 
-class Interrupted(TryAgainLater):
+class Interrupted(Retryable):
     """The run ended while a task had the symbol in work. The ledger's word for it; nothing raises it."""
 
     reason = "interrupted"
 
 
-class ClaimLost(TryAgainLater):
+class ClaimLost(Retryable):
     """Another worker has taken up the batch since: this one was taken for dead, or stood still for long."""
 
     reason = "claim_lost"
 
 
-class LimiterUnavailable(TryAgainLater):
+class LimiterUnavailable(Retryable):
     """The limiter cannot say whether a call is allowed, so none is made."""
 
     reason = "limiter_unavailable"
@@ -237,7 +237,7 @@ class LimiterRedisUnfit(LimiterUnavailable):
     reason = "limiter_redis_unfit"
 
 
-class StoreUnavailable(TryAgainLater):
+class StoreUnavailable(Retryable):
     """PostgreSQL cannot be reached, or it aborted the transaction; nothing of it was stored."""
 
     reason = "store_unavailable"
@@ -338,7 +338,7 @@ def reasons_of(branch: type[PipelineError]) -> frozenset[str]:
 
 
 #: The reasons with which a symbol may be tried again by itself, and those after which a person has to act first.
-CAN_HEAL: Final = reasons_of(TryAgainLater)
+RETRYABLE: Final = reasons_of(Retryable)
 HALTED: Final = reasons_of(RunFailed) | {RunHalted.reason}
 #: The reasons of symbols that a run left without an outcome of their own.
 LEFT_OPEN: Final = frozenset({NotAttempted.reason, Interrupted.reason})

@@ -28,7 +28,7 @@ from common.command_line import run
 from common.database.address import Address, Variables
 from common.database.migrations import HEAD
 from common.database.queries import read_version, statement
-from common.errors import PipelineError, StoreNotReady, TryAgainLater
+from common.errors import PipelineError, Retryable, StoreNotReady
 from common.settings import DatabaseSettings
 
 OWNER: Final = "market_owner"
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             print(line, flush=True)  # noqa: T201  the command's answer
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  same
-        return 1 if isinstance(error, TryAgainLater) else 2
+        return 1 if isinstance(error, Retryable) else 2
     return 0
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from common.errors import TryAgainLater
+from common.errors import Retryable
 from common.quota import Limiter
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, parse_symbols
@@ -104,7 +104,7 @@ def _away(error: BaseException | None) -> str:
 def _is_outage(error: BaseException) -> bool:
     if isinstance(error, AirflowRefused):
         return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, requests.RequestException | TryAgainLater)
+    return isinstance(error, requests.RequestException | Retryable)
 
 
 def _progress(outcomes: Sequence[Outcome]) -> str:

@@ -238,7 +238,7 @@ class FetchAndStore(BaseOperator):
         self.log.info("%s", summary)
         if end.left:
             self._defer(end.wait, label, cleared=end.cleared)
-        if end.can_heal or (end.late and not last_try):
+        if end.retryable or (end.late and not last_try):
             raise BatchIncomplete(summary)
         if end.failures:
             raise AirflowFailException(summary)

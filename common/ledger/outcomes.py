@@ -12,8 +12,8 @@ from common.database.pool import Connections
 from common.database.queries import fetch_one, statement
 from common.database.rows import MAX_REASON, MAX_SENTENCE, MAX_WORKER, as_json, aware, last_of_each, storable
 from common.errors import (
-    CAN_HEAL,
     HALTED,
+    RETRYABLE,
     ClaimLost,
     Interrupted,
     NotAttempted,
@@ -112,7 +112,7 @@ class OutcomeLedger:
         ``cleared``: a person asked for it, so all that is not stored is ready, and with ``force`` what is stored.
         Return whether a person asked for the try, because none would come by itself: then all that failed is ready.
         """
-        reasons = {"can_heal": sorted(CAN_HEAL), "halted": sorted(HALTED)}
+        reasons = {"retryable": sorted(RETRYABLE), "halted": sorted(HALTED)}
         asked = {"cleared": cleared, "force": force}
         return bool(
             self._connections.query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons, **asked})[0][0]

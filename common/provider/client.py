@@ -59,7 +59,7 @@ class AlphaVantageClient:
 
     ``timeout_s`` bounds an attempt as a whole, ``attempts`` how many there are; ``sleep`` waits between them.
 
-    Each call raises a leaf of TryAgainLater, SymbolFailed or RunFailed, or what its gate raises.
+    Each call raises a leaf of Retryable, SymbolFailed or RunFailed, or what its gate raises.
     """
 
     def __init__(

@@ -9,9 +9,9 @@ import pytest
 from common.errors import (
     ApiKeyRejected,
     PipelineError,
+    Retryable,
     RunFailed,
     SymbolFailed,
-    TryAgainLater,
     UnknownSymbol,
     reasons_of,
 )
@@ -68,7 +68,7 @@ def test_one_failure_stops_no_other(wiring: Wiring, sandbox: RunningSandbox):
     assert end.counts == "2 stored, 2 failed, 1 quarantined"
     assert by_symbol(end)["NOSUCH1"] == "unknown_symbol"
     assert by_symbol(end)["FAULT-HTTP500"] == "provider_unavailable"
-    assert end.can_heal
+    assert end.retryable
     assert "NOSUCH1 (unknown_symbol)" in end.summary
     assert len(wiring.store.quarantine.waiting()) == 1
 
@@ -76,10 +76,10 @@ def test_one_failure_stops_no_other(wiring: Wiring, sandbox: RunningSandbox):
 def test_a_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox):
     """A retry leaves alone what is stored and what the provider refused for good."""
     batch = planned(wiring, "IBM", "NOSUCH1", "FAULT3-HTTP500")  # three attempts fail, the next one does not
-    assert batch.run(RUN, 1).can_heal
+    assert batch.run(RUN, 1).retryable
     end = batch.run(RUN, 1)
     assert by_symbol(end) == {"FAULT3-HTTP500": "inserted", "IBM": "inserted", "NOSUCH1": "unknown_symbol"}
-    assert not end.can_heal
+    assert not end.retryable
     assert calls(sandbox) == {"IBM": 1, "NOSUCH1": 1, "FAULT3-HTTP500": 4}
 
 
@@ -159,11 +159,11 @@ def test_a_halted_batch_waits_for_a_person(wiring: Wiring):
     wiring.store.ledger.record_outcomes(
         [Outcome(RUN, name, *line) for name, line in zip(symbols(2), lines, strict=True)]
     )
-    assert not BatchEnd(wiring.store.ledger.outcomes(RUN, 1)).can_heal
+    assert not BatchEnd(wiring.store.ledger.outcomes(RUN, 1)).retryable
     assert batch.run(RUN, 1).counts == "2 stored"
 
 
-@pytest.mark.parametrize("branch", [TryAgainLater, SymbolFailed, RunFailed])
+@pytest.mark.parametrize("branch", [Retryable, SymbolFailed, RunFailed])
 def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, branch: type[PipelineError]):
     """For each reason of the error tree, the retry that a batch asks for takes its symbol up."""
     reasons = sorted(reasons_of(branch))
@@ -174,7 +174,7 @@ def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, bran
         wiring.store.ledger.record_outcomes([Outcome(run_id, symbols(1)[0], OutcomeStatus.FAILED, reason), left])
         end = BatchEnd(wiring.store.ledger.outcomes(run_id, 1))
         by_a_person = wiring.store.ledger.reopen_batch(run_id, 1)
-        assert end.can_heal is not by_a_person
+        assert end.retryable is not by_a_person
         assert list(wiring.store.ledger.claim_batch(run_id, 1, "w")) == (symbols(2) if by_a_person else symbols(1)), (
             reason
         )

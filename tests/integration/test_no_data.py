@@ -104,7 +104,7 @@ def test_an_outage_heals_the_same_night(wiring: Wiring, sandbox: RunningSandbox)
     known(wiring, *names[:3])
     sandbox.change("faults", faults="unknown-symbol:1")
     wiring.store.ledger.plan_run(RUN, [Symbol(name) for name in names], batch_size=4)
-    assert wiring.batch(budget_s=60).run(RUN, 1).can_heal
+    assert wiring.batch(budget_s=60).run(RUN, 1).retryable
     sandbox.change("faults", faults="")
     assert by_symbol(wiring.batch(budget_s=60).run(RUN, 1)) == {
         "A": "updated",

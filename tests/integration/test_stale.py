@@ -33,7 +33,7 @@ def test_a_stale_reply_is_asked_for_again(wiring: Wiring, sandbox: RunningSandbo
     """What is a session behind is stored and says so, and a retry of the night brings the session that was wanted."""
     plan_run(wiring, RUN, ["IBM", "TSCO.LON", "A.UNKNOWN"], force=False, moment=NIGHT)
     end = wiring.batch(budget_s=60).run(RUN, 1)
-    assert (end.counts, end.late, end.can_heal) == ("1 stored, 2 stale", True, False)
+    assert (end.counts, end.late, end.retryable) == ("1 stored, 2 stale", True, False)
     assert len(wiring.store.quotes()) == 3
     line = wiring.store.ledger.outcomes(RUN)[1]
     assert (line.symbol, line.status, line.reason) == ("IBM", OutcomeStatus.STALE, "stale")

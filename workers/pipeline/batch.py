@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from common.errors import CAN_HEAL, HALTED, ProviderOutage, QuotaWait
+from common.errors import HALTED, RETRYABLE, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus
 from workers.pipeline.batch_threads import Pass
 from workers.pipeline.batch_writer import patiently
@@ -51,11 +51,11 @@ class BatchEnd:
         return [outcome for outcome in self.outcomes if outcome.status not in done]
 
     @property
-    def can_heal(self) -> bool:
+    def retryable(self) -> bool:
         """Whether another try makes sense by itself: a failure can heal, and no person has to act first."""
         reasons = {outcome.reason for outcome in self.failures}
         quarantined = any(outcome.status is OutcomeStatus.QUARANTINED for outcome in self.failures)
-        return (quarantined or bool(reasons & CAN_HEAL)) and not reasons & HALTED
+        return (quarantined or bool(reasons & RETRYABLE)) and not reasons & HALTED
 
     @property
     def late(self) -> bool:

@@ -18,10 +18,10 @@ from common.errors import (
     LimiterUnavailable,
     PipelineError,
     QuotaWait,
+    Retryable,
     RunFailed,
     RunHalted,
     StoreUnavailable,
-    TryAgainLater,
 )
 from common.values import Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Writer
@@ -55,7 +55,7 @@ class Pass:
         self._started: deque[Symbol] = deque()  # they are still to be done, and no thread has them yet
         self._stopped = threading.Event()
         self._until = 0.0
-        self._failed: RunFailed | TryAgainLater | None = None
+        self._failed: RunFailed | Retryable | None = None
         self._trouble_since: float | None = None
 
     def work(self, budget_s: float) -> None:

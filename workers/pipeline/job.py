@@ -129,7 +129,7 @@ class Job:
         ``permit_id`` continues the wait that a QuotaWait ended.
 
         Raises the PipelineError that ended the try: QuotaWait (come back at ``retry_at`` with its
-        ``permit_id``), another TryAgainLater, a SymbolFailed or a RunFailed.
+        ``permit_id``), another Retryable, a SymbolFailed or a RunFailed.
         """
         if done := self.ledger.start(run_id, symbol, self.worker):
             return done

@@ -1,5 +1,5 @@
 -- reopen_batch: make what failed of a batch ready for another try; what it has cost so far goes on counting.
--- Takes   run_id, batch; can_heal, halted: arrays of reason codes; cleared: Airflow says that a person asked for it;
+-- Takes   run_id, batch; retryable, halted: arrays of reason codes; cleared: Airflow says that a person asked for it;
 --         force: then what is stored is done again, too.
 -- Returns whether a person asked for it: then everything that failed is reopened, else what can heal.
 -- A task is not tried again by itself once the run was halted, or when nothing of its batch is left that could heal:
@@ -16,7 +16,7 @@ asked AS (
         OR coalesce(bool_or(status = 'failed' AND reason = ANY (%(halted)s)), FALSE)
         OR NOT coalesce(bool_or(
             status IN ('planned', 'quarantined', 'stale')
-            OR (status = 'failed' AND reason = ANY (%(can_heal)s))
+            OR (status = 'failed' AND reason = ANY (%(retryable)s))
             OR (status = 'postponed' AND retry_at <= now())
         ), FALSE) AS by_a_person
     FROM lines
@@ -29,7 +29,7 @@ reopened AS (
     WHERE line.run_id = %(run_id)s AND line.batch = %(batch)s
       AND (
           line.status IN ('quarantined', 'stale')
-          OR (line.status = 'failed' AND (asked.by_a_person OR line.reason = ANY (%(can_heal)s)))
+          OR (line.status = 'failed' AND (asked.by_a_person OR line.reason = ANY (%(retryable)s)))
           OR (line.status = 'postponed' AND (%(cleared)s OR line.retry_at <= now()))
           OR (line.status = 'stored' AND %(cleared)s AND %(force)s)
       )
