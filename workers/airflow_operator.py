@@ -202,13 +202,13 @@ class FetchAndStore(BaseOperator):
 
     def execute(self, context: "Context", event: object = None, permit_id: str = "", *, cleared: bool = False) -> None:
         """Do the work; when its permit is far, defer, and come back with the same permit."""
-        from workers.pipeline.batch_writer import patiently  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.batch_writer import retry_while_database_down  # noqa: PLC0415  see the module's docstring
 
         run_id = str(context["run_id"])
         name = f"batch {self.batch_number}"
         _show(context, name)  # for what fails before more is known
         with wired() as wiring:
-            symbol = patiently(lambda: wiring.store.ledger.lone_symbol(run_id, self.batch_number))
+            symbol = retry_while_database_down(lambda: wiring.store.ledger.lone_symbol(run_id, self.batch_number))
             if symbol:
                 _show(context, symbol)
             elif event is None:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from common.errors import HALTED, RETRYABLE, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus
 from workers.pipeline.batch_threads import Pass
-from workers.pipeline.batch_writer import patiently
+from workers.pipeline.batch_writer import retry_while_database_down
 from workers.pipeline.claims import ClaimLedger, Claims
 from workers.pipeline.job import Job
 from workers.pipeline.job import Ledger as JobLedger
@@ -129,12 +129,14 @@ class Batch:
         the RunFailed of a symbol that no other can escape: then all that is left is written off as halted.
         """
         if not resumed:
-            cleared = patiently(lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force))
-        claims = patiently(lambda: Claims(self.ledger, run_id, number, self.job.worker))
+            cleared = retry_while_database_down(
+                lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force)
+            )
+        claims = retry_while_database_down(lambda: Claims(self.ledger, run_id, number, self.job.worker))
         current = Pass(self.job, run_id, claims, permit_id, concurrency=self.concurrency)
-        halted = None if cleared else patiently(lambda: self.ledger.halted_by(run_id))
+        halted = None if cleared else retry_while_database_down(lambda: self.ledger.halted_by(run_id))
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
         else:
             current.work(self.budget_s)
-        return BatchEnd(patiently(lambda: self.ledger.outcomes(run_id, number)), current.wait, cleared)
+        return BatchEnd(retry_while_database_down(lambda: self.ledger.outcomes(run_id, number)), current.wait, cleared)

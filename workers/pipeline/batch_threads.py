@@ -128,7 +128,7 @@ class Pass:
         except (LimiterUnavailable, StoreUnavailable) as error:
             if taken:
                 self._put_back(*taken)
-            self._bear(error)
+            self._back_off_or_give_up(error)
         except ClaimLost as error:
             self._failed = error
             self._stopped.set()
@@ -177,7 +177,7 @@ class Pass:
         if given_up:
             self._leave(given_up.permit_id)
 
-    def _bear(self, error: LimiterUnavailable | StoreUnavailable) -> None:
+    def _back_off_or_give_up(self, error: LimiterUnavailable | StoreUnavailable) -> None:
         """Pause while a server is away; end the pass after a minute of it."""
         now = time.monotonic()
         since = self._trouble_since = self._trouble_since or now

@@ -136,7 +136,7 @@ class Writer:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
-        patiently(lambda: self._job.ledger.record_outcomes(outcomes))
+        retry_while_database_down(lambda: self._job.ledger.record_outcomes(outcomes))
 
     def _gather(self, threads: int) -> int:
         """Wait until results came in and a moment has passed for more to come; return how many threads ended."""
@@ -156,7 +156,7 @@ class Writer:
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write what came in, in one transaction; a row that PostgreSQL refuses fails alone."""
         try:
-            patiently(lambda: self._save(entries))
+            retry_while_database_down(lambda: self._save(entries))
         except RowRefused as error:
             if len(entries) > 1:
                 for entry in entries:
@@ -165,7 +165,7 @@ class Writer:
             self.record(
                 [replace(entries[0].outcome, status=OutcomeStatus.FAILED, reason=error.reason, detail=str(error))]
             )
-        patiently(lambda: self._quarantine(entries))
+        retry_while_database_down(lambda: self._quarantine(entries))
 
     def _write_at_once(self, entries: Sequence[Entry]) -> None:
         """Write what came in if the database is there; a row that PostgreSQL refuses is left alone."""
@@ -195,19 +195,19 @@ class Writer:
                 self._job.quarantine.keep(entry.outcome, **entry.refused)
 
 
-def patiently(ask: Callable[[], T]) -> T:
+def retry_while_database_down(ask: Callable[[], T]) -> T:
     """Ask the database, and bear its absence for a minute."""
     retrying = Retrying(
         retry=retry_if_exception_type(StoreUnavailable),
         stop=stop_after_delay(PATIENCE_S),
         wait=wait_random_exponential(multiplier=0.5, max=5),
-        before_sleep=_say,
+        before_sleep=_log_retry,
         reraise=True,
     )
     return retrying(ask)
 
 
-def _say(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     log.warning("waiting for the database: %s", state.outcome and state.outcome.exception())
 
 
