@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from common.errors import HALTED, RETRYABLE, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus
-from workers.pipeline.batch_threads import Pass
+from workers.pipeline.batch_threads import BatchThreads
 from workers.pipeline.batch_writer import retry_while_database_down
 from workers.pipeline.claims import ClaimLedger, Claims
 from workers.pipeline.job import Job
@@ -133,7 +133,7 @@ class Batch:
                 lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force)
             )
         claims = retry_while_database_down(lambda: Claims(self.ledger, run_id, number, self.job.worker))
-        current = Pass(self.job, run_id, claims, permit_id, concurrency=self.concurrency)
+        current = BatchThreads(self.job, run_id, claims, permit_id, concurrency=self.concurrency)
         halted = None if cleared else retry_while_database_down(lambda: self.ledger.halted_by(run_id))
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")

@@ -24,7 +24,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.values import Outcome, OutcomeStatus, Symbol
-from workers.pipeline.batch_writer import PATIENCE_S, TOGETHER, Collector, Writer
+from workers.pipeline.batch_writer import PATIENCE_S, WRITE_BATCH_SIZE, BufferedLedger, Writer
 from workers.pipeline.claims import Claims
 from workers.pipeline.job import Job
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _PAUSE_S: Final = 1.0
 
 
-class Pass:
+class BatchThreads:
     """One pass over symbols of a run. ``permit_id`` is the permit that the first symbol has waited for.
 
     ``wait`` is what the pass ended with, if the quota ended it: the first of the permits that were far.
@@ -44,8 +44,8 @@ class Pass:
         self.wait: QuotaWait | None = None
         symbols = claims.symbols
         self._writer = Writer(job, len(symbols))
-        collector = Collector(self._writer.results)
-        self._job = replace(job, store=collector, ledger=collector, quarantine=collector, confirm=claims.confirm)
+        buffered = BufferedLedger(self._writer.results)
+        self._job = replace(job, store=buffered, ledger=buffered, quarantine=buffered, confirm=claims.confirm)
         self._claims = claims
         self._run_id = run_id
         self._threads = min(concurrency, len(symbols))
@@ -140,7 +140,7 @@ class Pass:
             if self._stopped.is_set() or time.monotonic() > self._until:
                 return None
             while self._waiting and not self._started:
-                following = list(islice(self._waiting, TOGETHER))
+                following = list(islice(self._waiting, WRITE_BATCH_SIZE))
                 self._started.extend(self._claims.still_due(following))
                 for _ in following:
                     self._waiting.popleft()

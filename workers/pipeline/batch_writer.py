@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: How many symbols are taken up, and at most written, in one transaction.
-TOGETHER: Final = 50
+WRITE_BATCH_SIZE: Final = 50
 #: How long (s) what came in waits for more, before all of it is written.
 LINGER_S: Final = 0.2
 #: How long (s) a batch bears the absence of the database or of the limiter; meanwhile it makes no further call.
@@ -32,7 +32,7 @@ PATIENCE_S: Final = 60.0
 #: How often (s) a batch says how far it is.
 PROGRESS_S: Final = 10.0
 #: With these a symbol has not failed: a server that restarts is waited for, and the symbol is tried then.
-NOT_THE_SYMBOLS: Final = reasons_of(LimiterUnavailable) | reasons_of(StoreUnavailable)
+INFRASTRUCTURE_REASONS: Final = reasons_of(LimiterUnavailable) | reasons_of(StoreUnavailable)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Results:
         del self._unwritten[:count]
 
 
-class Collector:
+class BufferedLedger:
     """Store, ledger and quarantine as a job on a thread sees them: what it writes goes into ``results``."""
 
     def __init__(self, results: Results) -> None:
@@ -95,7 +95,7 @@ class Collector:
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Hand over lines, but for those that say nothing of their symbol."""
         for outcome in outcomes:
-            if outcome.reason not in NOT_THE_SYMBOLS:
+            if outcome.reason not in INFRASTRUCTURE_REASONS:
                 self._put(Entry(outcome))
 
     def keep(
@@ -122,7 +122,7 @@ class Writer:
         """Write until so many threads have ended. Raises StoreUnavailable after a minute without the database."""
         while threads:
             threads -= self._gather(threads)
-            entries = self.results.oldest(TOGETHER)
+            entries = self.results.oldest(WRITE_BATCH_SIZE)
             if entries:
                 self._write(entries)
                 self.results.forget(len(entries))
@@ -141,7 +141,7 @@ class Writer:
     def _gather(self, threads: int) -> int:
         """Wait until results came in and a moment has passed for more to come; return how many threads ended."""
         ended, came, until = 0, 0, float("inf")
-        while ended < threads and came < TOGETHER:
+        while ended < threads and came < WRITE_BATCH_SIZE:
             try:
                 is_result = self.results.wait(max(0.0, until - time.monotonic()) if came else None)
             except Empty:
