@@ -12,7 +12,7 @@ from common.quota import Usage
 POSTPONE_BEYOND_S: Final = 3600.0
 
 
-class Outlook:
+class QuotaForecast:
     """A ``planning.Budget``, asked of the limiter's own state. ``usage`` is ``Limiter.usage``.
 
     Windows of up to ``beyond_s`` seconds postpone nothing: who meets a full one waits. What a longer window lets pass
@@ -28,7 +28,7 @@ class Outlook:
         self._until = now.at + timedelta(seconds=beyond_s)
         self._long = [number for number, each in enumerate(now.windows) if each.window.period_s > beyond_s]
 
-    def reach(self, wanted: int) -> int:
+    def affordable(self, wanted: int) -> int:
         """Return how many of ``wanted`` calls can go soon."""
         return bisect_right(range(1, wanted + 1), self._until, key=self.opens_at)
 

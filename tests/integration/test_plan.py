@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from common.errors import UnknownSymbol
 from common.quota import Limiter
-from common.quota.forecast import Outlook
+from common.quota.forecast import QuotaForecast
 from common.values import Outcome, OutcomeStatus, Quota, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
@@ -240,7 +240,7 @@ def test_the_attempt_is_the_one_that_cost_a_call(days: Days):
     assert attempt.postponed_at is not None
 
 
-# The outlook: what the long windows leave
+# The forecast: what the long windows leave
 
 HOUR_S = 3600
 
@@ -279,19 +279,19 @@ def test_only_long_windows_limit_what_can_be_reached(clock: ClockedRedis, quota:
     for number in range(made):
         call(limiter, clock, number)
         clock.advance(5)
-    assert Outlook(limiter.usage).reach(10_000) == reach
+    assert QuotaForecast(limiter.usage).affordable(10_000) == reach
 
 
 def test_a_hold_postpones_all(clock: ClockedRedis):
     """When the provider said that the day is used up, nothing is in reach until then, on any plan."""
     limiter = limiter_on(clock, "2/s,75/min")
     limiter.hold_back(2 * HOUR_S, "daily_quota")
-    outlook = Outlook(limiter.usage)
-    assert outlook.reach(10) == 0
-    assert outlook.opens_at(10) == limiter.usage().hold_until
+    forecast = QuotaForecast(limiter.usage)
+    assert forecast.affordable(10) == 0
+    assert forecast.opens_at(10) == limiter.usage().hold_until
     limiter.hold_back(2 * HOUR_S, "daily_quota")
     clock.advance(1.5 * HOUR_S)
-    assert Outlook(limiter.usage).reach(10) == 10
+    assert QuotaForecast(limiter.usage).affordable(10) == 10
 
 
 def test_who_waits_already_goes_first(clock: ClockedRedis):
@@ -301,7 +301,7 @@ def test_who_waits_already_goes_first(clock: ClockedRedis):
     for number in range(3):
         limiter.acquire(f"waiter-{number}")
     assert limiter.usage().waiting == 3
-    assert Outlook(limiter.usage).reach(100) == 21
+    assert QuotaForecast(limiter.usage).affordable(100) == 21
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -318,10 +318,10 @@ def test_the_moments_are_the_limiters_own(clock: ClockedRedis, pauses: list[int]
         asked.append(place)
         return limiter.usage(place)
 
-    outlook = Outlook(usage)
+    forecast = QuotaForecast(usage)
     exact = limiter.usage(limiter.usage().waiting + nth)
-    assert outlook.opens_at(nth) == max([exact.at, *(window.next_at for window in exact.windows[1:])])
-    moments = [outlook.opens_at(each) for each in range(1, 60)]
+    assert forecast.opens_at(nth) == max([exact.at, *(window.next_at for window in exact.windows[1:])])
+    moments = [forecast.opens_at(each) for each in range(1, 60)]
     assert moments == sorted(moments)
     assert len(asked) <= 1 + 9
 

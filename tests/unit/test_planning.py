@@ -40,7 +40,7 @@ class Calls:
     left: int
     a_day: int = 25
 
-    def reach(self, wanted: int) -> int:
+    def affordable(self, wanted: int) -> int:
         return min(self.left, wanted)
 
     def opens_at(self, nth: int) -> datetime:

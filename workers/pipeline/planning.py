@@ -54,7 +54,7 @@ class Known:
 class Budget(Protocol):
     """What the long windows of the quota leave."""
 
-    def reach(self, wanted: int) -> int:
+    def affordable(self, wanted: int) -> int:
         """Return how many of ``wanted`` calls can go in this run."""
 
     def opens_at(self, nth: int) -> datetime:
@@ -147,14 +147,16 @@ def make_plan(
     reasons = (_without_call(symbol, known, moment, grace, force=force) for symbol in symbols)
     left_out = {left.symbol: left for left in reasons if left}
     wanted = sorted((symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _turn(symbol, known))
-    reach = budget.reach(len(wanted)) if budget else len(wanted)
+    affordable = budget.affordable(len(wanted)) if budget else len(wanted)
     return Plan(
-        fetch=tuple(wanted[:reach]),
+        fetch=tuple(wanted[:affordable]),
         skip=tuple(left for left in left_out.values() if left.status is OutcomeStatus.SKIPPED),
-        postpone=tuple(_postponed(budget, nth, wanted[nth - 1]) for nth in range(reach + 1, len(wanted) + 1) if budget),
+        postpone=tuple(
+            _postponed(budget, nth, wanted[nth - 1]) for nth in range(affordable + 1, len(wanted) + 1) if budget
+        ),
         failed=tuple(left for left in left_out.values() if left.status is OutcomeStatus.FAILED),
         settled=settled,
-        wanted=dict(_wanted(wanted[:reach], moment, grace)),
+        wanted=dict(_wanted(wanted[:affordable], moment, grace)),
     )
 
 

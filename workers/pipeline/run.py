@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from common.errors import LEFT_OPEN, SessionGone
-from common.quota.forecast import Outlook
+from common.quota.forecast import QuotaForecast
 from common.trading_calendar import latest_session
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.pipeline.batch import failures_in_words
@@ -102,7 +102,7 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
     plan = make_plan(
         symbols,
         Known(store.latest_sessions(symbols), store.ledger.last_attempts(symbols)),
-        Outlook(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
+        QuotaForecast(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
         moment=moment,
         grace=timedelta(seconds=settings.session_grace),
         force=force,
