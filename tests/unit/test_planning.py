@@ -16,8 +16,8 @@ from workers.pipeline.planning import (
     NOTHING_NEWER,
     REFUSED_FOR,
     UP_TO_DATE,
-    Known,
     Plan,
+    StoredState,
     make_plan,
     symbols_per_task,
 )
@@ -51,11 +51,11 @@ def attempt(symbol: str, at: datetime | None = None, status=STORED, reason="", p
     return LastAttempt(Symbol(symbol), at, status if at else None, reason, postponed_at)
 
 
-def known(*attempts: LastAttempt, **days: date) -> Known:
-    return Known({Symbol(name): day for name, day in days.items()}, {each.symbol: each for each in attempts})
+def known(*attempts: LastAttempt, **days: date) -> StoredState:
+    return StoredState({Symbol(name): day for name, day in days.items()}, {each.symbol: each for each in attempts})
 
 
-def plan(symbols: str, what: Known, left: int | None = None, moment: datetime = NOW, **options) -> Plan:
+def plan(symbols: str, what: StoredState, left: int | None = None, moment: datetime = NOW, **options) -> Plan:
     budget = None if left is None else Calls(left)
     asked = [Symbol(text) for text in symbols.split()]
     return make_plan(asked, what, budget, moment=moment, grace=HOUR, **options)
@@ -201,7 +201,7 @@ statuses = st.sampled_from([STORED, FAILED, OutcomeStatus.QUARANTINED])
 
 
 @st.composite
-def histories(draw) -> tuple[list[Symbol], Known]:
+def histories(draw) -> tuple[list[Symbol], StoredState]:
     symbols = draw(names)
     days, attempts = {}, {}
     for symbol in symbols:
@@ -212,7 +212,7 @@ def histories(draw) -> tuple[list[Symbol], Known]:
         late = draw(times) if kind in {"postponed", "both"} else None
         if kind != "none":
             attempts[symbol] = attempt(symbol, at, draw(statuses), draw(reasons), late)
-    return symbols, Known(days, attempts)
+    return symbols, StoredState(days, attempts)
 
 
 @settings(max_examples=500, deadline=None)
@@ -248,7 +248,7 @@ def test_no_symbol_is_lost_and_no_call_is_in_vain(history, left, force, shuffler
 def test_every_symbol_has_its_turn(size: int, a_day: int):
     """Run daily, nobody is postponed for longer than the others need to have a turn each."""
     symbols = [Symbol(f"S{number:02}") for number in range(size)]
-    what, moment, fetched = Known({}, {}), NOW, set()
+    what, moment, fetched = StoredState({}, {}), NOW, set()
     round_days = -(-size // a_day)
     for _ in range(4 * round_days):
         made = make_plan(symbols, what, Calls(a_day, a_day), moment=moment, grace=HOUR)
@@ -260,7 +260,7 @@ def test_every_symbol_has_its_turn(size: int, a_day: int):
             attempts[left.symbol] = LastAttempt(left.symbol, before.attempted_at, before.status, "", waits)
         attempts |= {symbol: attempt(symbol, moment) for symbol in made.fetch}
         days = {**what.days, **dict.fromkeys(made.fetch, latest_session(IBM, moment, HOUR).day)}
-        what, moment = Known(days, attempts), moment + DAY
+        what, moment = StoredState(days, attempts), moment + DAY
         fetched.update(made.fetch)
     assert fetched == set(symbols)
 

@@ -44,7 +44,7 @@ _FEWEST_BATCHES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredState:
     """What the store knows: the newest stored trading day, and the last attempt, of each symbol that has one."""
 
     days: Mapping[Symbol, date]
@@ -62,7 +62,7 @@ class Budget(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class NotFetched:
     """A symbol that gets no call in this run: skipped, postponed (until ``retry_at``), or failed as it did before."""
 
     symbol: Symbol
@@ -83,9 +83,9 @@ class Plan:
     """
 
     fetch: tuple[Symbol, ...]
-    skip: tuple[LeftOut, ...] = ()
-    postpone: tuple[LeftOut, ...] = ()
-    failed: tuple[LeftOut, ...] = ()
+    skip: tuple[NotFetched, ...] = ()
+    postpone: tuple[NotFetched, ...] = ()
+    failed: tuple[NotFetched, ...] = ()
     settled: int = 0
     batch_size: int = 1
     wanted: Mapping[Symbol, date] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Plan:
 
 def make_plan(
     symbols: Collection[Symbol],
-    known: Known,
+    known: StoredState,
     budget: Budget | None,
     *,
     moment: datetime,
@@ -146,7 +146,9 @@ def make_plan(
     """
     reasons = (_without_call(symbol, known, moment, grace, force=force) for symbol in symbols)
     left_out = {left.symbol: left for left in reasons if left}
-    wanted = sorted((symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _turn(symbol, known))
+    wanted = sorted(
+        (symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _priority(symbol, known)
+    )
     affordable = budget.affordable(len(wanted)) if budget else len(wanted)
     return Plan(
         fetch=tuple(wanted[:affordable]),
@@ -184,10 +186,12 @@ def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: 
     return max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
 
 
-def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedelta, *, force: bool) -> LeftOut | None:
+def _without_call(
+    symbol: Symbol, known: StoredState, moment: datetime, grace: timedelta, *, force: bool
+) -> NotFetched | None:
     """Return why a call for the symbol would be in vain, or None if it would not."""
     if isinstance(symbol, Misspelt):
-        return LeftOut(symbol, OutcomeStatus.FAILED, NotASymbol.reason, symbol.problem)
+        return NotFetched(symbol, OutcomeStatus.FAILED, NotASymbol.reason, symbol.problem)
     attempt = known.attempts.get(symbol)
     if force or attempt is None or attempt.attempted_at is None:
         return None
@@ -201,7 +205,7 @@ def _without_call(symbol: Symbol, known: Known, moment: datetime, grace: timedel
     return _up_to_date(symbol, day, answered_at, latest_session(symbol, moment, grace))
 
 
-def _refused_lately(symbol: Symbol, reason: str, attempted_at: datetime, moment: datetime) -> LeftOut | None:
+def _refused_lately(symbol: Symbol, reason: str, attempted_at: datetime, moment: datetime) -> NotFetched | None:
     again = attempted_at + REFUSED_FOR
     if again <= moment:
         return None
@@ -209,21 +213,21 @@ def _refused_lately(symbol: Symbol, reason: str, attempted_at: datetime, moment:
         f"Not asked: the provider refused it at {_minute(attempted_at)}. Take it off the list, trigger with force, or "
         f"wait: it is asked again from {_minute(again)} on."
     )
-    return LeftOut(symbol, OutcomeStatus.FAILED, reason, detail)
+    return NotFetched(symbol, OutcomeStatus.FAILED, reason, detail)
 
 
-def _up_to_date(symbol: Symbol, day: date, answered_at: datetime, session: Session) -> LeftOut | None:
+def _up_to_date(symbol: Symbol, day: date, answered_at: datetime, session: Session) -> NotFetched | None:
     """Compare the newest stored day with the session. A row that was fetched while its session ran is not final."""
     latest = f"the latest completed session{_of(session)} is {session.day}"
     if day > session.day or (day == session.day and answered_at >= session.closed_at):
-        return LeftOut(symbol, OutcomeStatus.SKIPPED, UP_TO_DATE, f"Stored up to {day}; {latest}.")
+        return NotFetched(symbol, OutcomeStatus.SKIPPED, UP_TO_DATE, f"Stored up to {day}; {latest}.")
     if answered_at >= session.closed_at + FINAL_AFTER:
         detail = f"At {_minute(answered_at)} the provider had nothing newer than {day}; {latest}."
-        return LeftOut(symbol, OutcomeStatus.SKIPPED, NOTHING_NEWER, detail)
+        return NotFetched(symbol, OutcomeStatus.SKIPPED, NOTHING_NEWER, detail)
     return None
 
 
-def _turn(symbol: Symbol, known: Known) -> tuple[int, float, Symbol]:
+def _priority(symbol: Symbol, known: StoredState) -> tuple[int, float, Symbol]:
     """Return the symbol's place in the line; the least comes first."""
     attempt = known.attempts.get(symbol)
     if attempt and attempt.postponed_at:
@@ -232,10 +236,10 @@ def _turn(symbol: Symbol, known: Known) -> tuple[int, float, Symbol]:
     return (1, 0, symbol) if day is None else (2, day.toordinal(), symbol)
 
 
-def _postponed(budget: Budget, nth: int, symbol: Symbol) -> LeftOut:
+def _postponed(budget: Budget, nth: int, symbol: Symbol) -> NotFetched:
     opens_at = budget.opens_at(nth)
     detail = f"The quota does not reach it today; it can go at {_minute(opens_at)}."
-    return LeftOut(symbol, OutcomeStatus.POSTPONED, QuotaWait.reason, detail, opens_at)
+    return NotFetched(symbol, OutcomeStatus.POSTPONED, QuotaWait.reason, detail, opens_at)
 
 
 def _of(session: Session) -> str:

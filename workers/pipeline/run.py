@@ -12,7 +12,7 @@ from common.quota.forecast import QuotaForecast
 from common.trading_calendar import latest_session
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.pipeline.batch import failures_in_words
-from workers.pipeline.planning import Known, Plan, make_plan, symbols_per_task
+from workers.pipeline.planning import Plan, StoredState, make_plan, symbols_per_task
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
     store, settings = wiring.store, wiring.settings
     plan = make_plan(
         symbols,
-        Known(store.latest_sessions(symbols), store.ledger.last_attempts(symbols)),
+        StoredState(store.latest_sessions(symbols), store.ledger.last_attempts(symbols)),
         QuotaForecast(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
         moment=moment,
         grace=timedelta(seconds=settings.session_grace),
