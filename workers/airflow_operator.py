@@ -208,7 +208,7 @@ class FetchAndStore(BaseOperator):
         name = f"batch {self.batch_number}"
         _show(context, name)  # for what fails before more is known
         with wired() as wiring:
-            symbol = retry_while_database_down(lambda: wiring.store.ledger.lone_symbol(run_id, self.batch_number))
+            symbol = retry_while_database_down(lambda: wiring.store.ledger.single_symbol(run_id, self.batch_number))
             if symbol:
                 _show(context, symbol)
             elif event is None:

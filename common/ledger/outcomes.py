@@ -137,9 +137,9 @@ class OutcomeLedger:
             raise ClaimLost("Another worker has taken this batch up meanwhile, so this one leaves it alone.")
         return [symbol for symbol in claims if symbol in held]
 
-    def lone_symbol(self, run_id: str, batch: int) -> Symbol | None:
+    def single_symbol(self, run_id: str, batch: int) -> Symbol | None:
         """Return the symbol of the batch where each of the run has one of its own, or None."""
-        rows = self._connections.query("lone_symbol", {"run_id": run_id, "batch": batch})
+        rows = self._connections.query("single_symbol", {"run_id": run_id, "batch": batch})
         return Symbol(rows[0][0]) if rows else None
 
     def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:

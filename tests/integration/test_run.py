@@ -120,7 +120,7 @@ def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
         assert "in 2 batches of 2" in plan.summary
         assert list(wiring.store.ledger.claim_batch(RUN, 1, "w")) == ["A", "B"]
         assert list(wiring.store.ledger.claim_batch(RUN, 2, "w")) == ["C"]
-        assert wiring.store.ledger.lone_symbol(RUN, 2) is None
+        assert wiring.store.ledger.single_symbol(RUN, 2) is None
 
 
 def test_planning_again_batches_what_is_left(environment: dict[str, str]):
@@ -135,11 +135,11 @@ def test_planning_again_batches_what_is_left(environment: dict[str, str]):
 def test_planning_again_numbers_what_is_left(wiring: Wiring):
     """With a task for each symbol, too, a number stands for what the last plan gave it."""
     plan_run(wiring, RUN, ["A", "B", "C"], force=False)
-    assert wiring.store.ledger.lone_symbol(RUN, 1) == "A"
+    assert wiring.store.ledger.single_symbol(RUN, 1) == "A"
     wiring.job.run(RUN, Symbol("A"))
-    assert wiring.store.ledger.lone_symbol(RUN, 1) == "A"
+    assert wiring.store.ledger.single_symbol(RUN, 1) == "A"
     assert list(plan_run(wiring, RUN, ["A", "B", "C"], force=False).batch_numbers) == [1, 2]
-    assert [wiring.store.ledger.lone_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
+    assert [wiring.store.ledger.single_symbol(RUN, number) for number in (1, 2, 3)] == ["B", "C", None]
 
 
 @pytest.mark.usefixtures("punctual")
@@ -148,7 +148,7 @@ def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
     plan_run(wiring, RUN, ["B"], force=False)
     wiring.job.run(RUN, Symbol("B"))
     wiring.store.ledger.plan_run(RUN, [Symbol("A"), Symbol("B")], batch_size=1)
-    assert wiring.store.ledger.lone_symbol(RUN, 2) == "B"
+    assert wiring.store.ledger.single_symbol(RUN, 2) == "B"
     assert {line.symbol: line.status for line in wiring.store.ledger.outcomes(RUN)} == {
         Symbol("A"): OutcomeStatus.PLANNED,
         Symbol("B"): OutcomeStatus.STORED,
