@@ -36,7 +36,7 @@ from common.quota.results import (
     Usage,
     WindowUsage,
 )
-from common.quota.scripts import Decisions, connect, micro, text
+from common.quota.scripts import LimiterScripts, connect, micro, text
 from common.values import Quota
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Limiter:
         self.cap_s = cap_s
         self.grace_s = grace_s
         self._clock = monotonic
-        self._redis = Decisions(connect(redis_url) if client is None else client, quota, key, monotonic)
+        self._redis = LimiterScripts(connect(redis_url) if client is None else client, quota, key, monotonic)
 
     # Asking
 

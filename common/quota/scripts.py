@@ -74,7 +74,7 @@ def micro(seconds: float) -> int:
     return round(seconds * MICROSECONDS)
 
 
-class Decisions:
+class LimiterScripts:
     """The scripts, applied to the keys of one API key. Thread-safe."""
 
     def __init__(self, client: redis.Redis, quota: Quota, key: SecretStr, monotonic: Callable[[], float]) -> None:
