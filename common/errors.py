@@ -3,7 +3,7 @@
 ::
 
     PipelineError
-    ├── Retryable            it can heal: try the same symbol again
+    ├── Retryable                it can heal: try the same symbol again
     │   ├── NetworkFailed        no reply: connect, TLS, reset, DNS
     │   ├── DeadlineExceeded     the reply did not arrive whole in time
     │   │   └── PermitExpired    the request was not sent: its permit was too old by then
