@@ -10,7 +10,7 @@ from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.market import Market
 from tests.support.rows import quote, save_quotes
-from workers.pipeline.planning import Known, make_plan
+from workers.pipeline.planning import StoredState, make_plan
 from workers.wiring import Wiring
 
 IBM = Symbol("IBM")
@@ -35,7 +35,7 @@ def at(market: Market, run: str, time: datetime) -> None:
 
 
 def plan_of(store: Store):
-    known = Known(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM]))
+    known = StoredState(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM]))
     return make_plan([IBM], known, None, moment=NIGHT, grace=timedelta(minutes=15))
 
 
