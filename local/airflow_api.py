@@ -11,6 +11,8 @@ from common.redaction import one_line
 
 DAG_ID: Final = "stock_data_pipeline"
 _TIMEOUT_S: Final = 30
+#: The token is too old, or was signed with another key.
+_TOKEN_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class AirflowRefused(RuntimeError):
@@ -89,7 +91,7 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, **kwargs: Any) -> requests.Response:  # noqa: ANN401  requests' own
         response = self._ask(method, path, **kwargs)
-        if response.status_code == HTTPStatus.UNAUTHORIZED:  # the token is too old, or of another api-server's key
+        if response.status_code in _TOKEN_REFUSED:
             self._session.headers.pop("Authorization", None)
             response = self._ask(method, path, **kwargs)
         return response

@@ -15,6 +15,8 @@ import psycopg2
 import pytest
 
 from common.command_line import ExitCode
+from local.airflow_api import AirflowApi
+from local.cluster import ADMIN
 from tests.cluster.conftest import Running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -129,3 +131,11 @@ def test_a_script_gets_one_object(running: Running):
     assert (done.returncode, document["state"]) == (ExitCode.FAILED, "failed")
     assert {line["symbol"]: line["reason"] for line in document["outcomes"]}["NOSUCH7"] == "unknown_symbol"
     assert b"NOSUCH7" in done.stderr
+
+
+def test_a_foreign_token_is_replaced(running: Running):
+    """A client whose token the api-server does not know, since its key changed, logs in again by itself."""
+    api = AirflowApi(running.cluster.api.url, ADMIN, running.cluster.state.secrets()["airflow_admin"])
+    assert api.dag_known()
+    api._session.headers["Authorization"] += "x"
+    assert api.dag_known()
