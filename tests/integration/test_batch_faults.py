@@ -52,7 +52,7 @@ def test_a_restart_of_the_database_is_borne(
     quota: str,
 ):
     """While the database is away no symbol is taken up, and what was fetched is stored when it is back."""
-    sandbox.change("faults", faults="", latency="0.02:0.05")
+    sandbox.change("faults", faults="", latency="0.2:0.3")  # the batch is not over when the database goes
     with wired(environment, ALPHA_VANTAGE_QUOTA=quota, MARKET_DB_TIMEOUT="2") as wiring:
         ends: list[BatchEnd] = []
         batch = planned(wiring, *symbols(400))
@@ -63,6 +63,7 @@ def test_a_restart_of_the_database_is_borne(
         with away(admin, market.database):
             wait_until(lambda: caplog.text.count("waiting") >= 4, "the batch has tried a few times", 60)
             assert len(sandbox.entries()) < 400
+        sandbox.change("faults", faults="", latency="0.001:0.002")
         thread.join()
     assert [end.counts for end in ends] == ["400 stored"]
     assert calls(sandbox) == dict.fromkeys(symbols(400), 1)

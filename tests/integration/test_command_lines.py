@@ -50,14 +50,6 @@ AWAY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def heard_interruptions() -> Iterator[None]:
-    """Let children hear Ctrl-C, also where a shell runs the tests in its background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture(scope="module")
 def taken() -> Iterator[str]:
     """A port that somebody else listens on."""

@@ -4,11 +4,8 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
-from local.cluster import Cluster
 from local.ports import free_port, reserve
-from local.state import State
 
 CHOOSE = "from local.ports import free_port; print(*[free_port() for _ in range(200)], flush=True); input()"
 
@@ -37,19 +34,3 @@ def test_what_is_listened_on_is_taken():
     assert holder
     assert reserve(other) is None
     holder.close()
-
-
-def test_a_second_start_asks_its_own_server(tmp_path: Path):
-    """A cluster whose port was taken while it was away asks its own api-server, not the one that took the port."""
-    cluster = Cluster(State(tmp_path / "state"))
-    cluster._clear_the_way()
-    before = cluster.ports["airflow"]
-    assert cluster.api.url == f"http://127.0.0.1:{before}"
-    for holder in cluster._held:
-        holder.close()
-    with socket.create_server(("127.0.0.1", before)):
-        cluster._clear_the_way()
-    for holder in cluster._held:
-        holder.close()
-    assert cluster.ports["airflow"] != before
-    assert cluster.api.url == f"http://127.0.0.1:{cluster.ports['airflow']}"
