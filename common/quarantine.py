@@ -44,7 +44,7 @@ class Quarantine:
         """Keep a refused reply, its secrets redacted by the caller, with its ledger line; return its id.
 
         NUL and lone surrogates become U+FFFD, and the text ends at MAX_PAYLOAD bytes. The same reply again is
-        the same row. Of what is not the symbol's (its outcome is not ``quarantined``) a few samples of each reason are
+        the same row. Of what is not the symbol's (its outcome is ``failed``) a few samples of each reason are
         kept in a run: 0 stands for one that was not needed.
         """
         row = {
@@ -56,7 +56,7 @@ class Quarantine:
             "message": storable(rejection.message, MAX_SENTENCE),
             "payload": storable_payload(payload),
             "received_at": aware(received_at),
-            "samples": None if outcome.status is OutcomeStatus.QUARANTINED else _SAMPLES,
+            "samples": _SAMPLES if outcome.status is OutcomeStatus.FAILED else None,
         }
 
         def write(cursor: Cursor) -> int:

@@ -16,7 +16,7 @@ from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import read_version, statement
 from common.database.rows import as_json, aware
-from common.database.upsert import upsert
+from common.database.upsert import upsert, withdraw
 from common.datasets import quotes
 from common.datasets.dataset import Table
 from common.errors import StoreNotReady
@@ -180,6 +180,8 @@ def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
         return {}
     cursor.execute(statement(table.statement) if table.statement else upsert(table), {"rows": as_json(rows)})
     width, changed = len(table.key), cursor.fetchall()
+    if table.withdrawn:
+        cursor.execute(withdraw(table), {"rows": as_json(rows)})
     for row in changed:
         if any(old_to_new := row[width + 1 :]):
             log.info("%s: the final values of %s changed: %s", *row[:width], *old_to_new)

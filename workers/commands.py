@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, Final, TextIO
 
 from common.command_line import ExitCode, colours, say
+from common.datasets import DATASETS
+from common.datasets.quotes import QUOTES
 from common.errors import (
     HALTED,
     ConfigurationError,
@@ -53,14 +55,14 @@ class Answer:
         return self.code
 
 
-def fetch(text: str, *, verbose: bool = False) -> Answer:
-    """Fetch, validate and store one symbol's quote, as a run of its own that is named after the time."""
+def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> Answer:
+    """Fetch, validate and store one symbol of a dataset, as a run of its own that is named after the time."""
     try:
         symbol = Symbol(text)
     except ConfigurationError as error:
         return replace(_failed(error, symbol=text), code=ExitCode.USAGE)
     try:
-        with Wiring.from_environment() as wiring, _logging(wiring, verbose=verbose):
+        with Wiring.from_environment(DATASETS[dataset]) as wiring, _logging(wiring, verbose=verbose):
             return _fetch(wiring, symbol)
     except PipelineError as error:
         return _failed(error, symbol=text)
@@ -79,7 +81,8 @@ def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
         if wiring.store.ledger.outcomes(run_id)[0].reason == error.reason:  # else the ledger knows that it has rows
             raise
     line = wiring.store.ledger.outcomes(run_id)[0]
-    return _ended(line, wiring.store.quotes([symbol]), invented=wiring.settings.uses_sandbox)
+    quotes = wiring.store.quotes([symbol]) if wiring.dataset is QUOTES else []
+    return _ended(line, quotes, invented=wiring.settings.uses_sandbox)
 
 
 def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
@@ -92,6 +95,8 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
         return Answer(code, asdict(line), problem=problem)
     row = {name: value for quote in quotes for name, value in asdict(quote).items()}
     lines = [f"{'outcome':<18} {line.status} ({line.reason})"]
+    if not row:
+        lines.append(f"{'rows':<18} {line.detail}")
     lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
     if invented:
         lines.append("invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set")

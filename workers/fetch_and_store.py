@@ -7,9 +7,12 @@ codes.
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 from common.command_line import EXIT_CODES, run
+
+#: Written out, because to import them takes a second, which --help should not wait for; a test compares.
+_DATASETS: Final = ("quotes", "daily_bars", "splits", "dividends")
 
 
 def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
@@ -23,14 +26,14 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     elif options.quota:
         answer = commands.quota()
     else:
-        answer = commands.fetch(options.symbol, verbose=options.verbose)
+        answer = commands.fetch(options.symbol, options.dataset, verbose=options.verbose)
     return answer.show(output, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.fetch_and_store",
-        description="Fetch, validate and store one symbol's quote, or look at what that depends on.",
+        description="Fetch, validate and store one symbol, or look at what that depends on.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,10 +41,16 @@ def _parser() -> argparse.ArgumentParser:
     task.add_argument(
         "--symbol",
         metavar="SYMBOL",
-        help="fetch and store this symbol, such as AAPL (--symbol=-P-A for one that begins so), and print the row",
+        help="fetch and store this symbol, such as AAPL (--symbol=-P-A for one that begins so), and print what came",
     )
     task.add_argument("--health-check", action="store_true", help="check every dependency without spending quota")
     task.add_argument("--quota", action="store_true", help="show what is used of the quota, and what waits")
+    parser.add_argument(
+        "--dataset",
+        choices=_DATASETS,
+        default=_DATASETS[0],
+        help="what to fetch with --symbol: by default quotes; bars of the last 100 sessions; all splits or dividends",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts, whatever the outcome")
     parser.add_argument("--verbose", action="store_true", help="log each step to standard error")
     return parser

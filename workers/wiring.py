@@ -6,6 +6,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
+from common.datasets import Dataset
 from common.datasets.quotes import QUOTES
 from common.provider import AlphaVantageClient
 from common.quota import Limiter
@@ -24,11 +25,12 @@ class Wiring:
     """The collaborators of one process, each made when it is first needed. A context manager that closes them."""
 
     settings: Settings
+    dataset: Dataset = QUOTES
 
     @classmethod
-    def from_environment(cls) -> Self:
+    def from_environment(cls, dataset: Dataset = QUOTES) -> Self:
         """Wire what the environment says. Raises ConfigurationError."""
-        return cls(Settings.from_environment())
+        return cls(Settings.from_environment(), dataset)
 
     @cached_property
     def client(self) -> AlphaVantageClient:
@@ -54,7 +56,7 @@ class Wiring:
     @cached_property
     def store(self) -> Store:
         """The market database."""
-        return Store(self.settings.market_dsn, timeout_s=self.settings.market_db_timeout)
+        return Store(self.settings.market_dsn, timeout_s=self.settings.market_db_timeout, dataset=self.dataset.name)
 
     @cached_property
     def permits(self) -> DurablePermits:
@@ -71,7 +73,7 @@ class Wiring:
     def job(self) -> Job:
         """The work on one symbol."""
         return Job(
-            dataset=QUOTES,
+            dataset=self.dataset,
             provider=self.client,
             permits=self.permits,
             store=self.store,

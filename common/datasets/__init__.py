@@ -39,8 +39,17 @@ split coefficients) is rounded to six decimals. A change may differ from the dif
 to four decimals and arithmetic in single precision explain: 0.0003 at 1,000, 0.003 at 24,000.
 """
 
-from common.datasets.bulk_quotes import quotes_from_bulk_reply
-from common.datasets.daily_bars import bars_from_reply
-from common.datasets.quotes import quote_from_reply
+from collections.abc import Mapping
+from typing import Final
 
-__all__ = ["bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]
+from common.datasets.bulk_quotes import quotes_from_bulk_reply
+from common.datasets.daily_bars import DAILY_BARS, bars_from_reply
+from common.datasets.dataset import Dataset
+from common.datasets.dividends import DIVIDENDS
+from common.datasets.quotes import QUOTES, quote_from_reply
+from common.datasets.splits import SPLITS
+
+__all__ = ["DATASETS", "Dataset", "bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]
+
+#: Every dataset of one symbol a call, by its name.
+DATASETS: Final[Mapping[str, Dataset]] = {dataset.name: dataset for dataset in (QUOTES, DAILY_BARS, SPLITS, DIVIDENDS)}

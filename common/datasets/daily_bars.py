@@ -8,12 +8,13 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from common.datasets.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
-from common.datasets.dataset import PRICE, SYMBOL, Table
+from common.datasets.dataset import PRICE, SYMBOL, BySession, Dataset, Parsed, Table
 from common.datasets.fields import Day, DayOfStamp
 from common.datasets.rows import AdjustedRow, BarRow
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, Request
 from common.values import DailyBar, Rejection, Reply, Symbol
 
+_UNFINISHED: Final = "unfinished"
 _META: Final = "Meta Data"
 _SYMBOL: Final = "2. Symbol"
 _REFRESHED: Final = "3. Last Refreshed"
@@ -77,6 +78,14 @@ def bars_from_reply(symbol: Symbol, reply: Reply) -> tuple[list[DailyBar], list[
     return bars, rejections
 
 
+def parse(symbol: Symbol, reply: Reply) -> Parsed:
+    """Return the bars as what a reply holds, and why each other is refused; an unfinished one is no fault."""
+    bars, rejections = bars_from_reply(symbol, reply)
+    faults = [rejection for rejection in rejections if rejection.code != _UNFINISHED]
+    detail = f"{len(bars)} bars up to {max(bar.session for bar in bars)}" if bars else "no finished bar"
+    return Parsed({TABLE: bars}, faults, detail)
+
+
 def _open_session(meta: Mapping[str, object]) -> date | None:
     """Return the session that was still open: the provider then says a time of day, else the day alone."""
     try:
@@ -92,7 +101,7 @@ def _bar(symbol: Symbol, name: str, values: object, reply: Reply, unfinished: da
         first = error.errors(include_url=False)[0]
         return Rejection(first["type"], f"the session {first['msg']}")
     if session == unfinished:
-        return Rejection("unfinished", "the session was still open")
+        return Rejection(_UNFINISHED, "the session was still open")
     adjusted = isinstance(values, Mapping) and _ADJUSTED_CLOSE in values
     row = read_row(AdjustedRow if adjusted else BarRow, values)
     if isinstance(row, Rejection):
@@ -110,3 +119,6 @@ def _bar_of(symbol: Symbol, session: date, row: BarRow) -> DailyBar:
         dividend_amount=row.dividend_amount,
         split_coefficient=row.split_coefficient,
     )
+
+
+DAILY_BARS: Final = Dataset("daily_bars", request, parse, (TABLE,), due=BySession())

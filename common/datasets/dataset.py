@@ -1,7 +1,7 @@
 """What a dataset is: one frozen value that says what to ask for, how to read the reply, and where its rows go.
 
 Job, batch, plan, ledger and DAG take a dataset as an argument and know none by name. What does not fit (a listing is
-CSV and has no symbol) is a slice of its own beside this one, not one more field. docs/adr/0010-one-dataset-one-file.md
+CSV and has no symbol) is a slice of its own beside this one, not one more field. docs/adr/0017-one-dataset-one-file.md
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

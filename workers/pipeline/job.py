@@ -27,14 +27,17 @@ from common.errors import (
     RunHalted,
     StoreUnavailable,
 )
-from common.provider import Gate, Request
+from common.provider import MAX_PAYLOAD, Gate, Request
 from common.quota import Permit
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
+from common.redaction import storable
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
 
+#: How many refused rows of a reply a warning names.
+_NAMED: Final = 5
 #: How often the provider may say "too fast" to one symbol before it counts as a failure: somebody else uses the key.
 MAX_REFUSALS: Final = 3
 #: How long to hold back (s) when the provider says "too fast" without saying for how long.
@@ -137,7 +140,7 @@ class Job:
         try:
             self._stop_if_halted(run_id)
             reply = self._fetch(attempt)
-            return self._store(attempt, self.dataset.parse(symbol, reply))
+            return self._store(attempt, reply, self.dataset.parse(symbol, reply))
         except QuotaWait as wait:
             if self.postpones and (wait.retry_after_s or 0) > self.postpone_beyond_s:
                 return self._postpone(attempt, wait)
@@ -194,9 +197,15 @@ class Job:
             permit.give_back()
             raise
 
-    def _store(self, attempt: _Attempt, parsed: Parsed) -> Outcome:
-        outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", parsed.detail)
+    def _store(self, attempt: _Attempt, reply: Reply, parsed: Parsed) -> Outcome:
+        """Store the sound rows; a reply with others beside them is kept in quarantine, too."""
+        refused = f"; {len(parsed.rejections)} refused and in quarantine" if parsed.rejections else ""
+        outcome = self._outcome(attempt, OutcomeStatus.STORED, "stored", parsed.detail + refused)
         self.store.save(parsed.rows, [outcome])
+        if parsed.rejections:
+            log.warning("%s: %s", attempt.symbol, "; ".join(each.message for each in parsed.rejections[:_NAMED]))
+            first, received_at = parsed.rejections[0], reply.received_at
+            self._keep(outcome, first, storable(reply.text, MAX_PAYLOAD), received_at)
         return outcome
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
@@ -225,13 +234,11 @@ class Job:
         self, attempt: _Attempt, error: PayloadRejected | ProviderBusy, status: OutcomeStatus, reason: str
     ) -> None:
         outcome = self._outcome(attempt, status, reason, str(error))
-        self.quarantine.keep(
-            outcome,
-            function=self.dataset.request(attempt.symbol).function,
-            rejection=Rejection(error.code, str(error)),
-            payload=error.payload,
-            received_at=datetime.now(UTC),
-        )
+        self._keep(outcome, Rejection(error.code, str(error)), error.payload, datetime.now(UTC))
+
+    def _keep(self, outcome: Outcome, rejection: Rejection, payload: str, received_at: datetime) -> None:
+        function = self.dataset.request(outcome.symbol).function
+        self.quarantine.keep(outcome, function=function, rejection=rejection, payload=payload, received_at=received_at)
 
     def _outcome(self, attempt: _Attempt, status: OutcomeStatus, reason: str, detail: str) -> Outcome:
         return Outcome(

@@ -1,0 +1,107 @@
+"""Every dataset of the registry goes the whole way: permit, call, reading, table, ledger."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from common.command_line import ExitCode
+from common.datasets import DATASETS, Dataset
+from common.settings import Settings
+from common.store import Store
+from common.values import OutcomeStatus, Symbol
+from sandbox.running import RunningSandbox
+from tests.support.market import Market
+from tests.support.replies import reply_of
+from workers import fetch_and_store
+from workers.wiring import Wiring
+
+PAYER = Symbol("SPLIT7")
+
+
+@pytest.fixture(params=DATASETS.values(), ids=DATASETS)
+def wiring(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Wiring]:
+    with Wiring(Settings.from_environment(environment), request.param) as opened:
+        opened.permits.prepare()
+        yield opened
+
+
+def run(wiring: Wiring, name: str, symbol: Symbol = PAYER):
+    wiring.store.ledger.plan_run(name, [symbol])
+    wiring.job.run(name, symbol)
+    (line,) = wiring.store.ledger.outcomes(name)
+    return line
+
+
+def rows(market: Market, dataset: Dataset) -> list[tuple]:
+    return [row for table in dataset.tables for row in market.query(f"SELECT *, xmin FROM {table.name} ORDER BY 1, 2")]
+
+
+def test_a_dataset_is_stored_once(wiring: Wiring, market: Market):
+    """The first run inserts what the sandbox serves, the second changes no row, and each costs one call."""
+    first = run(wiring, "first")
+    stored = rows(market, wiring.dataset)
+    assert first.status is OutcomeStatus.STORED
+    assert stored or wiring.dataset.name == "dividends"
+    assert first.reason == ("inserted" if stored else "stored")
+    second = run(wiring, "second")
+    assert second.reason == ("unchanged" if stored else "stored")
+    assert rows(market, wiring.dataset) == stored
+    assert market.query("SELECT dataset, symbol FROM api_calls") == [(wiring.dataset.name, "SPLIT7")] * 2
+
+
+def test_a_refused_reply_is_kept(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+    """A reply that is no JSON stores nothing, and stands in quarantine under its dataset and function."""
+    sandbox.change("faults", faults="not-json:1")
+    wiring.store.ledger.plan_run("run", [PAYER])
+    with pytest.raises(Exception, match="SPLIT7"):
+        wiring.job.run("run", PAYER)
+    (kept,) = wiring.store.quarantine.waiting()
+    assert (kept.dataset, kept.function) == (wiring.dataset.name, wiring.dataset.request(PAYER).function)
+    assert rows(market, wiring.dataset) == []
+
+
+def test_the_command_line_knows_each_dataset(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """--dataset takes the names of the registry, and says how much came."""
+    assert set(DATASETS) == set(fetch_and_store._DATASETS)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert fetch_and_store.main(["--symbol", "SPLIT7", "--dataset", "splits"]) == ExitCode.DONE
+    assert "in the list" in capsys.readouterr().out
+
+
+def test_what_the_list_lost_is_withdrawn(market_dsn, market: Market):
+    """A split that is listed no more is marked, and is back when it is listed again; an empty list marks none."""
+    splits = DATASETS["splits"]
+    with Store(market_dsn, dataset=splits.name) as store:
+
+        def listed(*days: str) -> list[bool]:
+            document = {"symbol": "IBM", "data": [{"effective_date": day, "split_factor": "2.0"} for day in days]}
+            store.save(splits.parse(Symbol("IBM"), reply_of(document)).rows)
+            return [
+                gone for (gone,) in market.query("SELECT withdrawn_at IS NOT NULL FROM corporate_actions ORDER BY 1")
+            ]
+
+        assert listed("1999-05-27", "1997-05-28") == [False, False]
+        assert listed("1999-05-27") == [False, True]
+        assert listed() == [False, True]
+        assert listed("1999-05-27", "1997-05-28") == [False, False]
+
+
+def test_sound_rows_are_kept_beside_refused_ones(environment: dict[str, str], monkeypatch, market: Market):
+    """One bad row of a list costs that row alone, and the reply is kept with the reason."""
+    splits = DATASETS["splits"]
+    document = {
+        "symbol": "IBM",
+        "data": [
+            {"effective_date": "1999-05-27", "split_factor": "2.0"},
+            {"effective_date": "never", "split_factor": "2.0"},
+        ],
+    }
+    with Wiring(Settings.from_environment(environment), splits) as wiring:
+        monkeypatch.setattr(wiring.client, "fetch", lambda request, gate: reply_of(document))
+        line = run(wiring, "run", Symbol("IBM"))
+        assert line.detail == "1 in the list; 1 refused and in quarantine"
+        assert [kept.reason for kept in wiring.store.quarantine.waiting()] == ["not_a_date"]
+    assert len(rows(market, splits)) == 1
