@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from common.errors import ConfigurationError
 from common.settings import read_variable
+from workers.airflow_patches import check_setting
 
 
 class LiteralDefaults(ConfigParser):
@@ -33,6 +34,7 @@ def main() -> None:
     password = read_variable(os.environ, "AIRFLOW_ADMIN_PASSWORD")
     if not password:
         raise ConfigurationError("AIRFLOW_ADMIN_PASSWORD is not set.", variable="AIRFLOW_ADMIN_PASSWORD")
+    check_setting()  # before any process of Airflow starts, of which each would end with the same sentence
     upgradedb()
     print("Airflow's metadata database is migrated")
     with get_application_builder() as builder:

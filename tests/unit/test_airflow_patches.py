@@ -237,6 +237,23 @@ def test_the_check_refuses_a_wrong_setting(capsys: pytest.CaptureFixture[str], m
     assert "'everything', which is no patch" in capsys.readouterr().err
 
 
+def test_the_start_of_compose_refuses_a_wrong_name(tmp_path: Path):
+    """The container that prepares Airflow ends with one sentence, and none of Airflow's processes is started."""
+    variables = {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "AIRFLOW_ADMIN_PASSWORD": "x"}
+    done = subprocess.run(
+        [sys.executable, "config/airflow_init.py"],
+        env={**os.environ, **variables, "AIRFLOW_PATCHES": "everything"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "AIRFLOW_PATCHES='everything' names 'everything', which is no patch."
+    )
+
+
 def test_the_readme_names_each_patch():
     """The table of the folder's README has the registry's patches, in their order."""
     lines = (ROOT / "workers" / "airflow_patches" / "README.md").read_text("utf-8").splitlines()

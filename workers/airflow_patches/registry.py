@@ -49,7 +49,7 @@ PATCHES: Final = (
         "workers.airflow_patches.scheduler:adaptive_idle_sleep",
         {f"{_SCHEDULER}._run_scheduler_loop": "d7dd5578d64a9b0b", f"{_SCHEDULER}.__init__": "0d573124b75acc0f"},
         "A scheduler that waits for tasks pauses as long as an idle one: each of a run's five steps waits for it.",
-        "not measured alone yet",
+        "a run of four symbols took 4 s, not 7, with all patches (ADR 8); not measured alone yet",
     ),
     Patch(
         "minimum_loop_interval",
@@ -95,7 +95,7 @@ PATCHES: Final = (
         },
         "The supervisor waits on the task's sockets, which close before its process has ended; in a third of all tasks "
         "it then waits on nothing for a whole heartbeat interval.",
-        "not measured alone yet",
+        "a third of all tasks ended up to a heartbeat interval (5 s) late; not measured alone yet",
     ),
     Patch(
         "count_start_as_heartbeat",
@@ -103,7 +103,7 @@ PATCHES: Final = (
         "workers.airflow_patches.supervisor:count_start_as_heartbeat",
         {f"{_TASK}._on_child_started": "c1810e9d6d095987", f"{_TASK}._send_heartbeat_if_needed": "31f8f8772b8c6096"},
         "A task's start is a heartbeat to the api-server, and the supervisor sends another one milliseconds later.",
-        "not measured alone yet",
+        "one call for each task, about 10 ms of the api-server's CPU; not measured alone yet",
     ),
     Patch(
         "warm_up",
@@ -114,7 +114,7 @@ PATCHES: Final = (
             "airflow.dag_processing.dagbag:BundleDagBag": "36e356c259427057",
         },
         "Each task's process parses the DAG file and fills the caches of libraries.",
-        "not measured alone yet",
+        "a task's start: 15 ms of CPU, not 31, in a process that was forked for it; a task takes 280",
     ),
     Patch(
         "keep_processes",
@@ -134,7 +134,7 @@ PATCHES: Final = (
             "airflow.sdk.execution_time.coordinator:CoordinatorManager": "3b8ba3edd86a51db",
         },
         "A process is forked for each task: its pages are copied and its connections made for every symbol.",
-        "not measured alone yet",
+        "a task of one symbol: 230 ms of CPU, not 350, beside the other patches (ADR 9)",
     ),
 )
 
