@@ -19,6 +19,7 @@ import redis
 import requests
 from celery import Celery
 
+from common.errors import ConfigurationError
 from common.redaction import MIN_SECRET_LENGTH, Redactor, one_line
 from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
@@ -253,15 +254,22 @@ class Cluster:
             secret for secret in (*self.state.secrets().values(), *given) if len(secret) > MIN_SECRET_LENGTH
         )
 
-    def down(self) -> None:
-        """Stop everything, workers first; what is left over afterwards is ended too."""
-        if self.running:
+    def down(self) -> bool:
+        """Stop everything, workers first; what is left over afterwards is ended too. Return whether anything ran."""
+        if ran := self._stoppable:
             names = list(self.supervisor.states())
             storage = ["postgres", "redis"]
             workers = [name for name in names if name.startswith("worker-")]
             rest = [name for name in names if name not in {*storage, *workers}]
             self.supervisor.stop([[*workers, *rest], storage])
-        end_leftovers(self.state.folder)
+        return bool(end_leftovers(self.state.folder)) or ran
+
+    @property
+    def _stoppable(self) -> bool:
+        """Whether the process manager can be asked; with lost secrets it cannot, and its processes are ended."""
+        with suppress(ConfigurationError):
+            return self.running
+        return False
 
     def clean(self) -> None:
         """Stop everything and delete all that the cluster stored."""

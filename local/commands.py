@@ -143,8 +143,7 @@ def _up(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
 def _down(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
     del options
     with _only_one(cluster.state):
-        was_running = cluster.running
-        cluster.down()
+        was_running = cluster.down()
     screen.print("stopped" if was_running else "nothing was running")
     return ExitCode.DONE
 
@@ -226,7 +225,7 @@ def _shell(cluster: Cluster, options: argparse.Namespace, screen: Console) -> in
         raise ClusterFailed("the cluster does not run: `make up` starts it.")
     if not options.words:
         screen.print("a shell with the cluster's settings; `exit` leaves it")
-    _become(options.words or [os.environ.get("SHELL", "/bin/sh")], cluster.environment)
+    _become(options.words or [os.environ.get("SHELL") or "/bin/sh"], cluster.environment)
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -2,7 +2,8 @@
 
 The process manager opens a file of the cluster's folder for writing, the mark, and what it starts inherits the open
 file. Nobody comes by that by accident: not with an exported variable, not in the same terminal, not by reading the
-folder. What a process of the cluster started in turn, without the mark, is found as its descendant.
+folder. What a process of the cluster started in turn, without the mark, is found as its descendant. Linux also tells
+whose mark was deleted with the whole folder, and psutil does not.
 """
 
 import os
@@ -54,7 +55,9 @@ def existing(pids: Sequence[int]) -> Iterator[psutil.Process]:
 def _has_open(process: psutil.Process, mark: str) -> bool:
     """Whether the process has the mark open for writing; a backup or a search only reads it."""
     try:
-        return any(file.path == mark and getattr(file, "mode", "r+") != "r" for file in process.open_files())
+        if any(file.path == mark and getattr(file, "mode", "r+") != "r" for file in process.open_files()):
+            return True
+        return any(os.readlink(file) == f"{mark} (deleted)" for file in Path(f"/proc/{process.pid}/fd").glob("*"))
     except (psutil.Error, OSError):
         return False  # gone meanwhile, or another user's
 

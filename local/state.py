@@ -12,6 +12,7 @@ from typing import Final
 
 from common.errors import ConfigurationError
 from common.quoting import flower_conf, pgpass_line
+from local.leftovers import MARK
 from local.ports import reserve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -40,8 +41,10 @@ _PASSWORDS: Final = (
     "supervisor",
 )
 _SECRETS_FILE: Final = "secrets.json"
-#: What the folder may hold before it holds secrets.
-_ENTRIES: Final = frozenset({"lock", "logs", "airflow", "ports.json", "secrets.new", "mark", "postgres", "redis"})
+#: What the folder may hold before it holds secrets, and what only a folder of ours holds.
+_ENTRIES: Final = frozenset({"lock", "logs", "airflow", "ports.json", "secrets.new"})
+_OURS: Final = (_SECRETS_FILE, MARK, "initialised")
+_MAX_PORT: Final = 65_535
 _KEYS: Final = ("jwt_secret", "api_secret_key")
 
 
@@ -85,7 +88,7 @@ class State:
         """Make the folders, which only their owner may enter. Raises ConfigurationError for a folder of others."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         strange = sorted({path.name for path in self.folder.iterdir()} - _ENTRIES)
-        if strange and not (self.folder / _SECRETS_FILE).exists():
+        if strange and not any((self.folder / name).exists() for name in _OURS):
             raise ConfigurationError(
                 f"{STATE_VARIABLE} names {self.folder}, which holds other things ({strange[0]}): name a folder of the "
                 "cluster's own, for `make clean` deletes it.",
@@ -96,18 +99,27 @@ class State:
             folder.mkdir(exist_ok=True, mode=0o700)
 
     def secrets(self) -> dict[str, str]:
-        """Return the secrets, generated once at random; the file is readable by its owner only."""
+        """Return the secrets, generated once at random; the file is readable by its owner only.
+
+        Raises ConfigurationError where they are lost: the databases know the old ones.
+        """
         path = self.folder / _SECRETS_FILE
-        known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if not path.exists():
+            known: dict[str, str] = {}
+            if (self.folder / "postgres" / "PG_VERSION").exists():
+                raise _lost(path, "is missing")
+        elif not (known := _texts(path)):
+            raise _lost(path, "is damaged")
         missing = {name: value for name, value in _new_secrets() if name not in known}
         if missing:
             self._write_private(path, json.dumps(known | missing, indent=2))
         return known | missing
 
     def ports(self) -> dict[str, int]:
-        """Return the ports that the cluster was last started with."""
-        path = self.folder / "ports.json"
-        return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+        """Return the ports that the cluster was last started with; none where that is not known."""
+        known = _object(self.folder / "ports.json")
+        ports = {name: port for name, port in known.items() if isinstance(port, int) and 0 < port <= _MAX_PORT}
+        return {**PREFERRED_PORTS, **ports} if ports and len(ports) == len(known) else {}
 
     def choose_ports(self) -> tuple[dict[str, int], list[str], list[socket]]:
         """Choose a free port for each server and remember it.
@@ -139,7 +151,32 @@ class State:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave an empty file under the new name
         temporary.replace(path)  # whole or not at all: half a file of secrets would lock people out
+
+
+def _object(path: Path) -> dict[str, object]:
+    """Return the JSON object in the file; nothing where there is none that can be read."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _texts(path: Path) -> dict[str, str]:
+    """Return the texts in a file of secrets; nothing where it is no such file."""
+    known = {name: text for name, text in _object(path).items() if isinstance(text, str) and text}
+    return known if len(known) == len(_object(path)) else {}
+
+
+def _lost(path: Path, problem: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} {problem}, and the databases open to the passwords in it alone: put it back from a backup, or "
+        "`make clean` deletes all that the cluster stored.",
+        variable=STATE_VARIABLE,
+    )
 
 
 def _new_secrets() -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The process manager: what its programs are given, how they are told from others', and a disk that is full."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,19 @@ def test_each_program_gets_its_own_variables(tmp_path: Path):
         assert not [text for pid in (server, manager.pid) if SECRET in (text := str(psutil.Process(pid).environ()))]
 
 
+def test_a_folder_that_was_deleted(tmp_path: Path):
+    """Whoever deletes the folder of a running cluster finds its processes again, and no others, in the next one."""
+    state = State(tmp_path / "state")
+    with managed(state, [Program("redis", SLEEPER)]) as supervisor:
+        server = psutil.Process(pid_of(supervisor, "redis"))
+        shutil.rmtree(state.folder)
+        state.prepare()
+        assert {process.pid for process in leftovers(state.folder)} == {server.pid, server.ppid()}
+        assert leftovers(tmp_path) == []
+        end_leftovers(state.folder)
+        assert not server.is_running()
+
+
 def test_only_what_the_cluster_started_is_ended(tmp_path: Path):
     """After a hard kill the cluster's programs are found and ended; a process with the same variables lives on."""
     state = State(tmp_path / "state")
@@ -95,6 +109,7 @@ def test_a_full_disk_ends_nothing_for_good(small_disk: Path):
     """While the disk is full PostgreSQL and the logs fail; with space all goes on, and what was stored is there."""
     state = State(small_disk / "state")
     state.prepare()
+    state.secrets()
     postgres, broker = servers(
         state, {"postgres": free_port(), "redis": free_port()}, dict.fromkeys(("postgres", "redis"), "word")
     )
@@ -144,6 +159,7 @@ def test_a_server_that_ends_is_reported_at_once(tmp_path: Path, program: str):
     state = State(tmp_path / "state")
     cluster = Cluster(state, person={})
     state.prepare()
+    state.secrets()
     (state.folder / program).mkdir()
     spoil = {"postgres": ("PG_VERSION", "9.0\n"), "redis": ("appendonly.aof", "no such format")}
     name, content = spoil[program]

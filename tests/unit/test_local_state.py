@@ -29,6 +29,42 @@ def test_a_folder_of_others_is_refused(tmp_path: Path):
     assert tmp_path.stat().st_mode == before
 
 
+def test_data_of_others_are_refused(tmp_path: Path):
+    """A folder that holds a server's data, but nothing of a cluster's own, is another's: it is never deleted."""
+    (tmp_path / "postgres").mkdir()
+    with pytest.raises(ConfigurationError, match="postgres"):
+        State(tmp_path).prepare()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"redis": 5}', '{"redis": ""}', "\x00", "[" * 100_000])
+def test_lost_secrets_are_not_replaced(tmp_path: Path, content: str | None):
+    """Without the secrets that the databases know, no new ones are made: the message names the file and the way out."""
+    state = State(tmp_path / "state")
+    state.prepare()
+    state.secrets()
+    (state.folder / "postgres").mkdir()
+    (state.folder / "postgres" / "PG_VERSION").touch()
+    (state.folder / "mark").touch()
+    file = state.folder / "secrets.json"
+    file.unlink() if content is None else file.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"secrets\.json.*make clean"):
+        state.secrets()
+    Cluster(state, say=lambda _: None).clean()
+    assert not state.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", '{"supervisor": "9901"}', '{"supervisor": 0}', '{"airflow": 70000}']
+)
+def test_ports_that_cannot_be_read(tmp_path: Path, content: str):
+    """Ports that are damaged are forgotten: the next start chooses others."""
+    state = State(tmp_path)
+    (state.folder / "ports.json").write_text(content, encoding="utf-8")
+    assert state.ports() == {}
+    (state.folder / "ports.json").write_text('{"supervisor": 9902}', encoding="utf-8")
+    assert state.ports() == {**PREFERRED_PORTS, "supervisor": 9902}
+
+
 def test_airflow_expands_nothing_in_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A person's variable that the folder's name mentions is left out; one that is needed is refused by a sentence."""
     monkeypatch.setenv("PIPELINE_TEST", "elsewhere")
