@@ -142,7 +142,7 @@ class DailyQuotaUsedUp(Retryable):
 class PayloadRejected(Retryable):
     """The reply is not the data that was asked for. ``code`` is the rejection's reason code.
 
-    ``payload`` is the redacted reply as received, cut to a length that can be stored.
+    ``payload`` is the redacted reply, whole.
     """
 
     reason = "payload_rejected"

@@ -23,8 +23,6 @@ _WORD: Final = "[A-Za-z0-9]"
 _NAMED_KEY = re.compile(r"(?P<name>\bapi_?key(?:=|%3D))[^\s&\"'<>\\]+", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<user>\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE)
 
-#: What a PostgreSQL ``text`` refuses: NUL and lone surrogates.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CUT: Final = "…"
 
 
@@ -40,11 +38,6 @@ def one_line(text: str, limit: int = 160) -> str:
     """Return ``text`` cut to ``limit`` characters and escaped, for an error's or a log's message."""
     cut = text if len(text) <= limit else text[: limit - 1] + _CUT
     return escape_controls(cut)
-
-
-def storable(text: str, limit: int) -> str:
-    """Return ``text`` cut to ``limit`` and without what a PostgreSQL ``text`` refuses (NUL, lone surrogates)."""
-    return _UNSTORABLE.sub(lambda match: _escape(match[0]), text[:limit])
 
 
 def _escape(char: str) -> str:

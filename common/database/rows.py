@@ -14,7 +14,7 @@ V = TypeVar("V")
 MAX_REASON: Final = 64
 MAX_SENTENCE: Final = 2000
 MAX_WORKER: Final = 255
-#: The longest stored reply, in bytes: as much as the client takes in, so that it can be replayed whole.
+#: The longest stored reply, in bytes, as the column has it: any but a full series fits whole.
 MAX_PAYLOAD: Final = 2 * 1024 * 1024
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.datasets.rows import ChangeRow, Row
 from common.errors import PayloadRejected
-from common.redaction import one_line, storable
+from common.redaction import one_line
 from common.values import Rejection, Reply, Symbol
 
 #: One unit of the last of the provider's four decimals: each value is rounded on its own.
@@ -19,7 +19,6 @@ _FINEST_HALF_UNIT: Final = Decimal("0.00005")
 _COARSEST_HALF_UNIT: Final = Decimal("0.005")
 #: The provider subtracts in single precision: each price may be off by half a unit of its 24th bit (IEEE 754).
 _SINGLE: Final = Decimal(2) ** -24
-_MAX_PAYLOAD: Final = 262_144
 _MAX_SHOWN: Final = 40
 
 R = TypeVar("R", bound=BaseModel)
@@ -91,7 +90,7 @@ def check_symbol(name: str, echoed: object, symbol: Symbol) -> Rejection | None:
 def refuse(symbol: str, reply: Reply, rejection: Rejection) -> PayloadRejected:
     """Return the error that refuses the whole reply, with the reply in it."""
     message = f"{symbol}: {rejection.message}. The reply is kept in quarantine."
-    return PayloadRejected(message, code=rejection.code, payload=storable(reply.text, _MAX_PAYLOAD))
+    return PayloadRejected(message, code=rejection.code, payload=reply.text)
 
 
 def section(symbol: str, reply: Reply, name: str, *, prefix: bool = False) -> dict[str, object]:

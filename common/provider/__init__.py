@@ -32,7 +32,6 @@ Proxies and certificates: on https the platform's conventions hold (``HTTPS_PROX
 """
 
 from common.provider.client import (
-    MAX_PAYLOAD,
     MAX_RETRY_AFTER_S,
     AlphaVantageClient,
     Gate,
@@ -42,7 +41,6 @@ from common.provider.request import MAX_BYTES, MAX_BYTES_FULL, Request
 __all__ = [
     "MAX_BYTES",
     "MAX_BYTES_FULL",
-    "MAX_PAYLOAD",
     "MAX_RETRY_AFTER_S",
     "AlphaVantageClient",
     "Gate",

@@ -28,14 +28,12 @@ from common.provider.http_transport import Answer, Permission, Transport
 from common.provider.refusals import carries_data, is_page, known_words, notices, refusal
 from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
-from common.redaction import STARS, one_line, storable
+from common.redaction import STARS, one_line
 from common.values import Reply
 
 #: Entered around each attempt: acquires a permit, which is handed in, and settles it when the attempt is over.
 Gate = Callable[[], AbstractContextManager[Permission | None]]
 
-#: The most that a PayloadRejected carries: any quote, bulk reply or compact series whole, so it can be replayed.
-MAX_PAYLOAD: Final = 262_144
 MAX_RETRY_AFTER_S: Final = 30.0
 _MAX_PAUSE_S: Final = 10.0
 _DAY_S: Final = 86_400.0
@@ -186,11 +184,11 @@ class AlphaVantageClient:
             f"{subject}: the reply of {self._transport.host} is no data: {why}. The provider seems to be busy and is "
             "asked again later; if it lasts, look at the reply in quarantine."
         )
-        return ProviderBusy(sentence, status=status, code=code, payload=storable(text, MAX_PAYLOAD))
+        return ProviderBusy(sentence, status=status, code=code, payload=text)
 
     def _rejected(self, subject: str, code: str, why: str, text: str) -> PayloadRejected:
         sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept in quarantine."
-        return PayloadRejected(sentence, code=code, payload=storable(text, MAX_PAYLOAD))
+        return PayloadRejected(sentence, code=code, payload=text)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -186,7 +186,7 @@ def _body(response: requests.Response, limit: int) -> tuple[bytes, str]:
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > limit:
-                return bytes(body), "too_large"
+                return bytes(body[:limit]), "too_large"
     except requests.exceptions.ContentDecodingError:
         return bytes(body), "not_decodable"
     return bytes(body), ""

@@ -163,7 +163,7 @@ def test_the_switch_of_http_client_prints_nothing(capfd, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("attack", ["\r\nERROR forged", "\x1b[2J", "\u2028line", "\u202eevil", "\x00", "\ud800"])
 def test_a_notice_cannot_forge_a_log_line(attack: str):
-    """Control characters of the provider's arrive escaped, on one line, and storable as text."""
+    """Control characters of the provider's arrive escaped, on one line, and as text that can be encoded."""
     with (
         wire(answering(json_reply({"Information": f"news{attack} end"}))) as server,
         AlphaVantageClient(server.url, SecretStr(KEY)) as client,

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
+from common.database.rows import MAX_PAYLOAD
 from common.datasets.bulk_quotes import request as bulk_request
 from common.datasets.daily_bars import request as bars_request
 from common.datasets.quotes import request as quote_request
@@ -25,7 +26,7 @@ from common.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from common.provider import MAX_BYTES, MAX_BYTES_FULL, MAX_PAYLOAD, AlphaVantageClient
+from common.provider import MAX_BYTES, MAX_BYTES_FULL, AlphaVantageClient
 from common.values import Symbol
 from tests.support.replies import quote_document
 from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, closes, refused, resets, says, serving
@@ -256,7 +257,16 @@ def test_a_reply_that_is_too_large(reply: bytes):
     error = refused(answering(reply))
     assert isinstance(error, PayloadRejected)
     assert error.code == "too_large"
-    assert len(error.payload) <= MAX_PAYLOAD
+    assert len(error.payload) <= MAX_BYTES
+
+
+def test_a_refused_reply_is_whole():
+    """What is refused can be replayed: it arrives as long as a reply may be, and the quarantine has room for it."""
+    body = b"[" + b" " * (MAX_BYTES - 2) + b"]"
+    error = refused(answering(response(body)))
+    assert isinstance(error, PayloadRejected)
+    assert (len(error.payload), error.payload.strip("[] ")) == (MAX_BYTES, "")
+    assert MAX_PAYLOAD >= MAX_BYTES
 
 
 def test_the_bound_itself_fits():
@@ -304,7 +314,7 @@ def test_a_reply_that_cannot_be_read(body: bytes, code: str):
     assert isinstance(error, PayloadRejected)
     assert error.code == code
     assert str(error).startswith("IBM: the reply of 127.0.0.1:")
-    assert error.payload.encode()[:20] == body.decode("utf-8", "backslashreplace").replace("\0", "\\x00").encode()[:20]
+    assert error.payload.encode()[:20] == body.decode("utf-8", "backslashreplace").encode()[:20]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.redaction import STARS, RedactingFilter, Redactor, escape_controls, one_line, storable
+from common.redaction import STARS, RedactingFilter, Redactor, escape_controls, one_line
 
 SECRET = "S3cr3t/With+All %of=It"
 
@@ -78,20 +78,6 @@ def test_one_line_is_one_printable_line(text: str):
     assert "\x1b" not in line
     line.encode()
     assert one_line(text, 20) == escape_controls(text if len(text) <= 20 else text[:19] + "…")
-
-
-@given(st.text(st.characters(), max_size=50))
-def test_storable_text_is_accepted_by_postgresql(text: str):
-    """No NUL and no lone surrogate is left, and ordinary text stays as it is."""
-    kept = storable(text, 1000)
-    assert "\0" not in kept
-    kept.encode()
-    assert storable("Prices:\n\u20ac 5", 1000) == "Prices:\n\u20ac 5"
-
-
-def test_storable_text_is_cut():
-    """What is kept is bounded."""
-    assert storable("x" * 100, 10) == "x" * 10
 
 
 def record_of(message: object, *args: object, **more: object) -> logging.LogRecord:
