@@ -143,3 +143,14 @@ def test_no_secret_is_in_a_committed_setting():
         for variable, value in dotenv_values(ROOT / name).items():
             if re.search(r"PASSWORD|SECRET|API_KEY|FERNET", variable):
                 assert not value, f"{name}: {variable}"
+
+
+def test_every_decision_is_in_the_index():
+    """The index of decisions has each record under its title, with a date and a status, and nothing besides."""
+    folder = ROOT / "docs" / "adr"
+    row = re.compile(r"\| (\d+) \| \[(.+)\]\((\S+\.md)\) \| \d{4}-\d{2}-\d{2} \| (?:accepted|replaced by)\b.* \|")
+    listed = {
+        file: f"# {number}. {title}" for number, title, file in row.findall((folder / "README.md").read_text("utf-8"))
+    }
+    titles = {path.name: path.read_text("utf-8").splitlines()[0] for path in folder.glob("[0-9]*.md")}
+    assert listed == titles
