@@ -65,7 +65,7 @@ class Connections:
         return self.run(query)
 
     def close(self) -> None:
-        """Close the connections that are not in use at this moment."""
+        """Close the connections that are not in use now."""
         while self._idle:
             _close(self._idle.pop())
 

@@ -14,7 +14,6 @@ class RecordedCall:
     """
 
     permit_id: str
-    cost: int
     sent_age_s: float
     settled_age_s: float | None
 
@@ -25,11 +24,9 @@ class CallLedger:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def record_call(
-        self, permit_id: str, key_digest: str, *, dataset: str, symbol: Symbol | None = None, cost: int = 1
-    ) -> None:
+    def record_call(self, permit_id: str, key_digest: str, *, dataset: str, symbol: Symbol | None = None) -> None:
         """Note that a call is about to be sent. The same permit again changes nothing."""
-        row = {"permit_id": permit_id, "key_digest": key_digest, "cost": cost, "dataset": dataset, "symbol": symbol}
+        row = {"permit_id": permit_id, "key_digest": key_digest, "dataset": dataset, "symbol": symbol}
         self._connections.execute("record_call", row)
 
     def settle_call(self, permit_id: str) -> None:

@@ -112,7 +112,7 @@ class DurablePermits:
         # A call that was never settled counts for the cap beyond its window.
         calls = self._ledger.calls_since(self._digest, self._longest_s + self._limiter.cap_s)
         return [
-            LedgerCall(call.permit_id, call.sent_age_s if call.settled_age_s is None else call.settled_age_s, call.cost)
+            LedgerCall(call.permit_id, call.sent_age_s if call.settled_age_s is None else call.settled_age_s)
             for call in calls
         ]
 

@@ -15,9 +15,9 @@ POSTPONE_BEYOND_S: Final = 3600.0
 class QuotaForecast:
     """A ``planning.Budget``, asked of the limiter's own state. ``usage`` is ``Limiter.usage``.
 
-    Windows of up to ``beyond_s`` seconds postpone nothing: who meets a full one waits. What a longer window lets pass
-    within ``beyond_s`` is within reach, as the job waits for it too: a run that comes a little earlier in the day than
-    yesterday's still has the whole day's calls. A hold counts like a window.
+    Windows of up to ``beyond_s`` seconds postpone nothing: a caller that meets a full one waits. What a longer window
+    lets pass within ``beyond_s`` is within reach, as the job waits for it too: a run that comes a little earlier in the
+    day than yesterday's still has the whole day's calls. A hold counts like a window.
     """
 
     def __init__(self, usage: Callable[[int], Usage], *, beyond_s: float = POSTPONE_BEYOND_S) -> None:

@@ -57,7 +57,7 @@ class Limiter:
     """The quota of one API key. Thread-safe; one for each process. Connects when it is first used.
 
     ``cap_s``: the longest that a request can live from its grant on, so more than the HTTP client's **total** time.
-    ``grace_s``: how late who was promised a slot may ask for it.
+    ``grace_s``: how late a caller that was promised a slot may ask for it.
 
     Every method may raise a LimiterUnavailable: then nothing is known to be granted, and no call may be made.
     """
@@ -83,7 +83,7 @@ class Limiter:
 
     # Asking
 
-    def acquire(self, permit_id: str, *, cost: int = 1, horizon_s: float = DEFAULT_HORIZON_S) -> Answer:
+    def acquire(self, permit_id: str, *, horizon_s: float = DEFAULT_HORIZON_S) -> Answer:
         """Ask for a permit for one request, or claim the reservation of that id. One round trip.
 
         An id stands for one request. Asking again with it returns the grant it already has, so a lost reply costs
@@ -91,9 +91,9 @@ class Limiter:
         Slots further away than ``horizon_s`` are not reserved. Raises ValueError for an id that is settled, and
         ProviderDown in an outage of more than five minutes.
         """
-        self._check(permit_id, cost)
+        _check_id(permit_id)
         times = (micro(self.cap_s), micro(self.grace_s), micro(horizon_s))
-        tag, now, *rest = self._redis.decide("acquire", permit_id, cost, *times)
+        tag, now, *rest = self._redis.decide("acquire", permit_id, *times)
         if tag == "spent":
             raise ValueError(f"permit {permit_id!r} was settled: another call needs another id.")
         if tag == "granted":
@@ -109,31 +109,31 @@ class Limiter:
         standing = str(self.quota.windows[window - 1]) if window else text(held_by)
         return Denied(permit_id, _moment(back), (back - now) / MICROSECONDS, _moment(opens), standing)
 
-    def settle(self, permit_id: str, *, cost: int = 1, answered: bool | None = None) -> None:
+    def settle(self, permit_id: str, *, answered: bool | None = None) -> None:
         """Say that the reply, or the failure, of the request was seen. Twice is as good as once.
 
-        ``cost`` is the permit's: should Redis have lost the permit meanwhile, its call is counted all the same.
+        Should Redis have lost the permit meanwhile, its call is counted all the same.
         ``answered``: whether the provider did its work; None says nothing of that.
         """
-        self._check(permit_id, cost)
-        self._redis.end("settle", permit_id, cost, _VERDICTS[answered])
+        _check_id(permit_id)
+        self._redis.end("settle", permit_id, _VERDICTS[answered])
 
     def release(self, permit_id: str, *, answered: bool | None = None) -> None:
         """Give back a permit whose request was never sent, or a place in the queue. Twice is as good as once."""
-        self._check(permit_id, cost=1)
-        self._redis.end("release", permit_id, 1, _VERDICTS[answered])
+        _check_id(permit_id)
+        self._redis.end("release", permit_id, _VERDICTS[answered])
 
     @contextmanager
     def permit(
-        self, permit_id: str, *, max_wait_s: float, cost: int = 1, sleep: Callable[[float], None] = time.sleep
+        self, permit_id: str, *, max_wait_s: float, sleep: Callable[[float], None] = time.sleep
     ) -> Iterator[Permit]:
         """Hold a permit while one request is made; wait for it in place for up to ``max_wait_s``.
 
         It is settled in the end, or given back if nothing was sent: ``Permit.give_back`` says so, and so does an
         error with ``request_sent`` False. Raises QuotaWait if the slot is further away; the place in the queue, if
-        there is one, is kept for who asks again with the same id by then.
+        there is one, is kept for a caller that asks again with the same id by then.
         """
-        permit = self._wait(permit_id, max_wait_s, cost, sleep)
+        permit = self._wait(permit_id, max_wait_s, sleep)
         try:
             yield permit
         except (NetworkFailed, DeadlineExceeded) as error:
@@ -163,11 +163,11 @@ class Limiter:
     # Looking
 
     def usage(self, nth: int = 1) -> Usage:
-        """Return what is used of each window, who waits, and when the nth call from now can go."""
+        """Return what is used of each window, how many wait, and when the nth call from now can go."""
         return self._usage(nth)
 
     def earliest(self, nth: int = 1) -> datetime:
-        """Return the earliest moment at which the nth call from now can go, behind those that wait already."""
+        """Return the earliest time at which the nth call from now can go, behind those that wait already."""
         return self._usage(nth).next_at
 
     def check(self) -> LimiterHealth:
@@ -206,14 +206,14 @@ class Limiter:
         """Close the connections."""
         self._redis.close()
 
-    def _wait(self, permit_id: str, max_wait_s: float, cost: int, sleep: Callable[[float], None]) -> Permit:
+    def _wait(self, permit_id: str, max_wait_s: float, sleep: Callable[[float], None]) -> Permit:
         clock = self._clock
         patience = clock() + max_wait_s
         while True:
             asked = clock()
-            answer = self.acquire(permit_id, cost=cost)
+            answer = self.acquire(permit_id)
             if isinstance(answer, Granted):
-                return Permit(permit_id, cost, asked + self.cap_s, clock)
+                return Permit(permit_id, asked + self.cap_s, clock)
             if asked + answer.wait_s > patience:
                 raise _too_far(answer, self.quota)
             try:
@@ -223,8 +223,8 @@ class Limiter:
                 raise
 
     def _finish(self, permit: Permit) -> None:
-        settle = partial(self.settle, cost=permit.cost)
-        end = partial(self.release if permit.unsent else settle, permit.permit_id, answered=permit.provider_answered)
+        how = self.release if permit.unsent else self.settle
+        end = partial(how, permit.permit_id, answered=permit.provider_answered)
         self._quietly(permit.permit_id, end)
 
     def _quietly(self, permit_id: str, end: Callable[[], None]) -> None:
@@ -233,13 +233,6 @@ class Limiter:
             end()
         except LimiterUnavailable as error:
             log.warning("permit %s counts until its cap of %s s has passed: %s", permit_id, self.cap_s, error)
-
-    def _check(self, permit_id: str, cost: int) -> None:
-        if not 0 < len(permit_id) <= _MAX_ID_LENGTH or not permit_id.isprintable() or " " in permit_id:
-            raise ValueError(f"a permit id is 1 to {_MAX_ID_LENGTH} printable characters, not {permit_id[:64]!r}.")
-        largest = min(window.limit for window in self.quota.windows)
-        if not 1 <= cost <= largest:
-            raise ValueError(f"a cost of {cost} never fits the quota {self.quota}: it must be 1 to {largest}.")
 
     def _usage(self, nth: int) -> Usage:
         _, now, _, next_at, out, waiting, deferred, hold, held_by, *windows = self._redis.decide("usage", nth)
@@ -259,6 +252,11 @@ class Limiter:
         periods = [window.period_s for window in self.quota.windows]
         wait_out = self.cap_s + max((period for period in periods if period <= WAIT_OUT_S), default=0)
         return self._redis.establish(purpose, calls, wait_out_s=wait_out, cap_s=self.cap_s)
+
+
+def _check_id(permit_id: str) -> None:
+    if not 0 < len(permit_id) <= _MAX_ID_LENGTH or not permit_id.isprintable() or " " in permit_id:
+        raise ValueError(f"a permit id is 1 to {_MAX_ID_LENGTH} printable characters, not {permit_id[:64]!r}.")
 
 
 def _too_far(answer: Reserved | Denied, quota: Quota) -> QuotaWait:

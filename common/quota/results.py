@@ -1,4 +1,4 @@
-"""What the limiter says. All moments are aware (UTC) and on Redis's clock; all durations are in seconds."""
+"""What the limiter says. All times are aware (UTC) and on Redis's clock; all durations are in seconds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ class Granted:
 class Reserved:
     """A place in the queue: ask again with the same id at ``at``, ``wait_s`` from now.
 
-    It may then be a little later still: ``at`` is the earliest moment that is possible, so that no quota is lost.
-    Who has not asked again by ``at`` plus the limiter's grace has lost the place. ``held_by``: the reason of the hold
-    that stands in the way, or empty where the quota does.
+    It may then be a little later still: ``at`` is the earliest time that is possible, so that no quota is lost.
+    A caller that has not asked again by ``at`` plus the limiter's grace has lost the place. ``held_by``: the reason of
+    the hold that stands in the way, or empty where the quota does.
     """
 
     permit_id: str
@@ -53,7 +53,6 @@ class Permit:
     """A granted permit, while its request is made. ``expires``: the moment on ``clock`` when it must be over."""
 
     permit_id: str
-    cost: int
     expires: float
     clock: Callable[[], float]
     unsent: bool = field(default=False, init=False)
@@ -120,7 +119,6 @@ class LedgerCall:
 
     permit_id: str
     age_s: float
-    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from common.values import Quota
 _LUA: Final = Path(__file__).parent / "lua"
 #: What stands before each script's own lines, in this order.
 _PARTS: Final = {
-    "acquire": ("clock", "keys", "state", "windows", "members", "outage"),
-    "settle": ("clock", "keys", "members", "outage"),
-    "release": ("clock", "keys", "members", "outage"),
+    "acquire": ("clock", "keys", "state", "windows", "outage"),
+    "settle": ("clock", "keys", "outage"),
+    "release": ("clock", "keys", "outage"),
     "hold": ("clock", "keys", "state"),
     "distrust": ("clock",),
     "usage": ("clock", "keys", "state", "windows"),
@@ -35,8 +35,8 @@ _PARTS: Final = {
 #: How connections introduce themselves. redis-py would read its version from the disk for each one.
 _DRIVER: Final = DriverInfo()
 _KEY_NAMES: Final = ("meta", "log", "queue", "due", "deferred")
-#: The scripts' own arguments stand at 5 to 9; what may be many follows.
-_OWN_ARGUMENTS: Final = 5
+#: The scripts' own arguments stand at 5 to 8; what may be many follows.
+_OWN_ARGUMENTS: Final = 4
 
 
 def connect(url: SecretStr) -> redis.Redis:
@@ -99,14 +99,14 @@ class LimiterScripts:
         self._timeline.remember(text(rest[0]), now if tag == "granted" else 0)
         return [tag, now, *rest]
 
-    def end(self, script: str, permit_id: str, cost: int, verdict: str) -> None:
+    def end(self, script: str, permit_id: str, verdict: str) -> None:
         """Run a script that needs no decision: it settles or gives back a permit."""
-        self._run(script, ["", "", "", permit_id, cost, verdict])
+        self._run(script, ["", "", "", permit_id, verdict])
 
     def establish(self, purpose: str, calls: Iterable[LedgerCall], *, wait_out_s: float, cap_s: float) -> bool:
         """Make the state known; return whether it was not so before."""
         times = (micro(wait_out_s), micro(self._quota.windows[-1].period_s), micro(cap_s))
-        known = [part for call in calls for unit in _units(call) for part in (micro(call.age_s), unit)]
+        known = [part for call in calls for part in (micro(call.age_s), call.permit_id)]
         tag, *_ = self._run("establish", ["", "", "", uuid4().hex[:8], purpose, *times, *known])
         return bool(tag == "established")
 
@@ -144,8 +144,3 @@ class LimiterScripts:
         with explained():
             reply: list[Any] = self._scripts["distrust"](keys=self._keys, args=["", epoch, "", "", "clock_ahead"])
         return text(reply[0]) == "distrusted"
-
-
-def _units(call: LedgerCall) -> list[str]:
-    """Name the log's members of a call, as members.lua does."""
-    return [call.permit_id] if call.cost == 1 else [f"{call.permit_id} {unit + 1}" for unit in range(call.cost)]

@@ -22,7 +22,7 @@ def play(world: World, program: bytes) -> None:
         permit = PERMITS[detail % len(PERMITS)]
         match event % 16:
             case 0 | 1 | 2 | 3 | 4 | 5:
-                world.acquire(permit, cost=1 + (detail > 200))
+                world.acquire(permit)
             case 6 | 7 | 8 if world.calls:
                 world.settle(sorted(world.calls)[detail % len(world.calls)])
             case 9:
@@ -40,7 +40,7 @@ def play(world: World, program: bytes) -> None:
 
 @settings(ANY_SPEED, max_examples=2500)
 @given(quota=st.sampled_from(QUOTAS), program=st.binary(min_size=8, max_size=80))
-@example(  # a weighted permit that is settled after it was forgotten
+@example(  # a permit that is settled after it was forgotten
     quota="4/3s",
     program=bytes.fromhex("000500060600 00f4 0600 0a1b 0000 0000 0000 0000 0000 0000 0601 0000 0064"),
 )
@@ -59,9 +59,9 @@ class Machine(RuleBasedStateMachine):
     def begin(self, quota: str) -> None:
         self.world = World(self.client, quota)
 
-    @rule(permit=st.sampled_from(PERMITS), cost=st.sampled_from([1, 1, 1, 2]))
-    def acquire(self, permit: str, cost: int) -> None:
-        self.world.acquire(permit, cost)
+    @rule(permit=st.sampled_from(PERMITS))
+    def acquire(self, permit: str) -> None:
+        self.world.acquire(permit)
 
     @precondition(lambda self: self.world.calls)
     @rule(choice=st.integers(0, 11))

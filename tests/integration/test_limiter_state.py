@@ -93,7 +93,7 @@ def test_a_clock_that_went_back_is_refused_until_it_has_caught_up(worker, clocke
 
 
 def test_a_clock_that_went_back_is_healed_from_the_ledger(worker, clocked):
-    """The log is dated anew, so that its permits leave the window when they should."""
+    """The log is dated again, so that its permits leave the window when they should."""
     limiter = worker("2/day")
     limiter.start_fresh()
     limiter.acquire("a")

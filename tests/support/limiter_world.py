@@ -14,7 +14,7 @@ CAP_S, GRACE_S, HORIZON_S = 3.0, 1.0, 4.0
 
 
 class World:
-    """``calls``: permit -> (claimed, has arrived at the latest, cost), in µs."""
+    """``calls``: permit -> (claimed, has arrived at the latest), in µs."""
 
     def __init__(self, redis: ClockedRedis, quota: str) -> None:
         redis.flushdb()
@@ -32,29 +32,27 @@ class World:
             monotonic=redis.monotonic,
         )
         assert self.limiter.start_fresh()
-        self.calls: dict[str, tuple[int, int, int]] = {}
-        self.costs: dict[str, int] = {}
+        self.calls: dict[str, tuple[int, int]] = {}
 
-    def acquire(self, permit: str, cost: int = 1) -> None:
-        cost = self.costs.setdefault(permit, min(cost, self.quota.windows[0].limit))
+    def acquire(self, permit: str) -> None:
         try:
-            answer = shown(self.limiter.acquire(permit, cost=cost, horizon_s=HORIZON_S))
+            answer = shown(self.limiter.acquire(permit, horizon_s=HORIZON_S))
         except ValueError:
             answer = ("spent",)
-        expected = self.model.acquire(permit, cost)
+        expected = self.model.acquire(permit)
         assert answer == expected, (permit, answer, expected)
         if answer == ("granted",):
             # Asked again, it is the same call; only after a release or a long time is it another one.
-            claimed, last, _ = self.calls.get(permit, (0, 0, 0))
+            claimed, last = self.calls.get(permit, (0, 0))
             again = last > self.model.now
-            self.calls[permit] = (claimed if again else self.model.now, self.model.now + self.model.cap, cost)
+            self.calls[permit] = (claimed if again else self.model.now, self.model.now + self.model.cap)
             self.check_the_providers_windows()
 
     def settle(self, permit: str) -> None:
-        claimed, last, cost = self.calls[permit]
-        self.limiter.settle(permit, cost=cost)
-        self.model.settle(permit, cost)
-        self.calls[permit] = (claimed, min(last, self.model.now), cost)
+        claimed, last = self.calls[permit]
+        self.limiter.settle(permit)
+        self.model.settle(permit)
+        self.calls[permit] = (claimed, min(last, self.model.now))
 
     def release(self, permit: str) -> None:
         self.limiter.release(permit)
@@ -79,8 +77,8 @@ class World:
         usage = self.limiter.usage()
         used = [self.model.used(window.period_s * MICROSECONDS) for window in self.quota.windows]
         assert [window.used for window in usage.windows] == used
-        assert usage.waiting == sum(cost for _, _, cost in self.model.queue.values())
-        assert usage.in_flight == sum(cost for score, cost in self.model.log.values() if score > self.model.now)
+        assert usage.waiting == len(self.model.queue)
+        assert usage.in_flight == sum(score > self.model.now for score in self.model.log.values())
         ahead = usage.waiting + 1
         assert micro(usage.next_at) == max(self.model.hold, self.model.earliest(ahead))
 
@@ -88,9 +86,9 @@ class World:
         """Wherever between claim and settling each call arrived: no window that ends at a claim holds too many."""
         for window in self.quota.windows:
             period = window.period_s * MICROSECONDS
-            for end, _, _ in self.calls.values():
-                within = [cost for claimed, last, cost in self.calls.values() if claimed <= end < last + period]
-                assert sum(within) <= window.limit, (str(window), self.calls)
+            for end, _ in self.calls.values():
+                within = sum(claimed <= end < last + period for claimed, last in self.calls.values())
+                assert within <= window.limit, (str(window), self.calls)
 
 
 def shown(answer: Answer) -> tuple:

@@ -3,7 +3,6 @@
 -- Returns ages in seconds on this server's clock; settled_age_s is null for a call whose end nobody saw.
 SELECT
     permit_id,
-    cost,
     extract(epoch FROM now() - sent_at)::float8 AS sent_age_s,
     extract(epoch FROM now() - settled_at)::float8 AS settled_age_s
 FROM api_calls

@@ -5,7 +5,7 @@ local function clock()
   return time[1] * 1000000 + time[2]
 end
 
--- A moment as a command's argument. Left to Redis, a number of this size goes through '%.17g', which takes as long as
+-- A time as a command's argument. Left to Redis, a number of this size goes through '%.17g', which takes as long as
 -- the command itself.
 local function digits(moment)
   return string.format('%d', moment)

@@ -12,7 +12,7 @@ if sound and meta[1] == ARGV[1] then return {'kept', now} end
 if sound and purpose ~= 'adopt' then return {'quota', now, meta[1]} end
 if purpose == 'fresh' and (meta[1] or redis.call('EXISTS', LOG) == 1) then return {'dirty', now} end
 
--- Moments that are still to come on a clock that went back would never leave; who waits asks again.
+-- Times that are still to come on a clock that went back would never leave; callers that wait ask again.
 if behind then redis.call('DEL', LOG, QUEUE, DUE, DEFERRED) end
 
 -- A sound log knows all of its longest period exactly: the ledger adds only what is older than that.

@@ -1,5 +1,5 @@
 -- What is used, for people, metrics and plans. Changes nothing.
---   ARGV  5 nth: the call from now whose earliest moments are asked for: behind those that wait, and by each window
+--   ARGV  5 nth: the call from now whose earliest times are asked for: behind those that wait, and by each window
 -- Returns {'usage', now, epoch, nth_at, out, waiting, deferred, hold, held_by, used 1, next 1, used 2, next 2, …}
 local nth, waiting = tonumber(ARGV[5]), redis.call('ZCARD', QUEUE)
 local function later_than(moment)
