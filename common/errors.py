@@ -154,10 +154,10 @@ class PayloadRejected(Retryable):
 
 
 class QuotaWait(Retryable):
-    """No permit now. ``retry_at``: the moment (aware, Redis's clock) at which asking again makes sense.
+    """No permit now. ``retry_at``: the time (aware, Redis's clock) at which asking again makes sense.
 
-    ``window`` names the window that is full, as in ``25/day``. ``permit_id`` is the permit that waits: who asks
-    again with it keeps its place in the queue.
+    ``window`` names the window that is full, as in ``25/day``. ``permit_id`` is the permit that waits: a
+    caller that asks again with it keeps its place in the queue.
     """
 
     reason = "quota"

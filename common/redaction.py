@@ -131,7 +131,7 @@ class RedactingFilter(logging.Filter):
             record.msg, record.args = clean, ()
 
     def _redact_exception(self, record: logging.LogRecord) -> None:
-        """Keep the exception only if no secret is in it: a handler of its own might format it anew."""
+        """Keep the exception only if no secret is in it: a handler may format it again by itself."""
         if not record.exc_info or record.exc_info[0] is None:
             return
         text = logging.Formatter().formatException(record.exc_info)

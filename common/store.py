@@ -70,7 +70,7 @@ class Store:
 
     Thread-safe; connects when it is first used, and again after the server restarted.
     ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
-    At most ``pool_size`` connections; who finds them all busy waits up to ``timeout_s``.
+    At most ``pool_size`` connections; a caller that finds them all busy waits up to ``timeout_s``.
 
     Every method raises StoreUnavailable (try again: nothing was stored, or it was stored and its acknowledgement
     got lost, and storing it again changes nothing), StoreNotReady (migrate first) or RowRefused.

@@ -2,7 +2,7 @@
 
 Airflow's own commands do the same in two, and each spends seconds on starting. Safe to run again, and by several at
 once (Airflow's migration takes a lock). AIRFLOW_ADMIN_USER (default ``admin``) and AIRFLOW_ADMIN_PASSWORD (or its
-``_FILE``) name the user; the password of an existing one is set anew.
+``_FILE``) name the user; the password of an existing one is set again.
 """
 
 import os

@@ -37,7 +37,7 @@ class Vendor:
     """The API with every key on one plan.
 
     ``revoked`` holds keys that worked once and do no more. The windows of 10,000 keys are kept; beyond, the one that
-    came first starts anew.
+    came first starts again.
     """
 
     def __init__(self, functions: Functions, plan: Plan, *, count_refused: bool = True) -> None:

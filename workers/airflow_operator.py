@@ -22,7 +22,7 @@ from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
 from common.settings import DagSettings
 from workers.airflow_patches.resource_cache import ResourceCache
 
-#: A woken task is queued and started anew, and who comes late loses its place. The rest it waits in its slot.
+#: A woken task is queued and started again, and one that comes late loses its place. It waits the rest in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
 #: How long (s) a pass over a batch takes up symbols where the task has no time-out.
 DEFAULT_BUDGET_S: Final = 300.0

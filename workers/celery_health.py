@@ -2,7 +2,7 @@
 
 A ping is answered by a worker that consumes nothing (celery #8030, airflow #63580), and asking costs CPU-seconds. So
 the worker's own event loop looks at its consumer every few seconds. Whoever runs the worker (Compose, supervisord)
-starts it anew once it has ended.
+starts it again once it has ended.
 """
 
 import logging
@@ -37,7 +37,7 @@ class WorkerState(Protocol):
 
 
 def heartbeat_file(home: Path, hostname: str) -> Path:
-    """Return the file whose time of change is the last moment at which the worker could take a message."""
+    """Return the file whose time of change is the last time at which the worker could take a message."""
     return home / f"{hostname}.consuming"
 
 
@@ -86,7 +86,7 @@ class Watchdog(threading.Thread):
             if self._state.should_stop is not None or self._state.should_terminate is not None:
                 return
             time.sleep(min(1.0, self._give_up_s / 10))
-        log.error("no message could be taken for %.0f s: this worker ends, to be started anew", self.silent_s)
+        log.error("no message could be taken for %.0f s: this worker ends, to be started again", self.silent_s)
         self._end()
 
 

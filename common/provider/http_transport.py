@@ -70,7 +70,7 @@ class Transport:
         self._key = api_key
         self._url = f"{self.base_url}/query"
         self._session = _session(self.base_url, pool_size)
-        # Prepared once: only the query differs, and what requests does for each anew is a fifth of the cost of a call.
+        # Prepared once: only the query differs, and what requests does for each is a fifth of a call's cost.
         self._request = self._session.prepare_request(requests.Request("GET", self._url, auth=_no_netrc))
         self._settings = self._session.merge_environment_settings(self._url, {}, True, None, None)
 

@@ -39,7 +39,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
-    """kill -9 of a worker amid a run: every symbol is stored, at most one call more for each that was in work."""
+    """kill -9 of a worker during a run: every symbol is stored, at most one call more for each that was in work."""
     symbols = [f"KILLED{number}" for number in range(40)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
     stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
@@ -57,7 +57,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
 
 
 def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
-    """kill -9 of a worker whose slots have taken tasks and not begun them: they are queued anew, and asked for once."""
+    """kill -9 of a worker whose slots have taken tasks and not begun them: they are queued again, asked for once."""
     symbols = [f"TAKEN{number}" for number in range(20)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
     stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
@@ -77,7 +77,7 @@ def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
 
 
 def test_a_slots_killed_process_loses_only_its_task(running: Running):
-    """kill -9 of every process that runs tasks, amid a run: the workers go on, and every symbol is stored."""
+    """kill -9 of every process that runs tasks, during a run: the workers go on, and every symbol is stored."""
     symbols = [f"SLOT{number}" for number in range(40)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
     stored = "SELECT count(*) FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"
@@ -94,7 +94,7 @@ def test_a_slots_killed_process_loses_only_its_task(running: Running):
 
 
 def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Running):
-    """kill -9 of a worker amid batches: every symbol is stored, and what was stored by then is not asked for again."""
+    """kill -9 of a worker within batches: every symbol is stored, and what was stored is not asked for again."""
     symbols = [f"BATCHED{number}" for number in range(240)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
     stored = "SELECT symbol FROM fetch_outcomes WHERE run_id = %s AND status = 'stored'"

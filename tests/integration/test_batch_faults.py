@@ -132,7 +132,7 @@ def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], mo
 
 
 def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
-    """When the task is timed out amid a batch, what was fetched is stored, and only the rest is left."""
+    """When the task is timed out within a batch, what was fetched is stored, and only the rest is left."""
     sandbox.change("faults", faults="", latency="0.05:0.2")
 
     def expire(signum: int, frame: object) -> None:
@@ -157,7 +157,7 @@ def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: Running
 def test_a_killed_worker_fetches_no_stored_symbol_again(
     environment: dict[str, str], sandbox: RunningSandbox, market: Market
 ):
-    """After kill -9 amid a batch, the next pass asks only for what is not stored, and nothing is lost."""
+    """After kill -9 within a batch, the next pass asks only for what is not stored, and nothing is lost."""
     sandbox.change("faults", faults="", latency="0.02:0.05")
     changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}
     names = symbols(150)
@@ -185,7 +185,7 @@ def test_a_killed_worker_fetches_no_stored_symbol_again(
 def test_a_killed_redis_never_lets_a_call_beyond_the_quota(
     *, environment: dict[str, str], sandbox: RunningSandbox, market: Market, own: OwnRedis, keeps_its_data: bool
 ):
-    """kill -9 of Redis amid a batch, with or without its data: it goes on by itself, and no call is refused."""
+    """kill -9 of Redis during a batch, with or without its data: it goes on by itself, and no call is refused."""
     quota = "10/s,500/day"
     sandbox.change("plan", quota=quota)
     sandbox.change("faults", faults="", latency="0.02:0.05")

@@ -203,7 +203,7 @@ def test_a_reset_starts_the_faults_over(sandbox):
 
 
 def test_the_log_file_is_whole_after_a_sigterm(tmp_path):
-    """Ended by SIGTERM amid a silence, it exits with status 0 and every request stands in the file."""
+    """Ended by SIGTERM during a silence, it exits with status 0 and every request stands in the file."""
     path = tmp_path / "calls.jsonl"
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--plan", "unlimited", "--log", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:

@@ -34,7 +34,7 @@ class Worker:
         return self.file.stat().st_mtime_ns if self.file.exists() else 0
 
     def wait_for_beats(self, what: str) -> None:
-        """Wait until it beats anew, twice: the first may have been under way."""
+        """Wait until it beats again, twice: the first may have been under way."""
         first = self.beat()
         wait_until(lambda: self.beat() > first, what, 60)
         second = self.beat()
@@ -69,7 +69,7 @@ def test_it_beats_while_idle_and_while_every_slot_is_taken(redis_url: str, tmp_p
 
 
 def test_one_that_pings_but_takes_nothing_ends_itself(redis_url: str, tmp_path: Path):
-    """Without a queue a worker still answers a ping, but beats no more, and ends so that it is started anew."""
+    """Without a queue a worker still answers a ping, but beats no more, and ends so that it is started agaiw."""
     with worker(redis_url, tmp_path, give_up_s=6) as deaf:
         deaf.wait_for_beats("it beats")
         deaf.app.control.cancel_consumer("celery")

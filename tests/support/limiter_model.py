@@ -13,7 +13,8 @@ MAX_SPREAD = 600 * MICROSECONDS
 class Model:
     """One API key's state.
 
-    ``log``: permit -> score. ``queue``: waiter -> (when it joined, its name, which decides between two of one microsecond).
+    ``log``: permit -> score. ``queue``: waiter -> (when it joined, its name; that
+    decides between two of one microsecond).
     """
 
     quota: Quota

@@ -61,7 +61,7 @@ def test_a_command_is_too_late_when_its_caller_has_given_up(timeline, clock):
 
 
 def test_the_latest_acknowledged_grant_is_remembered(timeline):
-    """Answers that arrive out of order, on threads, change nothing; another epoch begins anew."""
+    """Answers that arrive out of order, on threads, change nothing; another epoch begins from nothing."""
     timeline.remember("one", 10)
     timeline.remember("one", 5)
     assert timeline.known() == ("one", 10)

@@ -89,7 +89,7 @@ class BatchThreads:
                     self._writer.write_all(self._threads)
                 except BaseException:
                     self._stopped.set()
-                    self._writer.write_rest()  # before the threads have ended: who interrupts us may not wait
+                    self._writer.write_rest()  # before the threads have ended: whoever interrupts us may not wait
                     raise
         finally:
             self._writer.write_rest()

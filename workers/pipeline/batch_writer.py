@@ -139,7 +139,7 @@ class Writer:
         retry_while_database_down(lambda: self._job.ledger.record_outcomes(outcomes))
 
     def _gather(self, threads: int) -> int:
-        """Wait until results came in and a moment has passed for more to come; return how many threads ended."""
+        """Wait until results came in, and a little longer for more to come; return how many threads ended."""
         ended, came, until = 0, 0, float("inf")
         while ended < threads and came < WRITE_BATCH_SIZE:
             try:
