@@ -27,11 +27,10 @@ from common.errors import (
     RunHalted,
     StoreUnavailable,
 )
-from common.provider import MAX_PAYLOAD, Gate, Request
+from common.provider import Gate, Request
 from common.quota import Permit
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
-from common.redaction import storable
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
@@ -205,7 +204,7 @@ class Job:
         if parsed.rejections:
             log.warning("%s: %s", attempt.symbol, "; ".join(each.message for each in parsed.rejections[:_NAMED]))
             first, received_at = parsed.rejections[0], reply.received_at
-            self._keep(outcome, first, storable(reply.text, MAX_PAYLOAD), received_at)
+            self._keep(outcome, first, reply.text, received_at)
         return outcome
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
