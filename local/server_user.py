@@ -23,6 +23,8 @@ import psutil
 UNPRIVILEGED_USER: Final = "nobody"  # every system has it
 #: Where root keeps the copy of programs that only root can reach.
 COPIES: Final = Path("/var/cache/stock-data-pipeline")
+#: The longest path (bytes) in which PostgreSQL finds its own program: MAXPGPATH of pg_config_manual.h, less one.
+_LONGEST_PATH: Final = 1023
 
 
 class User(TypedDict, total=False):
@@ -64,7 +66,13 @@ def reachable(programs: Path) -> Path:
     """
     installation = programs.resolve().parent
     parts = [part for part in (installation, _libraries(installation)) if part.exists()]
-    if not server_user() or all(map(_open_to_all, parts)):
+    length = len(os.fsencode(programs / "postgres"))
+    if length > _LONGEST_PATH and not server_user():
+        raise RuntimeError(
+            f"PostgreSQL cannot run where its program's path has more than {_LONGEST_PATH} characters "
+            f"({programs / 'postgres'} has {length}): put the checkout into a folder with a shorter path."
+        )
+    if length <= _LONGEST_PATH and (not server_user() or all(map(_open_to_all, parts))):
         return programs
     copy = COPIES / f"{_prefix(programs)}{(programs / 'postgres').stat().st_mtime_ns}"
     try:

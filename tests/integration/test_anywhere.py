@@ -90,6 +90,21 @@ def test_a_copy_that_cannot_be_made_is_a_sentence(private: Path, monkeypatch: py
     server_user.COPIES.unlink()
 
 
+def test_programs_in_a_very_long_path(private: Path, monkeypatch: pytest.MonkeyPatch):
+    """PostgreSQL cannot find itself in more than 1023 characters: root's is copied, anybody else's is a sentence."""
+    folder = private.joinpath(*["a long name " * 16] * 6)
+    programs = private_copy(find_postgres(), folder / "packages")
+    assert len(os.fsencode(programs / "postgres")) > 1023
+    monkeypatch.setattr(services, "find_postgres", lambda: programs)
+    if server_user.server_user():
+        with serving(server_in(private)) as pid:
+            assert Path(psutil.Process(pid).exe()).is_relative_to(server_user.COPIES)
+    monkeypatch.setattr(server_user, "server_user", lambda: None)
+    with pytest.raises(RuntimeError, match=r"1023 characters.* shorter path") as error:
+        services.server_programs()
+    assert "\n" not in str(error.value)
+
+
 def test_an_initialisation_that_was_killed_is_done_again(private: Path):
     """What an initdb left half done is no data folder: the next start makes a whole one."""
     half = private / "postgres.new"
