@@ -22,7 +22,7 @@ import redis
 from rich.console import Console
 from rich.text import Text
 
-from common.command_line import ExitCode
+from common.command_line import ExitCode, say
 from common.errors import PipelineError, RunFailed
 from common.settings import DagSettings
 from local.cluster import Cluster, ClusterFailed
@@ -104,11 +104,21 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _ended_by_its_reader(name: str) -> Iterator[None]:
+    """Say on standard error that a start ended because nobody reads standard output any more (``| head -1``)."""
+    try:
+        yield
+    except BrokenPipeError:
+        say(f"nobody reads what `{name}` prints any more, so the cluster was stopped")
+        raise
+
+
 def _demo(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
     del options
     if cluster.running:
         raise ClusterFailed("a cluster runs already: `make trigger` uses it, `make down` stops it.")
-    with _only_one(cluster.state), _stopped_by_signals():
+    with _only_one(cluster.state), _stopped_by_signals(), _ended_by_its_reader("demo"):
         try:
             cluster.up(ends_with_us=True)
             screen.print("triggering stock_data_pipeline …")
@@ -133,7 +143,7 @@ def _run_and_show(cluster: Cluster, symbols: Sequence[str], screen: Console, *, 
 
 def _up(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
     del options
-    with _only_one(cluster.state), _stopped_by_signals():
+    with _only_one(cluster.state), _stopped_by_signals(), _ended_by_its_reader("up"):
         cluster.up()
     show_addresses(cluster, screen)
     screen.print("`make trigger` runs the pipeline, `make status` shows the cluster, `make down` stops it")

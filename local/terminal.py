@@ -13,11 +13,19 @@ _PLAIN_WIDTH: Final = 120  # of what is piped or logged
 _DIGITS: Final = (2, 6)  # the fewest and the most of a price
 
 
+class _Console(Console):
+    """A console whose reader may go: what that ends is the command's to say."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while BrokenPipeError is handled; rich would end the process without a word."""
+        raise  # noqa: PLE0704  rich calls it within its handler
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that reads no markup; rich leaves colours out without a terminal, and where NO_COLOR is set."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _PLAIN_WIDTH
-    return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False, width=width)
+    return _Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False, width=width)
 
 
 def foreign(text: str, style: str = "") -> Text:

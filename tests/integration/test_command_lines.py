@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.command_line import ExitCode
+from local.leftovers import leftovers
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
@@ -103,6 +104,21 @@ def test_a_reader_that_has_gone(surroundings: dict[str, str], taken: str):
             os.close(writer)
 
     in_turns(COMMANDS, run)
+
+
+@pytest.mark.parametrize("command", ["demo", "up"])
+def test_a_reader_that_leaves_early(surroundings: dict[str, str], tmp_path: Path, command: str):
+    """``make demo | head -1``: a start whose reader goes says so on standard error and stops what it had started."""
+    process = start([*LOCAL, command], surroundings, stdout=subprocess.PIPE)
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read().decode().splitlines() == [
+        f"nobody reads what `{command}` prints any more, so the cluster was stopped"
+    ]
+    assert process.wait(60) == ExitCode.FAILED
+    assert leftovers(tmp_path / "state") == []
 
 
 def test_a_full_disk_and_a_poor_terminal(surroundings: dict[str, str], taken: str):
