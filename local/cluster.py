@@ -25,6 +25,7 @@ from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.leftovers import end_leftovers, leftovers
+from local.ports import is_free
 from local.processes import Program, Supervisor, last_lines, pipeline_programs, servers, storage_programs
 from local.program_environment import environment_of
 from local.server_user import remove_copies
@@ -41,6 +42,9 @@ _INIT_INPUTS: Final = (
     "common/migrate.py",
     "common/database/migrations/versions/*.py",
 )
+
+#: How often it starts where other programs take its ports between choice and use.
+_STARTS: Final = 3
 
 Say = Callable[[str], None]
 
@@ -106,8 +110,22 @@ class Cluster:
     def up(self, *, ends_with_us: bool = False) -> None:
         """Start everything and wait until it is healthy, or stop what was started.
 
-        Raises ClusterFailed or ConfigurationError.
+        Where another program takes a port meanwhile, it starts again with other ports.
+        Raises ClusterFailed, ConfigurationError or RuntimeError.
         """
+        for _ in range(_STARTS - 1):
+            try:
+                self._start_or_stop(ends_with_us=ends_with_us)
+            except (ClusterFailed, RuntimeError):
+                if not (taken := self._taken_ports()):
+                    raise
+                for note in taken:
+                    self.say(note)
+            else:
+                return
+        self._start_or_stop(ends_with_us=ends_with_us)
+
+    def _start_or_stop(self, *, ends_with_us: bool) -> None:
         self._clear_the_way()
         self.settings  # noqa: B018  a setting that cannot be used is refused before anything starts
         DagSettings.from_environment(self.environment)  # same
@@ -123,6 +141,14 @@ class Cluster:
             self._starting = False
             for holder in self._held:  # the process manager has them now
                 holder.close()
+
+    def _taken_ports(self) -> list[str]:
+        """Return what to say of each of our ports that another program listens on, now that nothing of ours runs."""
+        return [
+            f"port {port} of {name} was taken by another program meanwhile, so another one is chosen"
+            for name, port in self.ports.items()
+            if not is_free(port)
+        ]
 
     def _start(self, *, ends_with_us: bool) -> None:
         postgres, broker = servers(self.state, self.ports, self.state.secrets())
@@ -187,6 +213,8 @@ class Cluster:
         deadline = time.monotonic() + timeout_s
         for part, check in self.checks().items():
             self._wait(part, check, max(1.0, deadline - time.monotonic()))
+        if self._starting:  # what answered on the port of a program that ended was another one
+            self._refuse_ended()
 
     def checks(self) -> dict[str, Callable[[], bool]]:
         """Return a check for each part, cheapest first."""

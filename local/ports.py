@@ -36,3 +36,10 @@ def reserve(port: int) -> socket.socket | None:
         holder.close()
         return None
     return holder
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody holds the port or listens on it."""
+    if holder := reserve(port):
+        holder.close()
+    return bool(holder)

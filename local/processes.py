@@ -1,5 +1,6 @@
 """The cluster's processes under supervisord: what runs, with which command, and how to start and stop it."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -12,18 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 from typing import Any, Final
+from xml.parsers.expat import ExpatError
 
 import psutil
 
 from common.quoting import supervisor_command, supervisor_log, supervisor_value, url_part
 from common.redaction import one_line
-from local.leftovers import existing
+from local.leftovers import existing, leftovers
 from local.server_user import server_user
 from local.services import Postgres, Redis
 from local.state import ROOT, State
 
 _BIN: Final = Path(sys.executable).parent
 _AIRFLOW: Final = str(_BIN / "airflow")
+#: How long supervisord may take to answer (s): as a rule, and where it runs but imports Airflow meanwhile.
+_QUICK_S: Final = 2
+_BUSY_S: Final = 60
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,20 @@ def _worker(airflow: Sequence[str], number: int) -> Program:
     return Program(name, command, {"WORKER_NAME": name}, stop_wait_s=90)
 
 
+class _Transport(xmlrpc.client.Transport):
+    """Calls that end: without a bound a silent stranger on the port would hold them for ever."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__()
+        self._timeout_s = timeout_s
+
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
+        """Called for each connection."""
+        connection = super().make_connection(host)
+        connection.timeout = self._timeout_s
+        return connection
+
+
 class Supervisor:
     """supervisord for one cluster: writes its configuration, runs it, talks to it."""
 
@@ -165,7 +184,7 @@ class Supervisor:
         with suppress(BrokenPipeError), process.stdin as given:  # type: ignore[union-attr]  # it is a pipe
             given.write(json.dumps({name: dict(variables) for name, variables in environments.items()}).encode())
         deadline = time.monotonic() + 20
-        while not self.running:
+        while process.poll() is not None or not self.answers(timeout_s=1):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the process manager did not start: {last_lines(self.log)} (see {self.log})")
             time.sleep(0.05)
@@ -177,15 +196,24 @@ class Supervisor:
 
     @property
     def _rpc(self) -> xmlrpc.client.ServerProxy:
+        return self._proxy(_BUSY_S)
+
+    def _proxy(self, timeout_s: float) -> xmlrpc.client.ServerProxy:
         password = url_part(self._password, "the password of the process manager")
-        return xmlrpc.client.ServerProxy(f"http://local:{password}@127.0.0.1:{self._port}/RPC2")
+        return xmlrpc.client.ServerProxy(
+            f"http://local:{password}@127.0.0.1:{self._port}/RPC2", transport=_Transport(timeout_s)
+        )
 
     @property
     def running(self) -> bool:
         """Whether our supervisord answers."""
+        return self.answers(_QUICK_S) or (bool(leftovers(self._state.folder)) and self.answers(_BUSY_S))
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether our supervisord answers in time; what else may listen on its port meanwhile does not count."""
         try:
-            self._rpc.supervisor.getState()
-        except (OSError, xmlrpc.client.Error):
+            self._proxy(timeout_s).supervisor.getState()
+        except (OSError, xmlrpc.client.Error, http.client.HTTPException, ExpatError, UnicodeError):
             return False
         return True
 

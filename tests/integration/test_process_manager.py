@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -168,3 +170,55 @@ def test_a_server_that_ends_is_reported_at_once(tmp_path: Path, program: str):
         cluster.up(ends_with_us=True)
     assert {"postgres": "configuration file", "redis": "Bad file format"}[program] in str(error.value)
     assert leftovers(state.folder) == []
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"SSH-2.0-other\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html", b"\xff"]
+)
+def test_a_stranger_is_no_process_manager(tmp_path: Path, said: bytes):
+    """Whatever listens on the port of the last start, silent or in another protocol, is not taken for ours."""
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(said)
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        assert not Supervisor(State(tmp_path), listener.getsockname()[1], "word").answers(timeout_s=0.5)
+        thread.join()
+
+
+class OnlyServers(Cluster):
+    """A cluster whose start ends, as a failed one does, once PostgreSQL and Redis answer."""
+
+    def _initialise(self) -> None:
+        raise ClusterFailed("PostgreSQL and Redis answer")
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", "supervisor"])
+def test_a_port_that_another_takes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """A port that another program takes after it was chosen is replaced, and the start goes on with the next one."""
+    said: list[str] = []
+    cluster = OnlyServers(State(tmp_path / "state"), say=said.append, person={})
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # an earlier cluster's connection may linger there
+
+        def choose(state: State) -> tuple[dict[str, int], list[str], list[socket.socket]]:
+            chosen = choose_ports(state)
+            with suppress(OSError):  # it listens already
+                other.bind(("127.0.0.1", chosen[0][name]))
+                other.listen()
+            return chosen
+
+        choose_ports = State.choose_ports
+        monkeypatch.setattr(State, "choose_ports", choose)
+        with pytest.raises(ClusterFailed, match="PostgreSQL and Redis answer"):
+            cluster.up(ends_with_us=True)
+        taken = other.getsockname()[1]
+        assert [line for line in said if f"port {taken} of {name}" in line]
+        assert cluster.ports[name] != taken
+    assert leftovers(cluster.state.folder) == []
