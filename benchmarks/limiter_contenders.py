@@ -17,8 +17,9 @@ import redis
 import throttled
 from pydantic import SecretStr
 
-from common.quota import Granted, Limiter
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.quota.results import Granted
 
 KEY: Final = SecretStr("benchmark")
 #: The client of the pipeline gives up after 30 s.

@@ -25,8 +25,9 @@ from redis.connection import AbstractConnection
 from benchmarks.clusters import progress
 from benchmarks.limiter_contenders import CAP_S, CONTENDERS, VERSIONS, Gate
 from benchmarks.tables import Table, middle
-from common.quota import Denied, Granted, Limiter, Reserved
-from common.values import PLANS, Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import PLANS, Quota
+from common.quota.results import Denied, Granted, Reserved
 from local.temporary import running_redis
 
 ROUNDS, BATCH, WAITERS = 100, 20, 10_000

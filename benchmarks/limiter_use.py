@@ -24,7 +24,7 @@ import requests
 from benchmarks.clusters import progress
 from benchmarks.limiter_contenders import CONTENDERS, VERSIONS, Build, Gate
 from benchmarks.tables import Table
-from common.values import Quota
+from common.quota.quota import Quota
 from local.temporary import running_redis
 from sandbox.calls import QUOTA_VERDICTS
 from sandbox.journal import Entry

@@ -29,8 +29,9 @@ from pydantic import (
 )
 
 from common.errors import ConfigurationError
+from common.quota.quota import PLANS, Quota
 from common.symbol_file import read_symbols
-from common.values import PLANS, Quota, Symbol, parse_symbols
+from common.values import Symbol, parse_symbols
 
 ALPHA_VANTAGE_URL: Final = "https://www.alphavantage.co"
 DEFAULT_SYMBOLS: Final = "IBM,AAPL,GOOGL,MSFT"

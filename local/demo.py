@@ -15,7 +15,7 @@ from rich.text import Text
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from common.errors import Retryable
-from common.quota import Limiter
+from common.quota.limiter import Limiter
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, parse_symbols
 from local.airflow_api import DAG_ID, AirflowRefused, new_run_id

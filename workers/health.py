@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final
 
 from common.errors import PipelineError
-from common.quota import Usage
+from common.quota.results import Usage
 from common.settings import DagSettings, Settings
 from workers.dag_health import check_dag, knows_airflow
 from workers.wiring import Wiring

@@ -9,8 +9,8 @@ from typing import Final, Self
 from common.datasets import Dataset
 from common.datasets.quotes import QUOTES
 from common.provider import AlphaVantageClient
-from common.quota import Limiter
 from common.quota.durable import DurablePermits
+from common.quota.limiter import Limiter
 from common.settings import Settings
 from common.store import Store
 from workers.pipeline.batch import Batch

@@ -21,8 +21,8 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.ledger import RecordedCall
-from common.quota import LedgerCall, Limiter, Permit
-from common.quota.limiter import WAIT_OUT_S
+from common.quota.limiter import WAIT_OUT_S, Limiter
+from common.quota.results import LedgerCall, Permit
 from common.values import Symbol
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from common.quota import Usage
+from common.quota.results import Usage
 
 #: A wait beyond this (s) is a matter of the day's quota and not of the minute's.
 POSTPONE_BEYOND_S: Final = 3600.0

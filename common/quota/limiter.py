@@ -24,6 +24,7 @@ from common.errors import (
     ProviderDown,
     QuotaWait,
 )
+from common.quota.quota import Quota
 from common.quota.redis_clock import MICROSECONDS
 from common.quota.results import (
     Answer,
@@ -37,7 +38,6 @@ from common.quota.results import (
     WindowUsage,
 )
 from common.quota.scripts import LimiterScripts, connect, micro, text
-from common.values import Quota
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from common.values import Window
+from common.quota.quota import Window
 
 
 @dataclass(frozen=True, slots=True)

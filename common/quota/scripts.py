@@ -16,10 +16,10 @@ from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterUnreachable
+from common.quota.quota import Quota
 from common.quota.redis_clock import MICROSECONDS, Timeline
 from common.quota.redis_errors import BACKOFF_CAP_S, PATIENCE_S, RETRIES, TIMEOUT_S, explained, refuse
 from common.quota.results import LedgerCall
-from common.values import Quota
 
 _LUA: Final = Path(__file__).parent / "lua"
 #: What stands before each script's own lines, in this order.

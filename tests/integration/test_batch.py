@@ -15,7 +15,7 @@ from common.errors import (
     UnknownSymbol,
     reasons_of,
 )
-from common.quota import Reserved
+from common.quota.results import Reserved
 from common.values import Outcome, OutcomeStatus, Symbol
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox

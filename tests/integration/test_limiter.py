@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ConfigurationError, LimiterStateUnknown, NetworkFailed, QuotaWait, RateLimited
-from common.quota import Denied, Granted, Limiter, Reserved
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.quota.results import Denied, Granted, Reserved
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common.quota import Limiter
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 from tests.support.limiter_hammer import CAP_S, grab, hammer
 
 pytestmark = pytest.mark.redis

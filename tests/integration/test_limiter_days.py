@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 from pydantic import SecretStr
 
-from common.quota import Limiter
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 from sandbox.journal import Entry
 from sandbox.judge import most_in_window
 from sandbox.running import RunningSandbox, running

@@ -9,8 +9,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
-from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.quota.results import Denied, Granted, LedgerCall, Reserved
 from local.temporary import wait_until
 
 pytestmark = pytest.mark.redis

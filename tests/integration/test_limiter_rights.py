@@ -9,9 +9,9 @@ import redis
 from pydantic import SecretStr
 
 from common.errors import LimiterRedisUnfit
-from common.quota import Limiter
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 from common.quota.redis_errors import RIGHTS
-from common.values import Quota
 from local.services import Redis
 
 USER = "limited"

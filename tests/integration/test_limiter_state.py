@@ -6,8 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import LimiterQuotaChanged, LimiterStateUnknown
-from common.quota import Denied, Granted, LedgerCall, Limiter, Reserved
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.quota.results import Denied, Granted, LedgerCall, Reserved
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis

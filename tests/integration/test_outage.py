@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ProviderDown
-from common.quota import Denied, Granted, Limiter, Reserved
-from common.quota.limiter import OUTAGE
-from common.values import Quota
+from common.quota.limiter import OUTAGE, Limiter
+from common.quota.quota import Quota
+from common.quota.results import Denied, Granted, Reserved
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired

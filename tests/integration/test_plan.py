@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.errors import UnknownSymbol
-from common.quota import Limiter
 from common.quota.forecast import QuotaForecast
-from common.values import Outcome, OutcomeStatus, Quota, Symbol
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis

@@ -12,8 +12,8 @@ import requests
 from pydantic import SecretStr
 
 from common.errors import QuotaWait
-from common.quota import Limiter
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 
 CAP_S = 1.0
 

@@ -3,7 +3,7 @@
 import heapq
 from dataclasses import dataclass, field
 
-from common.values import Quota
+from common.quota.quota import Quota
 from tests.support.limiter_clock import MICROSECONDS
 
 MAX_SPREAD = 600 * MICROSECONDS

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from common.quota import Answer, Denied, Granted, Limiter, Reserved
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.quota.results import Answer, Denied, Granted, Reserved
 from tests.support.limiter_clock import MICROSECONDS, START, ClockedRedis
 from tests.support.limiter_model import Model
 

@@ -11,8 +11,8 @@ import psycopg2
 import redis
 from pydantic import SecretStr
 
-from common.quota import Limiter
-from common.values import Quota
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 from local.server_user import as_server_user
 from local.services import Postgres, Redis
 from local.temporary import running, wait_until

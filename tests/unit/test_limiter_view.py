@@ -5,10 +5,10 @@ import redis
 from pydantic import SecretStr
 
 from common.errors import LimiterRedisUnfit, LimiterUnreachable
-from common.quota import Limiter
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
 from common.quota.redis_clock import ANY_TIME, MICROSECONDS, Timeline
 from common.quota.redis_errors import explained
-from common.values import Quota
 
 
 class Clock:

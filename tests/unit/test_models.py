@@ -8,17 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ConfigurationError, PipelineError
-from common.values import (
-    MAX_SYMBOL_LENGTH,
-    PLANS,
-    Misspelt,
-    Quota,
-    Symbol,
-    UpsertCounts,
-    Window,
-    parse_symbols,
-    symbol_or_misspelt,
-)
+from common.quota.quota import PLANS, Quota, Window
+from common.values import MAX_SYMBOL_LENGTH, Misspelt, Symbol, UpsertCounts, parse_symbols, symbol_or_misspelt
 
 #: Tickers that tools mangle, and the provider's suffixes.
 AWKWARD = [

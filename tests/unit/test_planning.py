@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.ledger import LastAttempt
+from common.quota.quota import PLANS, Quota
 from common.trading_calendar import latest_session
-from common.values import PLANS, OutcomeStatus, Quota, Symbol
+from common.values import OutcomeStatus, Symbol
 from workers.pipeline.planning import (
     FINAL_AFTER,
     NOTHING_NEWER,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.values import PLANS
+from common.quota.quota import PLANS
 from sandbox.journal import Entry
 from sandbox.judge import capacity, judge, most_in_window, share_used
 from sandbox.plans import PLAN_NAMES, Meter, Window, parse_quota, plan_named

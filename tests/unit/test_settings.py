@@ -10,8 +10,8 @@ from psycopg2.extensions import parse_dsn
 from redis.connection import parse_url
 
 from common.errors import ConfigurationError
+from common.quota.quota import PLANS, Quota
 from common.settings import ALPHA_VANTAGE_URL, DagSettings, Settings
-from common.values import PLANS, Quota
 
 SECRET = "MARKEDSECRET99"
 

@@ -28,9 +28,9 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.provider import Gate, Request
-from common.quota import Permit
 from common.quota.durable import day_reopens_in_s
 from common.quota.forecast import POSTPONE_BEYOND_S
+from common.quota.results import Permit
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ from typing import Final, Protocol
 
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.ledger import LastAttempt
+from common.quota.quota import Quota
 from common.trading_calendar import UNKNOWN, Session, latest_session
-from common.values import Misspelt, Outcome, OutcomeStatus, Quota, Symbol
+from common.values import Misspelt, Outcome, OutcomeStatus, Symbol
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"
