@@ -89,3 +89,16 @@ PLANS: dict[str, Quota] = {
     "premium600": Quota.parse("15/s,600/min"),
     "premium1200": Quota.parse("30/s,1200/min"),
 }
+
+
+def chosen_quota(plan: str, spelled_out: str) -> Quota:
+    """Return the windows that are spelled out, or the plan's."""
+    if spelled_out:
+        return Quota.parse(spelled_out)
+    if plan not in PLANS:
+        raise ConfigurationError(
+            f"ALPHA_VANTAGE_PLAN={plan[:64]!r} is not a plan: use one of {', '.join(PLANS)}, or spell the windows out "
+            "in ALPHA_VANTAGE_QUOTA.",
+            variable="ALPHA_VANTAGE_PLAN",
+        )
+    return PLANS[plan]

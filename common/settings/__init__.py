@@ -1,0 +1,18 @@
+"""The settings, by who reads them, and the only reader of the environment."""
+
+from common.settings.dag import DagSettings
+from common.settings.patches import PatchSettings
+from common.settings.pipeline import ALPHA_VANTAGE_URL, DEFAULT_SYMBOLS, SANDBOX_API_KEY, Settings
+from common.settings.provisioning import DatabaseSettings
+from common.settings.source import read_variable
+
+__all__ = [
+    "ALPHA_VANTAGE_URL",
+    "DEFAULT_SYMBOLS",
+    "SANDBOX_API_KEY",
+    "DagSettings",
+    "DatabaseSettings",
+    "PatchSettings",
+    "Settings",
+    "read_variable",
+]
