@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +41,11 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_each_patch_fits_the_locked_airflow(patch: Patch):
     """A version whose source differs is noticed here: docs/upgrade-airflow.md says what to do then."""
     assert patch.differences() == ()
+
+
+def test_the_recorded_packages_are_the_locked_ones():
+    """The hashes are those of the versions that are installed, so that the check can say where to get them."""
+    assert {package: version(package) for package in registry.WRITTEN_FOR} == registry.WRITTEN_FOR
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
@@ -113,7 +119,7 @@ def test_a_differing_source_skips_one_patch(
     install("scheduler")
     assert made == ["second"]
     (record,) = caplog.records
-    assert f"the patch first is skipped: {target} of Airflow" in record.getMessage()
+    assert f", {target} is not what it was written for" in record.getMessage()
 
 
 def test_a_failing_patch_stops_nothing(
@@ -183,7 +189,7 @@ def test_the_check_shows_each_patch(capsys: pytest.CaptureFixture[str]):
     assert main(["--check"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in NAMES)
-    assert "Airflow 3.3.2 is installed" in shown
+    assert "apache-airflow-core 3.3.2 is installed" in shown
 
 
 def test_the_check_speaks_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
@@ -216,6 +222,7 @@ def test_the_check_finds_a_difference(another: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "source differs" in shown
     assert "expand_mapped_task: recorded" in shown
+    assert "pip install --no-deps --target FOLDER apache-airflow-core==3.3.2" in shown
     assert "--against FOLDER" in shown
 
 

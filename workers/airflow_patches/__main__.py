@@ -11,18 +11,17 @@ from typing import Any, Final
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from common.command_line import run
 from common.errors import ConfigurationError
 from workers.airflow_patches import sources
 from workers.airflow_patches.registry import PATCHES, WRITTEN_FOR, Patch, check_setting
 
-_ADVICE: Final = (
-    "The recorded texts are those of Airflow {written}. To see how the installed ones differ, unpack that version and "
-    "name the folder:\n  pip install --no-deps --target FOLDER PACKAGE==VERSION …   (as requirements.lock of that "
-    "time has them: apache-airflow-core, apache-airflow-task-sdk, apache-airflow-providers-celery)\n"
-    "  python -m workers.airflow_patches --check --against FOLDER"
-)
+_ADVICE: Final = """\
+To see how they differ, unpack the packages that the patches were written for, and name the folder:
+  pip install --no-deps --target FOLDER {packages}
+  python -m workers.airflow_patches --check --against FOLDER"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     findings = [_finding(patch, patch.name in chosen) for patch in PATCHES]
     differing = {name: finding["sources"][name]["recorded"] for finding in findings for name in finding["differs"]}
     if options.json:
-        text = {"airflow": version("apache-airflow"), "written_for": WRITTEN_FOR, "patches": findings}
+        installed = {package: version(package) for package in WRITTEN_FOR}
+        text = {"installed": installed, "written_for": WRITTEN_FOR, "patches": findings}
         print(json.dumps(text, indent=2))  # noqa: T201  same
     else:
         _show(findings, differing, options.against)
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="check (what the command does in any case)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
-        "--against", type=Path, metavar="FOLDER", help=f"packages of Airflow {WRITTEN_FOR} to show differences from"
+        "--against", type=Path, metavar="FOLDER", help="the packages that the patches were written for: shows a diff"
     )
     return parser
 
@@ -75,15 +75,19 @@ def _finding(patch: Patch, selected: bool) -> dict[str, Any]:
 
 def _show(findings: Sequence[Mapping[str, Any]], differing: Mapping[str, str], against: Path | None) -> None:
     console = Console(soft_wrap=True)
-    console.print(f"Airflow {version('apache-airflow')} is installed; the patches were written for {WRITTEN_FOR}.")
-    table = Table("patch", "where", "now", "gain", box=box.SIMPLE)
+    for package, known in WRITTEN_FOR.items():
+        console.print(
+            f"{package} {version(package)} is installed; the patches were written for {known}.", highlight=False
+        )
+    table = Table(Column("patch", no_wrap=True), "where", "now", "gain", box=box.SIMPLE)
     for finding in findings:
         table.add_row(*(str(finding[column]) for column in ("name", "where", "state", "gain")))
     console.print(table)
     for line in _differences(differing, against):
         print(line)  # noqa: T201  a diff: no markup, no wrapping
     if differing and not against:
-        print(_ADVICE.format(written=WRITTEN_FOR))  # noqa: T201  same
+        packages = " ".join(f"{package}=={known}" for package, known in WRITTEN_FOR.items())
+        print(_ADVICE.format(packages=packages))  # noqa: T201  same
 
 
 def _differences(recorded: Mapping[str, str], against: Path | None) -> Iterator[str]:
@@ -98,8 +102,8 @@ def _differences(recorded: Mapping[str, str], against: Path | None) -> Iterator[
             yield f"  {against} has {sources.digest(earlier[target])}, which is not the recorded text either"
             continue
         before, now = ((text or "").splitlines() for text in (earlier[target], installed[target]))
-        yield from unified_diff(before, now, f"Airflow {WRITTEN_FOR}", "installed", lineterm="")
+        yield from unified_diff(before, now, "written for", "installed", lineterm="")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -13,8 +13,12 @@ from workers.airflow_patches import sources
 
 log = logging.getLogger(__name__)
 
-#: The version whose sources the hashes below are of.
-WRITTEN_FOR: Final = "3.3.2"
+#: The packages whose sources the hashes below are of.
+WRITTEN_FOR: Final[Mapping[str, str]] = {
+    "apache-airflow-core": "3.3.2",
+    "apache-airflow-task-sdk": "1.3.2",
+    "apache-airflow-providers-celery": "3.26.0",
+}
 
 _SCHEDULER: Final = "airflow.jobs.scheduler_job_runner:SchedulerJobRunner"
 _SUPERVISOR: Final = "airflow.sdk.execution_time.supervisor"
@@ -177,12 +181,11 @@ def install(where: Literal["scheduler", "worker"]) -> None:
             continue
         if differences := patch.differences():
             log.warning(
-                "the patch %s is skipped: %s of Airflow %s is not that of %s; "
+                "the patch %s is skipped: in Airflow %s, %s is not what it was written for; "
                 "python -m workers.airflow_patches --check shows more",
                 patch.name,
+                version("apache-airflow-core"),
                 " and ".join(differences),
-                version("apache-airflow"),
-                WRITTEN_FOR,
             )
             continue
         _installed.add(patch.name)
