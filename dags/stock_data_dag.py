@@ -14,6 +14,7 @@ from workers.airflow_operator import (
     ValidateEnvironment,
     timetable,
 )
+from workers.pipeline.batching import fetches_at_once
 
 settings = DagSettings.from_environment()
 
@@ -63,7 +64,7 @@ with DAG(
         queue=settings.fetch_queue,
         priority_weight=1,
         map_index_template="{{ label | default('') }}",
-        max_active_tis_per_dagrun=settings.fetches_at_once,
+        max_active_tis_per_dagrun=fetches_at_once(settings.quota, settings.max_active_fetches),
         do_xcom_push=False,
     ).expand(batch_number=planned.batch_numbers)
     # The ends of a run: teardowns, so that they run whatever came before them, also where a person marks the whole run.

@@ -4,14 +4,13 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from math import ceil
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from common.errors import ConfigurationError
-from common.quota.quota import chosen_quota
+from common.quota.quota import Quota, chosen_quota
 from common.settings.source import read
 
 _INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
@@ -20,12 +19,6 @@ _CRON_FIELDS: Final = 5
 _QUEUE: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 _LONGEST_INTERVAL: Final = timedelta(days=366)
-#: What a fetching task takes (s) with all that Airflow does around it, and the tasks that are started ahead of time.
-_TASK_S: Final = 2.0
-_SPARE_FETCHES: Final = 2
-_MOST_FETCHES: Final = 32
-#: Windows longer than this (s) postpone, they do not slow down.
-_WAITED_FOR_S: Final = 3600
 
 
 def _is_cron(text: str) -> bool:
@@ -97,17 +90,10 @@ class DagSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_quota(self) -> Self:
-        self.fetches_at_once  # noqa: B018  a malformed quota is refused as in Settings
+        self.quota  # noqa: B018  a malformed quota is refused as in Settings
         return self
 
     @property
-    def fetches_at_once(self) -> int:
-        """How many fetching tasks of a run may be under way: MAX_ACTIVE_FETCHES, or what the quota can feed.
-
-        A task is under way for about two seconds. More of them would hold worker slots only to wait in them.
-        """
-        if self.max_active_fetches:
-            return self.max_active_fetches
-        windows = chosen_quota(self.alpha_vantage_plan, self.alpha_vantage_quota).windows
-        a_second = min((w.limit / w.period_s for w in windows if w.period_s <= _WAITED_FOR_S), default=1.0)
-        return min(ceil(_TASK_S * a_second) + _SPARE_FETCHES, _MOST_FETCHES)
+    def quota(self) -> Quota:
+        """The windows that hold: spelled out, or the plan's."""
+        return chosen_quota(self.alpha_vantage_plan, self.alpha_vantage_quota)

@@ -226,21 +226,6 @@ def test_auto_is_no_number_of_symbols():
 
 
 @pytest.mark.parametrize(
-    ("variables", "tasks"),
-    [
-        ({}, 4),
-        ({"ALPHA_VANTAGE_PLAN": "premium75"}, 5),
-        ({"ALPHA_VANTAGE_PLAN": "premium1200"}, 32),
-        ({"ALPHA_VANTAGE_QUOTA": "25/day"}, 4),
-        ({"ALPHA_VANTAGE_PLAN": "premium75", "MAX_ACTIVE_FETCHES": "50"}, 50),
-    ],
-)
-def test_no_more_tasks_are_started_than_the_quota_can_feed(variables: dict[str, str], tasks: int):
-    """A slow quota keeps few tasks under way; a number of one's own wins."""
-    assert DagSettings.from_environment(variables).fetches_at_once == tasks
-
-
-@pytest.mark.parametrize(
     ("url", "filled"),
     [
         ("postgresql://app@db:5432", "postgresql://app:p%3Aw%2F%40@db:5432/market_sandbox"),

@@ -13,7 +13,6 @@ from typing import Final, Protocol
 
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.ledger import LastAttempt
-from common.quota.quota import Quota
 from common.trading_calendar import UNKNOWN, Session, latest_session
 from common.values import Misspelt, Outcome, OutcomeStatus, Symbol
 
@@ -29,19 +28,6 @@ REFUSED_FOR: Final = timedelta(days=7)
 _NAMED: Final = 5
 #: What the summary says of symbols that fail without a call, by whether they can be none.
 _NOT_ASKED: Final = {True: "can be no symbol", False: "the provider refused lately"}
-
-# How many symbols share a task. A task costs a fifth of a second of a core, so two cores run eight to ten a second,
-# whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
-_ALONE_UP_TO: Final = 100
-_TASKS_A_SECOND: Final = 5.0
-#: As many batches as a small cluster has slots, so that all of them work on a run that nothing else slows down; and
-#: none that loses much time when its worker is killed.
-_BATCHES: Final = 16
-_LARGEST_BATCH: Final = 250
-#: Where the quota is what slows a run down, a few batches use all of it, and a slot more would be held for nothing: as
-#: many as have the calls of so many seconds out at once, and enough that the loss of one leaves the others at work.
-_CALL_S: Final = 1.0
-_FEWEST_BATCHES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +154,6 @@ def _wanted(symbols: Sequence[Symbol], moment: datetime, grace: timedelta) -> It
         session = latest_session(symbol, moment, grace)
         if session.exchange != UNKNOWN:  # every day of which may be a session, or not
             yield symbol, session.day
-
-
-def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: int, wanted: int | None = None) -> int:
-    """Return how many of ``count`` symbols share a task, so that there are at most ``most_tasks``.
-
-    Unless so many are ``wanted``: one, while that costs no time (few symbols, or a quota that is slower than the tasks
-    are), and a batch beyond. A batch works on ``concurrency`` symbols at once.
-    """
-    at_least = ceil(count / most_tasks) or 1
-    if wanted:
-        return max(wanted, at_least)
-    quota_s = max((count - 1) // window.limit * window.period_s for window in quota.windows)
-    if at_least == 1 and (count <= _ALONE_UP_TO or count <= _TASKS_A_SECOND * quota_s):
-        return 1
-    unhindered = min(ceil(count / _BATCHES), _LARGEST_BATCH)
-    feeding = ceil(count / max(quota_s, 1) * _CALL_S / concurrency)
-    return max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
 
 
 def _without_call(

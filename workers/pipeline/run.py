@@ -12,7 +12,8 @@ from common.quota.forecast import QuotaForecast
 from common.trading_calendar import latest_session
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol, parse_symbols
 from workers.pipeline.batch import failures_in_words
-from workers.pipeline.planning import Plan, StoredState, make_plan, symbols_per_task
+from workers.pipeline.batching import symbols_per_task
+from workers.pipeline.planning import Plan, StoredState, make_plan
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
