@@ -45,14 +45,14 @@ def test_sixty_map_indexes_share_one_name():
 
 
 @pytest.mark.parametrize("body", [None, (), ([],), (["no json"], {}, {}), (['{"token": "x"}'], {}, {}), ([7], {}, {})])
-def test_another_message_is_hidden_all_the_same(body: object):
+def test_another_message_is_hidden_too(body: object):
     """A message that is no workload of a DAG gets a plain name and shows no argument."""
     headers = published(body)
     assert (headers["shadow"], headers["kwargsrepr"]) == ("workload", "{}")
     assert "token" not in str(headers["argsrepr"])
 
 
-def test_no_event_shows_the_arguments_before_redaction():
+def test_no_event_shows_unredacted_arguments():
     """The events that Flower draws from are on; the one that is made before redaction is off."""
     assert celery_config.CELERY_CONFIG["worker_send_task_events"] is True
     assert celery_config.CELERY_CONFIG["task_send_sent_event"] is False
@@ -68,7 +68,7 @@ def test_a_pool_process_reaps_its_children():
         signal.signal(signal.SIGCHLD, kept)
 
 
-def test_a_worker_is_watched_whatever_else_fails(monkeypatch: pytest.MonkeyPatch):
+def test_a_failing_import_leaves_the_watch(monkeypatch: pytest.MonkeyPatch):
     """A module that cannot be imported leaves a worker that is slower, and not one without its health check."""
     monkeypatch.setattr(warm_up, "PRELOADED", ("airflow.renamed",))
     worker = SimpleNamespace(app=SimpleNamespace(steps={"consumer": set()}))
@@ -77,7 +77,7 @@ def test_a_worker_is_watched_whatever_else_fails(monkeypatch: pytest.MonkeyPatch
     assert [step.__name__ for step in worker.app.steps["consumer"]] == ["Heartbeat"]
 
 
-def test_a_wrong_patch_stops_with_a_sentence(monkeypatch: pytest.MonkeyPatch):
+def test_a_wrong_patch_ends_the_process(monkeypatch: pytest.MonkeyPatch):
     """A name that no patch has ends each process of Airflow at its start, and says which names there are."""
     monkeypatch.setenv("AIRFLOW_PATCHES", "wait_on_proces")
     with pytest.raises(SystemExit, match=r"'wait_on_proces', which is no patch\. Write all, none, or some of"):

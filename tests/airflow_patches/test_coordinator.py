@@ -21,9 +21,7 @@ def routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[AirflowSDKConfigParser]:
         conf.remove_option("sdk", name, remove_default=False)
 
 
-def test_the_fetch_queue_is_routed_to_the_slots_process(
-    routes: AirflowSDKConfigParser, monkeypatch: pytest.MonkeyPatch
-):
+def test_fetches_are_routed_to_the_slot(routes: AirflowSDKConfigParser, monkeypatch: pytest.MonkeyPatch):
     """Airflow's own manager of coordinators finds ours for the fetch queue, whatever it is called, and for no other."""
     monkeypatch.setenv("FETCH_QUEUE", "fetch")
     slots.route_fetches(["stock_data_pipeline"])
@@ -41,7 +39,7 @@ def test_the_fetch_queue_is_routed_to_the_slots_process(
         ("AIRFLOW__CORE__DEFAULT_IMPERSONATION", "somebody"),
     ],
 )
-def test_a_process_for_each_task_stays_possible(
+def test_each_task_may_have_its_process(
     routes: AirflowSDKConfigParser, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ):
     """With one task a process, or queues that a person routes, Airflow does as without the patch."""
@@ -89,9 +87,7 @@ class Slot(slots.SlotCoordinator):
     ("code", "state", "retired"),
     [(0, "success", 0), (0, TaskInstanceState.SKIPPED, 0), (0, "deferred", 0), (0, "failed", 1), (-9, "failed", 1)],
 )
-def test_a_task_that_ended_badly_takes_its_process_along(
-    monkeypatch: pytest.MonkeyPatch, code: int, state: str, retired: int
-):
+def test_a_bad_end_ends_the_process(monkeypatch: pytest.MonkeyPatch, code: int, state: str, retired: int):
     """Only what ended well leaves a process to the next task."""
     monkeypatch.setattr(slots, "supervise", lambda *_, **__: Ended(code, state))
     slot = Slot()
@@ -100,7 +96,7 @@ def test_a_task_that_ended_badly_takes_its_process_along(
 
 
 @pytest.mark.parametrize("fails", ["supervise", "wait"])
-def test_a_task_that_cannot_be_watched_takes_its_process_along(monkeypatch: pytest.MonkeyPatch, fails: str):
+def test_an_unwatched_task_ends_its_process(monkeypatch: pytest.MonkeyPatch, fails: str):
     """When the api-server refuses the start or cannot be told of the end, nobody knows where the task stands."""
 
     class Lost(Ended):
@@ -137,7 +133,7 @@ HOW = {"dag_rel_path": "x.py", "bundle_info": None, "client": None, "subprocess_
 
 
 @pytest.mark.parametrize("error", [ChildProcessError("it ends at once"), BlockingIOError("no process left")])
-def test_where_no_process_can_be_kept_a_task_has_its_own(
+def test_without_a_kept_process_tasks_fork(
     error: OSError, caplog: pytest.LogCaptureFixture, forked_tasks: list[object]
 ):
     """A task is not lost to what keeps the process from serving: it runs as without the patch, and the log says why."""
@@ -153,7 +149,7 @@ def test_where_no_process_can_be_kept_a_task_has_its_own(
 
 
 @pytest.mark.parametrize(("dag", "index"), [("theirs", 0), ("ours", -1), ("ours", None)])
-def test_other_tasks_have_a_process_of_their_own(forked_tasks: list[object], dag: str, index: int | None):
+def test_other_tasks_have_their_own_process(forked_tasks: list[object], dag: str, index: int | None):
     """Tasks of other DAGs, and those that a run has once, run as Airflow runs them."""
     task = SimpleNamespace(dag_id=dag, map_index=index)
     assert Slot().execute_task(what=task, **HOW).final_state == "success"

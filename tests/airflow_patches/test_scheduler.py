@@ -57,7 +57,7 @@ def test_the_scheduler_looks_often_during_work(clock: SimpleNamespace, made_befo
     assert pauses == [1.0, 0.1, 0.25, 0.1, 1.0, 1.0, 0.1]
 
 
-def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
+def test_a_shorter_configured_pause_stays(clock: SimpleNamespace):
     """The setting stays the longest pause."""
     kind = type("Scheduler", (Scheduler,), {})
     scheduler_patches.adaptive_idle_sleep(kind, 0.1)
@@ -67,7 +67,7 @@ def test_a_pause_that_is_configured_shorter_stays(clock: SimpleNamespace):
     assert scheduler._scheduler_idle_sleep_time == 0.05
 
 
-def test_the_scheduler_looks_seldom_during_a_fan_out(clock: SimpleNamespace):
+def test_a_fan_out_is_looked_at_seldom(clock: SimpleNamespace):
     """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
     kind = type("Scheduler", (Scheduler,), {})
     scheduler_patches.minimum_loop_interval(kind, 0.5, 3)
@@ -103,7 +103,7 @@ def test_airflows_scheduler_pauses_as_patched():
     assert printed.stdout.split()[-2:] == ["workers.airflow_patches.scheduler"] * 2
 
 
-def test_a_killed_workers_task_retries_at_once():
+def test_killed_tasks_are_retried_at_once():
     """What lost its heartbeat is due at once, whatever its retry delay; Airflow's own instance reckons so."""
     purged = []
     kind = type(

@@ -69,7 +69,7 @@ def received(channel: socket.socket) -> str:
         return text.read()
 
 
-def test_tasks_run_in_one_process_each_with_streams_of_its_own(kept: KeptProcess):
+def test_each_task_has_its_own_streams(kept: KeptProcess):
     """The second task runs where the first one did, and what each writes reaches its own supervisor only."""
     code = "print('out {0}'); print('err {0}', file=sys.stderr); os.write(int(os.environ['LOGS']), b'log {0}')"
     assert run(kept, code.format("one")) == (0, "out one\n", "err one\n", "log one")
@@ -117,7 +117,7 @@ def test_a_context_ends_with_its_task(kept: KeptProcess):
         ("raise ValueError('why')", 126, "ValueError: why\n"),
     ],
 )
-def test_a_task_ends_as_its_process_would(kept: KeptProcess, code: str, exit_code: int, error: str):
+def test_a_task_ends_like_a_process(kept: KeptProcess, code: str, exit_code: int, error: str):
     """The exit code is that of a process with this task; the process lives on, and so does the next task."""
     ended, _, errors, _ = run(kept, code)
     assert (ended, errors.endswith(error)) == (exit_code, True)
@@ -133,7 +133,7 @@ def test_a_task_ends_as_its_process_would(kept: KeptProcess, code: str, exit_cod
         ("os._exit(0)", 1),  # without a word about the task, that is no success
     ],
 )
-def test_a_process_that_dies_amid_a_task_is_replaced(kept: KeptProcess, death: str, code: int):
+def test_a_death_during_a_task_replaces(kept: KeptProcess, death: str, code: int):
     """Its supervisor learns of the death, and the next task runs in a new process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ended, printed, _, _ = run(kept, f"print('before', flush=True); {death}")
@@ -145,7 +145,7 @@ def test_a_process_that_dies_amid_a_task_is_replaced(kept: KeptProcess, death: s
     assert not psutil.pid_exists(dead)
 
 
-def test_a_process_that_dies_between_tasks_is_replaced(kept: KeptProcess):
+def test_a_death_between_tasks_replaces(kept: KeptProcess):
     """A task that comes afterwards is not lost: a new process takes it."""
     run(kept, "pass")
     dead = kept.pid
@@ -154,7 +154,7 @@ def test_a_process_that_dies_between_tasks_is_replaced(kept: KeptProcess):
     assert kept.pid != dead
 
 
-def test_a_process_that_hangs_between_tasks_is_replaced(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
+def test_a_hang_between_tasks_replaces(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
     """One that is stopped takes no task; after a while it is killed, and a new process takes the task."""
     monkeypatch.setattr(reused_process, "_ANSWER_S", 0.3)
     run(kept, "pass")
@@ -164,7 +164,7 @@ def test_a_process_that_hangs_between_tasks_is_replaced(kept: KeptProcess, monke
     assert not psutil.pid_exists(stopped)
 
 
-def test_a_death_is_noticed_whoever_holds_the_line(kept: KeptProcess):
+def test_a_death_behind_others_is_noticed(kept: KeptProcess):
     """A process that dies has died, although one that its task had forked, and left behind, lives on."""
     channels = kept.take()
     channels.requests.sendall(b"if not os.fork(): time.sleep(60)\nos.kill(os.getpid(), signal.SIGKILL)")
@@ -177,7 +177,7 @@ def test_a_death_is_noticed_whoever_holds_the_line(kept: KeptProcess):
         os.killpg(kept.pid, signal.SIGKILL)
 
 
-def test_an_interrupted_hand_over_mixes_up_no_tasks(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
+def test_an_interruption_mixes_up_no_tasks(kept: KeptProcess, monkeypatch: pytest.MonkeyPatch):
     """A task that was half handed over is forgotten with its process: no answer to it is taken for the next one's."""
     run(kept, "pass")
     first, hand_over = kept.pid, reused_process._hand_over
@@ -194,7 +194,7 @@ def test_an_interrupted_hand_over_mixes_up_no_tasks(kept: KeptProcess, monkeypat
     assert kept.pid != first
 
 
-def test_the_supervisors_files_are_not_kept_open(kept: KeptProcess):
+def test_the_supervisors_files_are_closed(kept: KeptProcess):
     """What the supervisor had open when it forked ends when the supervisor closes it."""
     reader, writer = os.pipe()
     run(kept, "pass")
@@ -204,7 +204,7 @@ def test_the_supervisors_files_are_not_kept_open(kept: KeptProcess):
         assert pipe.read() == b""  # the end; None while somebody could still write
 
 
-def test_what_is_wrong_between_tasks_is_said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+def test_errors_between_tasks_are_logged(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """A defect of the kept process stands in the worker's log, although its own streams lead nowhere then."""
 
     def fail() -> None:
@@ -218,7 +218,7 @@ def test_what_is_wrong_between_tasks_is_said(monkeypatch: pytest.MonkeyPatch, ca
     assert "RuntimeError: cannot close" in capfd.readouterr().err
 
 
-def test_a_process_that_never_starts_is_an_error(capfd: pytest.CaptureFixture[str]):
+def test_a_process_must_start(capfd: pytest.CaptureFixture[str]):
     """What keeps the process from serving stands in the worker's log, and the task is not waited for for ever."""
 
     def broken(_: socket.socket) -> None:
@@ -229,7 +229,7 @@ def test_a_process_that_never_starts_is_an_error(capfd: pytest.CaptureFixture[st
     assert "RuntimeError: cannot serve" in capfd.readouterr().err
 
 
-def test_after_some_tasks_a_new_process_takes_over():
+def test_a_process_runs_so_many_tasks():
     """What leaks, leaks for so many tasks only; the old process is gone by then."""
     kept = KeptProcess(serving(), tasks=2)
     pids = []
@@ -242,7 +242,7 @@ def test_after_some_tasks_a_new_process_takes_over():
     assert not psutil.pid_exists(pids[-1])
 
 
-def test_the_end_of_a_task_is_waited_for_in_time(kept: KeptProcess):
+def test_the_wait_has_an_end(kept: KeptProcess):
     """While the task runs, the wait ends with the time-out that Airflow's supervisor catches."""
     channels = kept.take()
     with pytest.raises(KeptProcess.TimeoutExpired):
@@ -254,7 +254,7 @@ def test_the_end_of_a_task_is_waited_for_in_time(kept: KeptProcess):
 
 
 @pytest.mark.parametrize("group", [True, False])
-def test_a_signal_reaches_the_task_and_not_its_supervisor(kept: KeptProcess, group: bool):
+def test_a_signal_reaches_only_the_task(kept: KeptProcess, group: bool):
     """The process leads a group of its own, and a signal ends it alone or with all that the task started."""
     kept.take().requests.sendall(b"time.sleep(60)")
     if group:
@@ -264,7 +264,7 @@ def test_a_signal_reaches_the_task_and_not_its_supervisor(kept: KeptProcess, gro
     assert kept.wait(30) == -signal.SIGKILL
 
 
-def test_a_process_without_a_supervisor_ends(tmp_path: Path):
+def test_an_orphaned_process_ends(tmp_path: Path):
     """When the slot is killed, its process ends by itself: no orphan waits for tasks."""
     pid_file = tmp_path / "pid"
     slot = os.fork()

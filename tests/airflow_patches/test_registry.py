@@ -43,7 +43,7 @@ def test_each_patch_fits_the_locked_airflow(patch: Patch):
     assert patch.differences() == ()
 
 
-def test_the_recorded_packages_are_the_locked_ones():
+def test_the_recorded_packages_are_locked():
     """The hashes are those of the versions that are installed, so that the check can say where to get them."""
     assert {package: version(package) for package in registry.WRITTEN_FOR} == registry.WRITTEN_FOR
 
@@ -174,7 +174,7 @@ def test_a_targets_text_is_read(tmp_path: Path, name: str, expected: str | None)
     assert sources.texts([target], tmp_path) == {target: expected}
 
 
-def test_a_package_is_a_module_too(tmp_path: Path):
+def test_a_package_is_a_module(tmp_path: Path):
     """What is defined in a package's __init__.py is found by the package's name."""
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("def here(): pass", "utf-8")
@@ -244,7 +244,7 @@ def test_the_check_refuses_a_wrong_setting(capsys: pytest.CaptureFixture[str], m
     assert "'everything', which is no patch" in capsys.readouterr().err
 
 
-def test_the_start_of_compose_refuses_a_wrong_name(tmp_path: Path):
+def test_compose_starts_with_no_wrong_name(tmp_path: Path):
     """The container that prepares Airflow ends with one sentence, and none of Airflow's processes is started."""
     variables = {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "AIRFLOW_ADMIN_PASSWORD": "x"}
     done = subprocess.run(
@@ -269,7 +269,7 @@ def test_the_readme_names_each_patch():
     assert listed == [(patch.name, patch.where) for patch in PATCHES]
 
 
-def test_a_worker_gets_what_it_selects(tmp_path: Path):
+def test_a_worker_gets_what_is_selected(tmp_path: Path):
     """In a worker's process all patches are applied with 'all', and Airflow's own functions stay with 'none'."""
     code = (
         "from workers import airflow_patches; airflow_patches.install('worker'); "

@@ -31,7 +31,7 @@ def cache(made: list[Connection]) -> Iterator[ResourceCache[Connection]]:
     return ResourceCache(make)
 
 
-def test_a_process_of_one_task_closes_after_it(cache: ResourceCache[Connection], made: list[Connection]):
+def test_one_task_closes_after_itself(cache: ResourceCache[Connection], made: list[Connection]):
     """Unless it is told to keep, each task has a connection of its own."""
     for _ in range(2):
         with cache.lend() as lent:
@@ -39,7 +39,7 @@ def test_a_process_of_one_task_closes_after_it(cache: ResourceCache[Connection],
     assert [connection.closed for connection in made] == [1, 1]
 
 
-def test_a_kept_process_lends_the_same_again(cache: ResourceCache[Connection], made: list[Connection]):
+def test_a_kept_process_lends_again(cache: ResourceCache[Connection], made: list[Connection]):
     """After a task that went well the next one gets what it used, still open."""
     cache.keep()
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_after_an_error_it_is_closed(
     assert [connection.closed for connection in made] == [1, 0]
 
 
-def test_an_end_that_is_no_error_keeps_it(made: list[Connection]):
+def test_a_clean_exit_keeps_the_connection(made: list[Connection]):
     """A task that ends by a clean exit, as one that gives its slot away does, leaves the connection whole."""
 
     def make() -> Connection:
