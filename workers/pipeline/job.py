@@ -209,7 +209,7 @@ class Job:
 
     def _postpone(self, attempt: _Attempt, wait: QuotaWait) -> Outcome:
         """Leave the symbol for later: waiting so long would only fill the queue."""
-        detail = f"The quota is used up ({wait.window}); it can go at {wait.retry_at:%Y-%m-%d %H:%M} UTC."
+        detail = f"No call is allowed now ({wait.window}); it can go at {wait.retry_at:%Y-%m-%d %H:%M} UTC."
         outcome = self._outcome(attempt, OutcomeStatus.POSTPONED, wait.reason, detail)
         outcome = replace(outcome, retry_at=wait.retry_at)
         self.ledger.record_outcomes([outcome])
