@@ -8,8 +8,8 @@ from typing import Any, Final
 import requests
 
 from common.redaction import one_line
+from workers.dag_health import DAG_ID
 
-DAG_ID: Final = "stock_data_pipeline"
 _TIMEOUT_S: Final = 30
 #: The token is too old, or was signed with another key.
 _TOKEN_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})

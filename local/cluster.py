@@ -20,7 +20,7 @@ import requests
 from celery import Celery
 
 from common.errors import ConfigurationError
-from common.redaction import MIN_SECRET_LENGTH, Redactor, one_line
+from common.redaction import Redactor, one_line
 from common.settings import DagSettings, Settings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
@@ -278,9 +278,7 @@ class Cluster:
     def _redactor(self) -> Redactor:
         """What hides the secrets in the words of programs and drivers."""
         given = (self.environment.get(name, "") for name in ("ALPHA_VANTAGE_API_KEY", "MARKET_DB_PASSWORD"))
-        return Redactor(
-            secret for secret in (*self.state.secrets().values(), *given) if len(secret) > MIN_SECRET_LENGTH
-        )
+        return Redactor((*self.state.secrets().values(), *given))
 
     def down(self) -> bool:
         """Stop everything, workers first; what is left over afterwards is ended too. Return whether anything ran."""

@@ -18,9 +18,10 @@ from common.errors import Retryable
 from common.quota.limiter import Limiter
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, parse_symbols
-from local.airflow_api import DAG_ID, AirflowRefused, new_run_id
+from local.airflow_api import AirflowRefused, new_run_id
 from local.cluster import ADMIN, Cluster
 from local.terminal import foreign, percent, price
+from workers.dag_health import DAG_ID
 from workers.wiring import Wiring
 
 T = TypeVar("T")

@@ -1,6 +1,5 @@
 """The only place where the concrete classes meet."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -61,11 +60,9 @@ class Wiring:
     @cached_property
     def permits(self) -> DurablePermits:
         """The quota, with the durable ledger of calls beside it."""
-        key = self.settings.api_key.get_secret_value()
         return DurablePermits(
             self.limiter,
             self.store.calls,
-            key_digest=hashlib.sha256(key.encode()).hexdigest()[:12],
             request_s=self.settings.api_timeout,
         )
 

@@ -50,10 +50,9 @@ class CallLedger(Protocol):
 class DurablePermits:
     """The quota of one key. ``request_s`` is the longest that a request takes, below the limiter's cap."""
 
-    def __init__(self, limiter: Limiter, ledger: CallLedger, *, key_digest: str, request_s: float) -> None:
+    def __init__(self, limiter: Limiter, ledger: CallLedger, *, request_s: float) -> None:
         self._limiter = limiter
         self._ledger = ledger
-        self._digest = key_digest
         self._request_s = request_s
         self._longest_s = limiter.quota.windows[-1].period_s
         self._durable = self._longest_s > WAIT_OUT_S
@@ -110,7 +109,7 @@ class DurablePermits:
 
     def _calls(self) -> list[LedgerCall]:
         # A call that was never settled counts for the cap beyond its window.
-        calls = self._ledger.calls_since(self._digest, self._longest_s + self._limiter.cap_s)
+        calls = self._ledger.calls_since(self._limiter.key_digest, self._longest_s + self._limiter.cap_s)
         return [
             LedgerCall(call.permit_id, call.sent_age_s if call.settled_age_s is None else call.settled_age_s)
             for call in calls
@@ -137,7 +136,7 @@ class DurablePermits:
             self._note_end(permit)
 
     def _note(self, permit: Permit, dataset: str, symbol: Symbol | None) -> None:
-        self._ledger.record_call(permit.permit_id, self._digest, dataset=dataset, symbol=symbol)
+        self._ledger.record_call(permit.permit_id, self._limiter.key_digest, dataset=dataset, symbol=symbol)
         if permit.remaining_s < self._request_s:
             raise PermitExpired("Noting the call took too long, so it was not sent.", request_sent=False)
 

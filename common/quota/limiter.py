@@ -57,7 +57,7 @@ class Limiter:
     """The quota of one API key. Thread-safe; one for each process. Connects when it is first used.
 
     ``cap_s``: the longest that a request can live from its grant on, so more than the HTTP client's **total** time.
-    ``grace_s``: how late a caller that was promised a slot may ask for it.
+    ``grace_s``: how late a caller that was promised a slot may ask for it. ``key_digest`` stands for the key in names.
 
     Every method may raise a LimiterUnavailable: then nothing is known to be granted, and no call may be made.
     """
@@ -80,6 +80,7 @@ class Limiter:
         self.grace_s = grace_s
         self._clock = monotonic
         self._redis = LimiterScripts(connect(redis_url) if client is None else client, quota, key, monotonic)
+        self.key_digest = self._redis.key_digest
 
     # Asking
 

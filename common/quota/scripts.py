@@ -75,15 +75,15 @@ def micro(seconds: float) -> int:
 
 
 class LimiterScripts:
-    """The scripts, applied to the keys of one API key. Thread-safe."""
+    """The scripts, applied to the keys of one API key. Thread-safe. ``key_digest`` stands for the API key in names."""
 
     def __init__(self, client: redis.Redis, quota: Quota, key: SecretStr, monotonic: Callable[[], float]) -> None:
         self._client = client
         self._quota = quota
         self._timeline = Timeline(PATIENCE_S, monotonic)
         self._scripts = load_scripts(client)
-        digest = hashlib.sha256(key.get_secret_value().encode()).hexdigest()[:12]
-        self._keys = [f"quota:{{{digest}}}:{name}" for name in _KEY_NAMES]
+        self.key_digest = hashlib.sha256(key.get_secret_value().encode()).hexdigest()[:12]
+        self._keys = [f"quota:{{{self.key_digest}}}:{name}" for name in _KEY_NAMES]
         self._windows = [number for window in quota.windows for number in (window.limit, micro(window.period_s))]
 
     def decide(self, script: str, *own: object) -> list[Any]:

@@ -13,13 +13,13 @@ import pytest
 import requests
 
 from common.values import Outcome, Symbol
-from local.airflow_api import DAG_ID
 from local.cluster import Cluster
 from local.services import ServiceMissing
 from local.state import State
 from sandbox.running import RunningSandbox
 from sandbox.running import running as running_sandbox
 from tests.conftest import missing
+from workers.dag_health import DAG_ID
 from workers.wiring import Wiring
 
 #: Looks like a key, and is searched for afterwards wherever something is written.

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from common.values import OutcomeStatus, Symbol
-from local.airflow_api import DAG_ID
 from local.temporary import wait_until
 from tests.cluster.conftest import Running
 from tests.cluster.test_pipeline import task_log
+from workers.dag_health import DAG_ID
 from workers.wiring import Wiring
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]

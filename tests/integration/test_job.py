@@ -211,8 +211,7 @@ def test_a_call_that_never_left_costs_nothing(environment: dict[str, str]):
         with pytest.raises(NetworkFailed):
             wiring.job.run(RUN, Symbol("IBM"))
         assert [window.used for window in wiring.limiter.usage().windows] == [0, 0]
-        digest = wiring.permits._digest
-        assert wiring.store.calls.calls_since(digest, 3600) == []
+        assert wiring.store.calls.calls_since(wiring.limiter.key_digest, 3600) == []
 
 
 @pytest.mark.parametrize(

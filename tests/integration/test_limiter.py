@@ -357,5 +357,5 @@ def test_memory_is_bounded(make, clocked):
     for number in range(200):
         call(limiter, f"n{number}")
         clocked.advance(3.1)
-    assert clocked.zcard(limiter._redis._keys[1]) <= 20
+    assert clocked.zcard(f"quota:{{{limiter.key_digest}}}:log") <= 20
     assert {key.rpartition(b":")[2] for key in clocked.keys("quota:*")} == {b"meta", b"log"}

@@ -205,7 +205,7 @@ def test_a_redis_that_evicts_is_refused(own):
 def test_other_data_under_our_keys_is_named(own):
     """Somebody else's key is an error with a remedy, and not a grant."""
     limiter = own.limiter("5/day")
-    own.client.set(limiter._redis._keys[0], "x")
+    own.client.set(f"quota:{{{limiter.key_digest}}}:meta", "x")
     with pytest.raises(LimiterRedisUnfit, match="database of its own"):
         limiter.acquire("a")
 
