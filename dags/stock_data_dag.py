@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from common.settings import DagSettings
+from workers.airflow_dag import timetable
 from workers.airflow_operator import (
     CleanUp,
     CloseRun,
@@ -12,7 +13,6 @@ from workers.airflow_operator import (
     PlanSymbols,
     ReportRun,
     ValidateEnvironment,
-    timetable,
 )
 from workers.pipeline.batching import fetches_at_once
 

@@ -5,22 +5,21 @@ the steps need is imported when they run: a DAG file is parsed far more often th
 has it all in memory before it forks.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.sdk import BaseOperator, CronTriggerTimetable, DeltaTriggerTimetable
-from airflow.sdk.bases.timetable import BaseTimetable
+from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk.log import mask_secret
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
-from common.settings import DagSettings
 from workers.airflow_patches.resource_cache import ResourceCache
+from workers.airflow_trigger import (
+    PermitTrigger,  # a task that was deferred by an older version seeks it in this module
+)
 
 #: A woken task is queued and started again, and one that comes late loses its place. It waits the rest in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
@@ -36,39 +35,6 @@ if TYPE_CHECKING:
 
     from workers.pipeline.batch import BatchEnd
     from workers.wiring import Wiring
-
-
-def timetable(settings: DagSettings) -> BaseTimetable | None:
-    """Return when the DAG runs by itself: at the cron line's or preset's times, at intervals, or (None) never.
-
-    A fresh installation waits for the next time; one that was off when a run was due makes up for the latest.
-    """
-    schedule = settings.stock_schedule
-    if isinstance(schedule, timedelta):
-        return DeltaTriggerTimetable(schedule)
-    if schedule is None:
-        return None
-    # Airflow's own default makes up for a time that passed less than a tenth of the period ago: at two in the morning a
-    # fresh installation would spend the day's quota before anybody has looked at it.
-    return CronTriggerTimetable(schedule, timezone=settings.stock_timezone, run_immediately=timedelta(0))
-
-
-class PermitTrigger(BaseTrigger):
-    """Wakes a task at ``moment``, when its permit is near: a timer of the event loop, which costs nothing meanwhile."""
-
-    def __init__(self, moment: datetime) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
-        self.moment = moment
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer builds it from."""
-        return f"{__name__}.{type(self).__name__}", {"moment": self.moment}
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep, and say that it is time. A clock that is set meanwhile is noticed within a minute."""
-        while (left := (self.moment - datetime.now(UTC)).total_seconds()) > 0:
-            await asyncio.sleep(min(left, 60))
-        yield TriggerEvent(self.moment.isoformat())  # type: ignore[no-untyped-call]  # Airflow's
 
 
 def _wire() -> "Wiring":
