@@ -12,7 +12,7 @@ import pytest
 
 from local import server_user, services
 from local.ports import free_port
-from local.services import Postgres, find_postgres
+from local.services import Postgres, ServiceMissing, find_postgres
 from tests.support.servers import serving
 
 NASTY = 'my "stocks" (2) 100% $HOME #1; Müll\'s \\ {x} [y]'
@@ -112,3 +112,12 @@ def test_an_initialisation_that_was_killed_is_done_again(private: Path):
     (half / "PG_VERSION").write_text("18\n", encoding="utf-8")
     with serving(server_in(private)):
         assert not half.exists()
+
+
+def test_missing_redis_names_the_package(private: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where neither a wheel nor the PATH has a Redis server, the message says what to install."""
+    monkeypatch.setenv("PATH", str(private))
+    monkeypatch.setattr(services, "_package_folder", lambda name: None)
+    with pytest.raises(ServiceMissing, match=r"Debian: apt install redis-server") as error:
+        services.find_redis()
+    assert "\n" not in str(error.value)

