@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import connection as Connection
 from pydantic import SecretStr
 
 from common.migrate import APP, OWNER, migrate, provision

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 from pydantic import SecretStr
 

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
 from sqlalchemy import Connection as SqlConnection
@@ -163,9 +163,9 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     parser.parse_args(arguments)
     try:
         for line in _initialise(DatabaseSettings.from_environment(environment)):
-            print(line, flush=True)  # noqa: T201  the command's answer
+            print(line, flush=True)
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  same
+        print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, Retryable) else 2
     return 0
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 
 from common.database.pool import Connections
 from common.database.queries import statement

@@ -8,7 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 from pydantic import SecretStr
 
 from common.database.address import Address

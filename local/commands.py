@@ -203,7 +203,7 @@ def _problem(check: Callable[[], bool]) -> str:
 
 
 def _answer(document: object) -> None:
-    print(json.dumps(document, default=str))  # noqa: T201  for scripts
+    print(json.dumps(document, default=str))
 
 
 def _trigger(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:

@@ -41,7 +41,7 @@ def heartbeat_file(home: Path, hostname: str) -> Path:
     return home / f"{hostname}.consuming"
 
 
-def consumes(consumer: Any, state: WorkerState) -> bool:  # noqa: ANN401  kombu has no types
+def consumes(consumer: Any, state: WorkerState) -> bool:
     """Whether the consumer takes messages, or has good reason not to: every slot is taken.
 
     With Redis, taking a message is a blocking pop that is under way. ``consumer`` is kombu's; None before it is made.
@@ -103,7 +103,7 @@ class Pulse:
         self._watchdog = Watchdog(self.state, give_up_s=self.give_up_s, end=self._end_worker)
         self._timer: Any = None
 
-    def start(self, consumer: Any) -> None:  # noqa: ANN401  Celery has no types
+    def start(self, consumer: Any) -> None:
         """Beat from the event loop: where that hangs, nothing beats. The pool has forked by now."""
         self._watchdog.begin()
         self._timer = consumer.timer.call_repeatedly(self.beat_s, self._beat, (consumer,))
@@ -114,7 +114,7 @@ class Pulse:
             self._timer.cancel()
             self._timer = None
 
-    def _beat(self, consumer: Any) -> None:  # noqa: ANN401  Celery has no types
+    def _beat(self, consumer: Any) -> None:
         if consumes(consumer.task_consumer, self.state):
             heartbeat_file(self.home, consumer.hostname).touch()
             self._watchdog.beat()
@@ -128,7 +128,7 @@ class Pulse:
         os._exit(1)
 
 
-def watch(worker: Any, step: type[Any], pulse: Pulse) -> None:  # noqa: ANN401  Celery has no types
+def watch(worker: Any, step: type[Any], pulse: Pulse) -> None:
     """Give a worker that is about to be built the pulse; ``step`` is ``celery.bootsteps.StartStopStep``.
 
     The step starts with each connection to the broker and stops when that is lost.
@@ -137,10 +137,10 @@ def watch(worker: Any, step: type[Any], pulse: Pulse) -> None:  # noqa: ANN401  
     class Heartbeat(step):  # type: ignore[misc]  # the base is an argument, so that this module needs no Celery
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
-        def start(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
+        def start(self, parent: Any) -> None:
             pulse.start(parent)
 
-        def stop(self, parent: Any) -> None:  # noqa: ANN401  Celery has no types
+        def stop(self, parent: Any) -> None:
             del parent
             pulse.stop()
 

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any, Final
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 from pydantic import SecretStr
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TransactionRollbackError
-from psycopg2.extensions import connection as Connection  # noqa: N812  a class, whatever its name says
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  same
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from common.database.address import Address
 from common.database.queries import statement

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 
 from common.errors import StoreNotReady
 

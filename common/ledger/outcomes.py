@@ -6,7 +6,7 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 
 from common.database.pool import Connections
 from common.database.queries import fetch_one, statement

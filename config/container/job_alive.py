@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, whatever its name says
+from psycopg2.extensions import cursor as Cursor
 
 URL = Path("/run/pipeline/airflow/sql_alchemy_conn")
 #: Airflow's own jobs beat every 10 s (config/airflow.env); two beats may be missed.

@@ -30,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = check_setting()
     except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201  a command
+        print(error, file=sys.stderr)
         return 2
     findings = [_finding(patch, patch.name in chosen) for patch in PATCHES]
     differing = {name: finding["sources"][name]["recorded"] for finding in findings for name in finding["differs"]}
     if options.json:
         installed = {package: version(package) for package in WRITTEN_FOR}
         text = {"installed": installed, "written_for": WRITTEN_FOR, "patches": findings}
-        print(json.dumps(text, indent=2))  # noqa: T201  same
+        print(json.dumps(text, indent=2))
     else:
         _show(findings, differing, options.against)
     return 1 if differing else 0
@@ -84,10 +84,10 @@ def _show(findings: Sequence[Mapping[str, Any]], differing: Mapping[str, str], a
         table.add_row(*(str(finding[column]) for column in ("name", "where", "state", "gain")))
     console.print(table)
     for line in _differences(differing, against):
-        print(line)  # noqa: T201  a diff: no markup, no wrapping
+        print(line)
     if differing and not against:
         packages = " ".join(f"{package}=={known}" for package, known in WRITTEN_FOR.items())
-        print(_ADVICE.format(packages=packages))  # noqa: T201  same
+        print(_ADVICE.format(packages=packages))
 
 
 def _differences(recorded: Mapping[str, str], against: Path | None) -> Iterator[str]:

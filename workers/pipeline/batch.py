@@ -23,9 +23,9 @@ _NAMED: Final = 5
 class Ledger(JobLedger, ClaimLedger, Protocol):
     """Where outcomes go, and where a batch finds what it holds."""
 
-    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...  # noqa: D102  the ledger's
+    def reopen_batch(self, run_id: str, batch: int, *, cleared: bool, force: bool) -> bool: ...
 
-    def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...  # noqa: D102  the ledger's
+    def outcomes(self, run_id: str, batch: int | None = None) -> Sequence[Outcome]: ...
 
 
 @dataclass(frozen=True)

@@ -48,43 +48,43 @@ BUSY_HOLD_S: Final = 30.0
 class Provider(Protocol):
     """Where replies come from."""
 
-    def fetch(self, request: Request, *, gate: Gate) -> Reply: ...  # noqa: D102  the client's
+    def fetch(self, request: Request, *, gate: Gate) -> Reply: ...
 
 
 class Permits(Protocol):
     """The quota over all workers."""
 
-    def permit(  # noqa: D102  the limiter's
+    def permit(
         self, permit_id: str, *, max_wait_s: float, dataset: str, symbol: Symbol | None
     ) -> AbstractContextManager[Permit]: ...
 
-    def hold_back(self, seconds: float, reason: str) -> None: ...  # noqa: D102  the limiter's
+    def hold_back(self, seconds: float, reason: str) -> None: ...
 
-    def outage(self) -> QuotaWait | None: ...  # noqa: D102  the limiter's
+    def outage(self) -> QuotaWait | None: ...
 
-    def leave(self, permit_id: str) -> None: ...  # noqa: D102  the limiter's
+    def leave(self, permit_id: str) -> None: ...
 
 
 class Ledger(Protocol):
     """Where outcomes go."""
 
-    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...  # noqa: D102  the ledger's
+    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...
 
-    def halted_by(self, run_id: str) -> Outcome | None: ...  # noqa: D102  the ledger's
+    def halted_by(self, run_id: str) -> Outcome | None: ...
 
-    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...  # noqa: D102  the ledger's
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...
 
 
 class Store(Protocol):
     """Where rows go, each with its outcome."""
 
-    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts: ...  # noqa: D102  the store's
+    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts: ...
 
 
 class Quarantine(Protocol):
     """Where refused replies go, each with its outcome."""
 
-    def keep(  # noqa: D102  the quarantine's
+    def keep(
         self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
     ) -> int: ...
 
