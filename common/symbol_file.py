@@ -11,6 +11,8 @@ from common.values import Misspelt, Symbol
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 _COMMENT: Final = re.compile(r"(^|\s)#.*")  # within a word # is a part of a ticker
 _SETTING: Final = re.compile(r"\s*(export\s+)?[A-Za-z]+_\w*\s*=")
+#: The first line of the provider's own lists: each word of a company's name would be taken for a symbol.
+_HEADER: Final = re.compile(r"\W*symbol\W*[,;\t]", re.IGNORECASE)
 _MOST_BYTES: Final = 4_000_000  # the provider itself lists 13,000 symbols
 
 
@@ -23,6 +25,8 @@ def read_symbols(name: str) -> list[Symbol]:
     path = CHECKOUT / name
     symbols: list[Symbol] = []
     for number, line in enumerate(_lines(path), 1):
+        if number == 1 and _HEADER.match(line):
+            raise _refused(f"{path} is a table with columns: keep the one of the symbols, as cut -d, -f1 does.")
         if _SETTING.match(line):
             raise _refused(f"{path}, line {number} is a setting, so it is no list of symbols.")
         symbols += (_symbol(text, path, number) for text in _COMMENT.sub("", line).replace(",", " ").split())

@@ -30,6 +30,8 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
+        if path.is_fifo():  # what is in it could be read once, and it is read by each command
+            raise ConfigurationError(f"{path} cannot be read: it is a pipe, not a file.", variable=path.name)
         data = path.read_bytes()
     except FileNotFoundError:
         return ""

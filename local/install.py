@@ -29,6 +29,12 @@ def main(arguments: Sequence[str]) -> int:
     if not set(arguments) <= {"--this-python"}:
         print(__doc__ if arguments in (["--help"], ["-h"]) else "usage: install.py [--this-python]", flush=True)
         return 0 if arguments in (["--help"], ["-h"]) else 2
+    if os.pathsep in str(ROOT):
+        print(
+            f"the folder {ROOT} has a {os.pathsep} in its name, which separates folders in PATH: rename it.",
+            file=sys.stderr,
+        )
+        return 1
     same = "--this-python" not in arguments or _version() == _ours()
     if same and _stamp() == _fingerprint():
         return 0

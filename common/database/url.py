@@ -61,7 +61,7 @@ def write(parts: Mapping[str, str]) -> str:
         credentials += f":{url_part(rest.pop('password'), 'the password of a URL')}"
     hosts, ports = rest.get("host", "").split(","), rest.get("port", "").split(",")
     address = ""
-    if all(_PLAIN_HOST.fullmatch(host) for host in hosts):
+    if all(_PLAIN_HOST.fullmatch(host) for host in hosts) and len(ports) in {1, len(hosts)}:
         ports = ports * len(hosts) if len(ports) == 1 else ports
         address = ",".join(f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True))
         rest = {name: value for name, value in rest.items() if name not in {"host", "port"}}

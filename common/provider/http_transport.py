@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from common.errors import DeadlineExceeded, NetworkFailed, PermitExpired
+from common.errors import ConfigurationError, DeadlineExceeded, NetworkFailed, PermitExpired
 from common.provider.deadline import Deadline, bound, reach
 from common.redaction import RedactingFilter, Redactor, one_line
 
@@ -29,7 +29,7 @@ _LOGGERS: Final = tuple(
     logging.getLogger(f"urllib3.{name}") for name in ("connectionpool", "connection", "response", "poolmanager")
 )
 #: What requests lets through when the network, the proxy or the server misbehaves.
-_FAULTS: Final = (requests.RequestException, HTTPError, OSError)
+_FAULTS: Final = (requests.RequestException, HTTPError, OSError, UnicodeError)
 
 
 class Permission(Protocol):
@@ -71,8 +71,18 @@ class Transport:
         self._url = f"{self.base_url}/query"
         self._session = _session(self.base_url, pool_size)
         # Prepared once: only the query differs, and what requests does for each is a fifth of a call's cost.
-        self._request = self._session.prepare_request(requests.Request("GET", self._url, auth=_no_netrc))
+        self._request = self._prepared()
         self._settings = self._session.merge_environment_settings(self._url, {}, True, None, None)
+
+    def _prepared(self) -> requests.PreparedRequest:
+        try:
+            return self._session.prepare_request(requests.Request("GET", self._url, auth=_no_netrc))
+        except (requests.RequestException, ValueError):
+            self.close()
+            raise ConfigurationError(
+                f"{self.base_url[:128]!r} is no address of an API: correct ALPHA_VANTAGE_BASE_URL.",
+                variable="ALPHA_VANTAGE_BASE_URL",
+            ) from None
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -20,6 +20,8 @@ OPTIONS: Final = frozenset({
 _MAX_DATABASE: Final = 99_999
 _MAX_TIMEOUT_S: Final = 3600.0
 _DATABASE: Final = re.compile(r"/?[0-9]{0,5}/?", re.ASCII)
+#: What CLIENT SETNAME takes (https://redis.io/docs/latest/commands/client-setname/).
+_CLIENT_NAME: Final = re.compile(r"[!-~]*", re.ASCII)
 _FORMS: Final = "redis://host:6379/1, rediss://host:6379/1 for TLS, or unix:///path/to/redis.sock?db=1"
 
 
@@ -55,6 +57,8 @@ def _problems(url: str) -> Iterator[str]:
         yield "the database is a number from 0"
     if any(isinstance(value, float) and not 0 < value <= _MAX_TIMEOUT_S for value in read.values()):
         yield "a time-out is a number of seconds above 0"
+    if not _CLIENT_NAME.fullmatch(str(read.get("client_name", ""))):
+        yield "client_name is one word of ASCII"
     redis.ConnectionPool.from_url(url).make_connection()  # refuses options of another scheme, and unknown values
 
 
@@ -68,7 +72,7 @@ def with_password(url: str, password: str) -> str:
         return url
     scheme, _, rest = url.partition("://")
     user, at, others = rest.rpartition("@") if "@" in re.split(r"[/?]", rest, maxsplit=1)[0] else ("", "", rest)
-    return f"{scheme}://{user if at else ''}:{url_part(password, 'REDIS_PASSWORD')}@{others}"
+    return f"{scheme}://{user.removesuffix(':') if at else ''}:{url_part(password, 'REDIS_PASSWORD')}@{others}"
 
 
 def password_of(url: str) -> str:

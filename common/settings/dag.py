@@ -16,6 +16,7 @@ from common.settings.source import read
 _INTERVAL: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})\s*(?P<unit>min|m|h|d)", re.ASCII)
 _PRESETS: Final = frozenset({"@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _CRON_FIELDS: Final = 5
+_RANDOM: Final = re.compile(r"(^|[\s,])r(\(|[\s,/]|$)", re.IGNORECASE)
 _QUEUE: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _INTERVAL_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 _LONGEST_INTERVAL: Final = timedelta(days=366)
@@ -25,6 +26,8 @@ def _is_cron(text: str) -> bool:
     """Whether Airflow's own parser of cron lines takes it, and a day ever comes that it names."""
     from croniter import CroniterError, croniter  # noqa: PLC0415  only for a schedule that is a cron line
 
+    if _RANDOM.search(text):  # each process would draw a schedule of its own
+        return False
     try:
         croniter(text).get_next()
     except (CroniterError, ValueError, OverflowError):

@@ -22,8 +22,13 @@ def read_variable(source: Mapping[str, str], name: str) -> str:
     path = source.get(f"{name}_FILE", "").strip()
     if not path:
         return ""
+    if Path(path).is_fifo():
+        raise ConfigurationError(
+            f"{name}_FILE={path!r} is a pipe, which can be read once, and every process reads it: name a file.",
+            variable=f"{name}_FILE",
+        )
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(_MAX_SECRET_LENGTH + 1)
     except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, or a NUL in the path
         problem = error.strerror if isinstance(error, OSError) else "it is not text"

@@ -1,5 +1,6 @@
 """What an address in a setting may look like, and how a password gets into it."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -21,7 +22,7 @@ def require_plain_url(variable: str, url: str) -> None:
 def require_safe_url(variable: str, url: str) -> None:
     """Refuse an API address that would send the key in the clear over a network."""
     parts = _split(variable, url)
-    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+    if not parts.hostname or set(url) & set("@?#\\"):
         raise ConfigurationError(f"{variable} must be https://host[:port][/path] and nothing more.", variable=variable)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ConfigurationError(
@@ -35,10 +36,20 @@ def _split(variable: str, url: str) -> SplitResult:
         raise ConfigurationError(f"{variable} holds a blank or a control character: take it out.", variable=variable)
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a port that is no number raises here
+        usable = parts.port != 0 and _is_host(parts.hostname or "localhost")  # a port that is no number raises here
     except ValueError as error:
         raise ConfigurationError(f"{variable} is not a URL: {error}.", variable=variable) from None
+    if not usable:
+        raise ConfigurationError(f"{variable} is not a URL: there is no such host or port.", variable=variable)
     return parts
+
+
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
+
+
+def _is_host(name: str) -> bool:
+    """Whether it is an IPv6 address, or a name as DNS has it. Raises UnicodeError for a name that cannot be one."""
+    return ":" in name or bool(_HOST.fullmatch(name.encode("idna").decode()))
 
 
 def filled_in(parts: Mapping[str, str], password: SecretStr, **more: str) -> SecretStr:

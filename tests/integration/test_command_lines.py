@@ -1,6 +1,7 @@
 """No command ends in a traceback, whatever its surroundings do."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,6 +159,18 @@ def test_a_state_that_is_damaged(surroundings: dict[str, str], tmp_path: Path, c
     (folder / file).write_bytes(content.encode("latin-1"))
     damaged = {"status": {1}, "down": {0}} if file == "ports.json" else {"status": {4}, "down": {0}}
     assert_quiet(command, start([*LOCAL, command], surroundings, stdout=subprocess.DEVNULL), damaged[command])
+
+
+def test_a_folder_with_a_colon(surroundings: dict[str, str], tmp_path: Path):
+    """A checkout whose path would be two in PATH is refused by a sentence before anything is installed."""
+    folder = tmp_path / "a:b" / "local"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "local" / "install.py", folder)
+    for lock in ("requirements.lock", "requirements-local.lock"):
+        (folder.parent / lock).touch()
+    process = start([str(folder / "install.py")], surroundings)
+    assert_quiet("install", process, {1})
+    assert not (folder.parent / ".venv").exists()
 
 
 def test_a_state_that_cannot_be(surroundings: dict[str, str]):

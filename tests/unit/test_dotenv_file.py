@@ -1,6 +1,7 @@
 """A person's .env: read as Compose reads it, and what is wrong in it said with file and line."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path):
     assert read_dotenv(tmp_path / "none") == {}
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_dotenv(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="is a pipe"):
+        read_dotenv(tmp_path / "pipe")
 
 
 def test_values_are_read_as_compose_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

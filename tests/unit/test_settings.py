@@ -1,5 +1,6 @@
 """Settings: the environment, files, defaults, and errors that name the variable and hide the secret."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -124,6 +125,8 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("SANDBOX_URL", "http://h:port"),
         ("ALPHA_VANTAGE_BASE_URL", "https://exa\nmple.org"),
         ("ALPHA_VANTAGE_BASE_URL", "https://exa mple.org"),
+        *(("ALPHA_VANTAGE_BASE_URL", f"https://{host}") for host in ("..", "a..b", "*", "a%b", "\u2100", "a" * 64)),
+        *(("ALPHA_VANTAGE_BASE_URL", f"https://{rest}") for rest in ("h:0", "h?", "h#", "@h", "h\\x", "u@h")),
         ("STOCK_SYMBOLS", "@a\0b"),
         ("ALPHA_VANTAGE_QUOTA", "999999999999/day"),
         ("ALPHA_VANTAGE_QUOTA", "100001/day"),
@@ -149,6 +152,7 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("LIMITER_REDIS_URL", "redis://h/0?socket_timeout=nan"),
         ("LIMITER_REDIS_URL", "redis://h/0?protocol=9"),
         ("LIMITER_REDIS_URL", "rediss://h/0?ssl_cert_reqs=perhaps"),
+        ("LIMITER_REDIS_URL", "redis://h/0?client_name=two%20words"),
         ("LIMITER_REDIS_URL", "unix://run/redis.sock"),
         ("LIMITER_REDIS_URL", "unix:/run/redis.sock"),
     ],
@@ -234,6 +238,7 @@ def test_auto_is_no_number_of_symbols():
         ("postgres://u@[::1]:5/x", "postgresql://u:p%3Aw%2F%40@/x?host=%3A%3A1&port=5"),
         ("postgresql://u@h1:1,h2:2/d?target_session_attrs=any", "postgresql://u:p%3Aw%2F%40@h1:1,h2:2/d?target_session_attrs=any"),
         ("postgresql://u@/d?host=/run/pg&port=5433", "postgresql://u:p%3Aw%2F%40@/d?host=%2Frun%2Fpg&port=5433"),
+        ("postgresql:///d?hostaddr=::1,::2&port=1,2", "postgresql://:p%3Aw%2F%40@/d?hostaddr=%3A%3A1%2C%3A%3A2&port=1%2C2"),
         ("postgresql://u:own@h/d?sslmode=require", "postgresql://u:own@h/d?sslmode=require"),
     ],
 )  # fmt: skip
@@ -253,6 +258,7 @@ def test_a_database_url_keeps_its_form(url: str, filled: str):
         ("redis:///1", "redis://:p%3A%40@/1"),
         ("redis://:6379/1", "redis://:p%3A%40@:6379/1"),
         ("redis://user@[::1]:6379/1", "redis://user:p%3A%40@[::1]:6379/1"),
+        ("redis://user:@h/1", "redis://user:p%3A%40@h/1"),
         ("rediss://h/1?ssl_cert_reqs=none", "rediss://:p%3A%40@h/1?ssl_cert_reqs=none"),
         ("redis://h?password=own", "redis://h?password=own"),
     ],
@@ -318,3 +324,23 @@ def test_a_dag_that_could_not_run_is_refused(name: str, value: str):
 def test_a_schedule_that_can_be_used(schedule: str):
     """Cron lines, presets, intervals, and none."""
     assert DagSettings.from_environment({"STOCK_SCHEDULE": schedule})
+
+
+def test_a_secret_in_a_pipe(tmp_path: Path):
+    """A pipe, which only the first process could read, is refused, whether anybody writes into it or not."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="is a pipe"):
+        settings(REDIS_PASSWORD_FILE=str(tmp_path / "pipe"))
+
+
+def test_a_secret_of_a_windows_editor(tmp_path: Path):
+    """A byte order mark and the line's end are no part of a secret."""
+    (tmp_path / "secret").write_bytes(b"\xef\xbb\xbfp:w\r\n")
+    assert settings(REDIS_PASSWORD_FILE=str(tmp_path / "secret")).redis_password.get_secret_value() == "p:w"
+
+
+@pytest.mark.parametrize("line", ["R 0 * * *", "0 R(0-5) * * *", "r r * * *"])
+def test_a_schedule_by_chance_is_refused(line: str):
+    """Each process would draw another time."""
+    with pytest.raises(ConfigurationError, match="STOCK_SCHEDULE"):
+        DagSettings.from_environment({"STOCK_SCHEDULE": line})

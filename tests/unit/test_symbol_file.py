@@ -42,6 +42,8 @@ def test_a_bad_line_fails_alone(tmp_path: Path):
         ("IBM\nPASSWORD_OF_MINE=hunter2\n", ", line 2 is a setting"),
         ("# ok\n\nexport API_KEY = hunter2\n", ", line 3 is a setting"),
         ("-----BEGIN\u00e4 hunter2\u00e4 KEY\u00e4-----", ", line 1: there is no stock symbol"),
+        ("symbol,name,exchange\nA,hunter2 Technologies Inc,NYSE\n", " is a table"),
+        ('\ufeff"Symbol";"Name"\nA;hunter2\n', " is a table"),
         ("# nothing", " holds no symbol"),
         ("", " holds no symbol"),
     ],
