@@ -11,6 +11,7 @@ BATCHES = Contender("batches", {"SYMBOLS_PER_TASK": "auto"})
 DEFAULT_SYMBOLS = 4
 #: How many symbols, and how many runs of that size: the more symbols, the less a run differs from the next.
 SIZES = {DEFAULT_SYMBOLS: 3, 100: 3, 1_000: 3, 10_000: 3}
+_SETTING = "Two workers of four slots"
 _EARLY = 500  # symbols after which a worker's memory is taken as its normal size
 
 Measurements = dict[tuple[str, int], list[Run]]
@@ -53,10 +54,11 @@ def measure(measured: Measured, name: str, size: int, times: int) -> Sequence[Ru
 
 def tables(runs: Measurements) -> list[Table]:
     """Return throughput, CPU and memory."""
-    return [_throughput(runs), _cpu(runs), _memory(runs)]
+    return [throughput("Fetch and store through the cluster", runs, _SETTING), cpu(runs), _memory(runs)]
 
 
-def _throughput(runs: Measurements) -> Table:
+def throughput(title: str, runs: Measurements, setting: str) -> Table:
+    """Return how fast each way was at each size. ``setting``: what ran, for the note."""
     rows: list[Sequence[str | float]] = [
         (
             name,
@@ -72,14 +74,15 @@ def _throughput(runs: Measurements) -> Table:
     ]
     columns = ("way", "symbols", "runs", "first row (s)", "last row (s)", "green (s)", "symbols/s", "CPU ms a symbol")
     note = (
-        "Seconds from the trigger over the REST API, medians. Two workers of four slots; the sandbox, PostgreSQL and "
+        f"Seconds from the trigger over the REST API, medians. {setting}; the sandbox, PostgreSQL and "
         "this measurement share the cores with them. The quota is no limit here. CPU is that of all processes "
         "together, from the trigger to the last row."
     )
-    return Table("Fetch and store through the cluster", columns, rows, note)
+    return Table(title, columns, rows, note)
 
 
-def _cpu(runs: Measurements) -> Table:
+def cpu(runs: Measurements) -> Table:
+    """Return the CPU that each group of processes took."""
     groups = sorted({name for seen in runs.values() for one in seen for name in one.watch.cpu_s})
     rows: list[Sequence[str | float]] = [
         (name, size, *(1000 * median(one.watch.cpu_s.get(group, 0.0) for one in seen) / size for group in groups))

@@ -16,13 +16,14 @@ import requests
 
 from benchmarks.processes import Groups, Watch, watching
 from common.values import Symbol
+from local.airflow_api import AirflowApi
 from local.cluster import Cluster
 from local.processes import servers
 from local.state import State
 
 _ENDED: Final = frozenset({"success", "failed"})
 #: What every contender gets: no schedule, no quota to speak of, and no symbol that waits minutes for a retry.
-_PERSON: Final = {
+PERSON: Final = {
     "ALPHA_VANTAGE_QUOTA": "100000/s",
     "MAX_MAPPED_TASKS": "10000",
     "STOCK_SCHEDULE": "none",
@@ -89,25 +90,22 @@ class Run:
         return 1000 * sum(self.watch.cpu_s.values()) / self.symbols
 
 
+@dataclass(frozen=True)
 class Measured:
-    """A running cluster and its universe of symbols."""
+    """A running cluster: its REST API, its market database as the superuser, its processes, its universe's file."""
 
-    def __init__(self, cluster: Cluster, universe: Path) -> None:
-        self.cluster = cluster
-        self._universe = universe
-
-    @cached_property
-    def groups(self) -> Groups:
-        """The cluster's processes."""
-        return Groups.of(self.cluster)
+    api: AirflowApi
+    database_url: str = field(repr=False)
+    groups: Groups
+    universe: Path
 
     def run(self, count: int, *, timeout_s: float = 3000) -> Run:
         """Fetch and store ``count`` symbols into empty tables."""
-        self._universe.write_text("\n".join(symbols(count)), encoding="utf-8")
+        self.universe.write_text("\n".join(symbols(count)), encoding="utf-8")
         self._empty()
         with watching(self.groups) as watch:
             triggered = time.time()
-            run_id = self.cluster.api.trigger({"force": True})
+            run_id = self.api.trigger({"force": True})
             done = list(self._until_settled(run_id, count, timeout_s))
         state = self._until_ended(run_id, timeout_s)
         ended = time.time()
@@ -121,8 +119,7 @@ class Measured:
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement in the market database as the superuser; return its rows."""
-        postgres, _ = servers(self.cluster.state, self.cluster.ports, self.cluster.state.secrets())
-        connection = psycopg2.connect(postgres.url(self.cluster.settings.market_database))
+        connection = psycopg2.connect(self.database_url)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(sql, values or None)
@@ -155,7 +152,7 @@ class Measured:
 
     def _state(self, run_id: str) -> str:
         with suppress(requests.RequestException):  # a busy machine answers late
-            return self.cluster.api.run_state(run_id)
+            return self.api.run_state(run_id)
         return ""
 
 
@@ -180,13 +177,15 @@ def running(contender: Contender, folder: Path) -> Iterator[Measured]:
     """Run the contender's cluster in ``folder``, warmed up by one small run."""
     universe = folder / "universe.txt"
     universe.write_text("\n".join(symbols(8)), encoding="utf-8")
-    person = {**_PERSON, "STOCK_SYMBOLS": f"@{universe}", **contender.person}
+    person = {**PERSON, "STOCK_SYMBOLS": f"@{universe}", **contender.person}
     state = State(folder / "state")
     cluster = _Tuned(state, contender.workers, progress, person, forks=contender.forks, reset=contender.reset)
     progress(f"cluster: {contender.name}")
     cluster.up(ends_with_us=True)
     try:
-        measured = Measured(cluster, universe)
+        postgres, _ = servers(cluster.state, cluster.ports, cluster.state.secrets())
+        database_url = postgres.url(cluster.settings.market_database)
+        measured = Measured(cluster.api, database_url, Groups.of(cluster), universe)
         measured.run(8)
         yield measured
     finally:

@@ -47,7 +47,7 @@ def _profile(contender: Contender, size: int, names: Sequence[str]) -> Iterator[
 @contextmanager
 def _spying(measured: Measured, names: Sequence[str], folder: Path) -> Iterator[None]:
     """Sample the processes with their children until the block ends."""
-    pids = {name: pid for name, (_, pid) in measured.cluster.supervisor.states().items() if name in names}
+    pids = {name: pid for pid, name in measured.groups.roots.items() if name in names}
     spies = [_spy(pid, folder / f"{name}.raw") for name, pid in pids.items()]
     try:
         time.sleep(2)  # they attach
