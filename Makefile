@@ -97,7 +97,7 @@ lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for 
 test-compose: venv ## Test the Compose cluster for real (needs Docker; about ten minutes)
 	@$(PY) -m pytest -m compose tests/compose
 
-test-images: venv ## Test a registry's images and docker compose watch (needs Docker and docker-registry)
+test-images: venv ## Test what is too slow for every run: a registry's images, docker compose watch (needs docker-registry)
 	@$(PY) -m pytest -m registry tests/compose
 
 passwords: ## Docker: show how to log in to Airflow and Flower

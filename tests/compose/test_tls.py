@@ -17,7 +17,7 @@ from tests.compose.test_running import ROOMY
 from tests.support.authority import Authority
 from tests.support.stack import ROOT, Stack, docker, fresh_clone
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 PASSWORD = "p@ss:w/rd#1"
 #: Where the containers see TLS_CA_FILE.
@@ -102,6 +102,7 @@ def checks(environment: Mapping[str, str]) -> dict[str, tuple[bool, str]]:
     return {check["name"]: (check["healthy"], check["detail"]) for check in json.loads(done.stdout)["checks"]}
 
 
+@pytest.mark.compose
 def test_processes_here_check_the_servers(servers: Servers):
     """The migration, the store and the limiter work over TLS with a private authority."""
     environment = servers.environment(str(servers.authority.file))
@@ -116,6 +117,7 @@ def test_processes_here_check_the_servers(servers: Servers):
     assert [told[name][0] for name in ("database", "migrations", "redis", "limiter")] == [True] * 4, told
 
 
+@pytest.mark.compose
 @pytest.mark.parametrize("fault", ["another authority", "another host name", "no file"])
 def test_what_does_not_fit_is_refused(servers: Servers, tmp_path: Path, fault: str):
     """A certificate of another authority, or for another host, ends in a sentence, and no password is sent or shown."""
@@ -165,6 +167,7 @@ def checked(servers: Servers, clone: Path, tmp_path_factory: pytest.TempPathFact
         stack.down()
 
 
+@pytest.mark.compose
 def test_containers_check_the_servers(checked: Stack, servers: Servers):
     """The whole cluster runs on them: metadata, queue, results, quota and quotes, with no server of its own."""
     checked.up("--scale", "postgres=0", "--scale", "redis=0", "--scale", "airflow-triggerer=0")
@@ -177,10 +180,12 @@ def test_containers_check_the_servers(checked: Stack, servers: Servers):
     assert {row["Service"] for row in checked.ps()} & {"postgres", "redis"} == set()
 
 
+@pytest.mark.registry
 def test_containers_refuse_another_authority(checked: Stack, tmp_path: Path):
     """With another authority's file the init steps and a worker's check say so in a sentence."""
     other = Authority(tmp_path / "other", "somebody else").file
     (checked.folder / "authority.pem").write_bytes(other.read_bytes())
+    checked.compose("run", "--rm", "-T", "secrets", "make")
     for service, arguments in {
         "market-init": (),
         "airflow-init": (),
