@@ -24,7 +24,7 @@ TUNABLES: Final[Mapping[str, str]] = {
 _OURS: Final = frozenset(
     name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields
 )
-
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 #: What makes the cluster one: where it connects, what it trusts, who may log in. A person tunes the others in .env.
 _FIXED: Final = re.compile(
@@ -87,9 +87,6 @@ def _checked(name: str, value: str) -> str:
             return ",".join(number.strip() for number in numbers)
     form = "MAX,MIN slots, such as 8,2" if wanted > 1 else "a number from 1 to 9999"
     raise ConfigurationError(f"{name}={value[:64]!r} cannot be used: it is {form}.", variable=name)
-
-
-_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 
 def _may_be_set(name: str) -> bool:

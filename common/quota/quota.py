@@ -1,7 +1,7 @@
 """What a quota is: the windows that hold at once, and those of Alpha Vantage's plans."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from common.errors import ConfigurationError
@@ -47,7 +47,7 @@ class Window:
 class Quota:
     """The windows that hold at once, shortest period first, as in ``1/s,25/day``."""
 
-    windows: tuple[Window, ...] = field()
+    windows: tuple[Window, ...]
 
     def __post_init__(self) -> None:
         periods = [window.period_s for window in self.windows]

@@ -172,7 +172,7 @@ def check_setting(environment: Mapping[str, str] | None = None) -> frozenset[str
 def install(where: Literal["scheduler", "worker"]) -> None:
     """Apply the patches of the scheduler or of a worker that are selected and fit; a second call applies nothing.
 
-    One whose source differs is skipped, and so is one that fails: the log says so in one line each.
+    One whose source differs is skipped, and so is one that fails: the log says which, and why.
     Raises ConfigurationError.
     """
     names = check_setting()
