@@ -105,7 +105,7 @@ class ValidateEnvironment(BaseOperator):
 
     def execute(self, context: "Context") -> None:
         """Check, and prepare the limiter on a fresh installation."""
-        from workers.pipeline.run import validate_environment  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.environment import validate_environment  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
             validate_environment(wiring, _parameters(context).get("symbols"), wanted=_wanted(context))
@@ -136,7 +136,8 @@ class PlanSymbols(BaseOperator):
 
     def execute(self, context: "Context") -> list[int]:
         """Plan the symbols of the trigger form, else those of STOCK_SYMBOLS."""
-        from workers.pipeline.run import close_left_over_runs, plan_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.report import close_left_over_runs  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
 
         parameters = _parameters(context)
         run_id = str(context["run_id"])
@@ -241,7 +242,7 @@ class ReportRun(BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Log the table of outcomes; return the counts and the names of those that failed."""
-        from workers.pipeline.run import report_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
             report = report_run(wiring, str(context["run_id"]))
@@ -261,7 +262,7 @@ class CloseRun(BaseOperator):
 
     def execute(self, context: "Context") -> None:
         """Close the run's lines, and judge them as the report does."""
-        from workers.pipeline.run import report_run  # noqa: PLC0415  see the module's docstring
+        from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
             report = report_run(wiring, str(context["run_id"]))

@@ -12,7 +12,8 @@ from tests.support.batches import RUN, by_symbol
 from tests.support.market import Market
 from tests.support.rows import quote, save_quotes
 from workers.fetch_and_store import main
-from workers.pipeline.run import plan_run, report_run
+from workers.pipeline.report import report_run
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 EMPTY = ["empty-object", "unknown-symbol", "invalid-call"]

@@ -23,7 +23,8 @@ from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
 from tests.support.market import Market
 from workers.pipeline.planning import Plan
-from workers.pipeline.run import plan_run, report_run
+from workers.pipeline.report import report_run
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas

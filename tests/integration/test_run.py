@@ -21,7 +21,9 @@ from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
 from workers.fetch_and_store import main
-from workers.pipeline.run import Report, close_left_over_runs, plan_run, report_run, validate_environment
+from workers.pipeline.environment import validate_environment
+from workers.pipeline.report import Report, close_left_over_runs, report_run
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 RUN = "manual__1"

@@ -14,7 +14,8 @@ from tests.support.batches import RUN
 from tests.support.market import Market
 from workers import airflow_operator
 from workers.airflow_operator import FetchAndStore
-from workers.pipeline.run import plan_run, report_run
+from workers.pipeline.report import report_run
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas

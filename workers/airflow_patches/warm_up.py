@@ -29,6 +29,8 @@ PRELOADED: Final = (
     "airflow.sdk.execution_time.task_runner",
     "workers.airflow_operator",
     "workers.airflow_patches.map_index_label",
+    "workers.pipeline.environment",
+    "workers.pipeline.report",
     "workers.pipeline.run",
     "workers.wiring",
 )
