@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 from pydantic import SecretStr
 
 from common.migrate import APP, OWNER, migrate, provision
-from common.settings import Settings
+from common.settings import PipelineSettings
 from local.services import Postgres, Redis
 from local.temporary import running_postgres, running_redis
 from sandbox.running import running as running_sandbox
@@ -35,7 +35,7 @@ class Servers:
         return f"postgresql://{APP}:{self.postgres.password}@127.0.0.1:{self.postgres.port}/{DATABASE}"
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> PipelineSettings:
         """The pipeline's settings for these servers."""
         environment = {
             "SANDBOX_URL": self.sandbox_url,
@@ -44,7 +44,7 @@ class Servers:
             "LIMITER_REDIS_URL": self.redis.url(1),
             "WORKER_NAME": "benchmark",
         }
-        return Settings.from_environment(environment)
+        return PipelineSettings.from_environment(environment)
 
     def connect(self) -> Connection:
         """Open a connection of the workers' role."""

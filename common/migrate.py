@@ -29,7 +29,7 @@ from common.database.address import Address, Variables
 from common.database.migrations import HEAD
 from common.database.queries import read_version, statement
 from common.errors import PipelineError, Retryable, StoreNotReady
-from common.settings import DatabaseSettings
+from common.settings import ProvisioningSettings
 
 OWNER: Final = "market_owner"
 APP: Final = "market_app"
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     parser = argparse.ArgumentParser(prog="python -m common.migrate", description=_DESCRIPTION)
     parser.parse_args(arguments)
     try:
-        for line in _initialise(DatabaseSettings.from_environment(environment)):
+        for line in _initialise(ProvisioningSettings.from_environment(environment)):
             print(line, flush=True)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     return 0
 
 
-def _initialise(settings: DatabaseSettings) -> Iterator[str]:
+def _initialise(settings: ProvisioningSettings) -> Iterator[str]:
     """Do what the settings ask for; yield a line for each thing done."""
     if settings.admin_database_url:
         airflow = settings.airflow_db_password if settings.airflow_db_password.get_secret_value() else None

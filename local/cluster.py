@@ -21,7 +21,7 @@ from celery import Celery
 
 from common.errors import ConfigurationError
 from common.redaction import Redactor, one_line
-from common.settings import DagSettings, Settings
+from common.settings import DagSettings, PipelineSettings
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.leftovers import end_leftovers, leftovers
@@ -82,7 +82,7 @@ class Cluster:
         return cluster_environment(self.state, self.ports, person)
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> PipelineSettings:
         """The pipeline's settings as the processes see them."""
         return settings_of(self.environment)
 

@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 
 from common.errors import ConfigurationError
 from common.quoting import expanded_names, require_unexpanded, url_part
-from common.settings import DagSettings, PatchSettings, Settings
+from common.settings import DagSettings, PatchSettings, PipelineSettings
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
@@ -22,7 +22,7 @@ TUNABLES: Final[Mapping[str, str]] = {
     "WORKER_AUTOSCALE": "AIRFLOW__CELERY__WORKER_AUTOSCALE",
 }
 _OURS: Final = frozenset(
-    name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields
+    name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields
 )
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
@@ -94,9 +94,9 @@ def _may_be_set(name: str) -> bool:
     return _is_setting(name) or (name.startswith("AIRFLOW__") and not _FIXED.fullmatch(name))
 
 
-def settings_of(environment: Mapping[str, str]) -> Settings:
+def settings_of(environment: Mapping[str, str]) -> PipelineSettings:
     """Return the pipeline's settings as the cluster's processes see them."""
-    return Settings.from_environment(environment)
+    return PipelineSettings.from_environment(environment)
 
 
 def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 import redis
 from xdist.scheduler import LoadScopeScheduling
 
-from common.settings import DagSettings, Settings
+from common.settings import DagSettings, PipelineSettings
 from local.services import Postgres, Redis, ServiceMissing
 from local.shell import leave_the_shell
 from local.temporary import running_postgres, running_redis
@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
 @pytest.fixture(autouse=True)
 def scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the person who runs it."""
-    for name in (*Settings.model_fields, *DagSettings.model_fields):
+    for name in (*PipelineSettings.model_fields, *DagSettings.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from common.errors import PipelineError
 from common.quota.results import Usage
-from common.settings import DagSettings, Settings
+from common.settings import DagSettings, PipelineSettings
 from workers.dag_health import check_dag, knows_airflow
 from workers.wiring import Wiring
 
@@ -63,7 +63,7 @@ def _run(name: str, check: Callable[[], str]) -> HealthCheck:
 
 
 def _settings() -> str:
-    settings = Settings.from_environment()
+    settings = PipelineSettings.from_environment()
     source = "the sandbox (no API key is set)" if settings.uses_sandbox else settings.base_url
     return f"{len(settings.stock_symbols)} symbols, quota {settings.quota}, quotes from {source}"
 

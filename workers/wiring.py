@@ -10,7 +10,7 @@ from common.datasets.quotes import QUOTES
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
 from common.quota.limiter import Limiter
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
 from workers.pipeline.job import Job
@@ -23,13 +23,13 @@ CAP_MARGIN_S: Final = 5.0
 class Wiring:
     """The collaborators of one process, each made when it is first needed. A context manager that closes them."""
 
-    settings: Settings
+    settings: PipelineSettings
     dataset: Dataset = QUOTES
 
     @classmethod
     def from_environment(cls, dataset: Dataset = QUOTES) -> Self:
         """Wire what the environment says. Raises ConfigurationError."""
-        return cls(Settings.from_environment(), dataset)
+        return cls(PipelineSettings.from_environment(), dataset)
 
     @cached_property
     def client(self) -> AlphaVantageClient:

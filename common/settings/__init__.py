@@ -2,8 +2,8 @@
 
 from common.settings.dag import DagSettings
 from common.settings.patches import PatchSettings
-from common.settings.pipeline import ALPHA_VANTAGE_URL, DEFAULT_SYMBOLS, SANDBOX_API_KEY, Settings
-from common.settings.provisioning import DatabaseSettings
+from common.settings.pipeline import ALPHA_VANTAGE_URL, DEFAULT_SYMBOLS, SANDBOX_API_KEY, PipelineSettings
+from common.settings.provisioning import ProvisioningSettings
 from common.settings.source import read_variable
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "DEFAULT_SYMBOLS",
     "SANDBOX_API_KEY",
     "DagSettings",
-    "DatabaseSettings",
     "PatchSettings",
-    "Settings",
+    "PipelineSettings",
+    "ProvisioningSettings",
     "read_variable",
 ]

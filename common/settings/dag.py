@@ -93,7 +93,7 @@ class DagSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_quota(self) -> Self:
-        self.quota  # noqa: B018  a malformed quota is refused as in Settings
+        self.quota  # noqa: B018  a malformed quota is refused as in PipelineSettings
         return self
 
     @property

@@ -50,8 +50,8 @@ def _one_word(key: SecretStr) -> SecretStr:
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_symbols)]
 
 
-class Settings(BaseModel):
-    """All settings of the pipeline, frozen. Build it with ``Settings.from_environment()``.
+class PipelineSettings(BaseModel):
+    """All settings of the pipeline, frozen. Build it with ``from_environment()``.
 
     A field's name in upper case is its variable's name. Times are in seconds unless the name says otherwise.
     """

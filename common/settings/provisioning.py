@@ -12,7 +12,7 @@ from common.settings.source import read_variable
 from common.settings.urls import filled_in
 
 
-class DatabaseSettings(BaseModel):
+class ProvisioningSettings(BaseModel):
     """What the init step needs to make databases and roles, frozen. Build it with ``from_environment()``.
 
     Without ``ADMIN_DATABASE_URL`` (someone else made the roles) only the tables are made. Without

@@ -10,7 +10,7 @@ from psycopg2 import sql
 from pydantic import SecretStr
 
 from common.migrate import migrate, provision
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.store import Store
 from local.ports import free_port
 from local.services import Postgres, Redis, ServiceMissing
@@ -113,7 +113,7 @@ def environment(market: Market, redis_url: str, sandbox: RunningSandbox) -> dict
 
 def wired(environment: dict[str, str], **changes: str) -> Wiring:
     """Wire what the environment says, with the changes, and make the limiter's state known."""
-    opened = Wiring(Settings.from_environment(environment | changes))
+    opened = Wiring(PipelineSettings.from_environment(environment | changes))
     opened.permits.prepare()
     return opened
 

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from common.errors import LimiterUnavailable
-from common.settings import Settings
+from common.settings import PipelineSettings
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
@@ -125,7 +125,7 @@ def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], mo
     monkeypatch.setattr(batch_pass, "PATIENCE_S", 0.0)
     with wired(environment) as wiring:
         batch = planned(wiring, *symbols(20))
-        gone = Wiring(Settings.from_environment(environment | {"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"}))
+        gone = Wiring(PipelineSettings.from_environment(environment | {"LIMITER_REDIS_URL": "redis://127.0.0.1:1/0"}))
         with pytest.raises(LimiterUnavailable):
             replace(batch, job=replace(batch.job, permits=gone.permits)).run(RUN, 1)
         assert BatchEnd(wiring.store.ledger.outcomes(RUN, 1)).counts == "20 left"

@@ -6,7 +6,7 @@ import pytest
 
 from common.command_line import ExitCode
 from common.datasets import DATASETS, Dataset
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.store import Store
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
@@ -20,7 +20,7 @@ PAYER = Symbol("SPLIT7")
 
 @pytest.fixture(params=DATASETS.values(), ids=DATASETS)
 def wiring(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[Wiring]:
-    with Wiring(Settings.from_environment(environment), request.param) as opened:
+    with Wiring(PipelineSettings.from_environment(environment), request.param) as opened:
         opened.permits.prepare()
         yield opened
 
@@ -99,7 +99,7 @@ def test_sound_rows_are_kept_beside_refused_ones(environment: dict[str, str], mo
             {"effective_date": "never", "split_factor": "2.0"},
         ],
     }
-    with Wiring(Settings.from_environment(environment), splits) as wiring:
+    with Wiring(PipelineSettings.from_environment(environment), splits) as wiring:
         monkeypatch.setattr(wiring.client, "fetch", lambda request, gate: reply_of(document))
         line = run(wiring, "run", Symbol("IBM"))
         assert line.detail == "1 in the list; 1 refused and in quarantine"

@@ -20,7 +20,7 @@ from common import migrate as module
 from common.database.migrations import HEAD
 from common.errors import ConfigurationError, StoreNotReady, StoreUnavailable
 from common.migrate import APP, OWNER, READER, current_revision, main, migrate, provision
-from common.settings import DatabaseSettings
+from common.settings import ProvisioningSettings
 from local.ports import free_port
 from local.services import Postgres
 from tests.support.rows import quote, save_quotes
@@ -337,7 +337,7 @@ def test_passwords_may_come_from_files(tmp_path):
     """Every variable has its _FILE form; no repr shows what was read."""
     for name, password in PASSWORDS.items():
         (tmp_path / name).write_text(password + "\n", encoding="utf-8")
-    settings = DatabaseSettings.from_environment({f"{name}_FILE": str(tmp_path / name) for name in PASSWORDS})
+    settings = ProvisioningSettings.from_environment({f"{name}_FILE": str(tmp_path / name) for name in PASSWORDS})
     assert settings.market_owner_password.get_secret_value() == PASSWORDS["MARKET_OWNER_PASSWORD"]
     assert not [password for password in PASSWORDS.values() if password in repr(settings)]
 
@@ -345,4 +345,4 @@ def test_passwords_may_come_from_files(tmp_path):
 def test_the_environment_is_not_complete():
     """A missing password is named before anything is connected."""
     with pytest.raises(ConfigurationError, match="MARKET_OWNER_PASSWORD is empty"):
-        DatabaseSettings.from_environment({})
+        ProvisioningSettings.from_environment({})

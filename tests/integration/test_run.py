@@ -15,7 +15,7 @@ import redis
 
 from common.command_line import ExitCode
 from common.errors import ConfigurationError, LimiterRedisUnfit, StoreNotReady, StoreUnavailable, UnknownSymbol
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
@@ -47,7 +47,7 @@ def test_an_unreachable_database_is_named(environment: dict[str, str]):
     """A database that does not answer is an error that can heal."""
     dead = "postgresql://market_app:secret@127.0.0.1:9/market"
     with (
-        Wiring(Settings.from_environment(environment | {"MARKET_DATABASE_URL": dead})) as wiring,
+        Wiring(PipelineSettings.from_environment(environment | {"MARKET_DATABASE_URL": dead})) as wiring,
         pytest.raises(StoreUnavailable) as raised,
     ):
         validate_environment(wiring, None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.values import Outcome, OutcomeStatus, Symbol
 from local.demo import show_run
 from local.terminal import console
@@ -19,7 +19,7 @@ RUN = "manual__1"
 class Seen:
     """A cluster of which only the databases are real."""
 
-    settings: Settings
+    settings: PipelineSettings
     running: bool = True
 
 

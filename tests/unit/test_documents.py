@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import DagSettings, PatchSettings, Settings
+from common.settings import DagSettings, PatchSettings, PipelineSettings
 from local.environment import TUNABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+
 
 
 def known_variables() -> set[str]:
-    fields = [name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields]
+    fields = [name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields]
     return {*fields, *TUNABLES}
 
 
@@ -46,7 +46,7 @@ def test_compose_passes_on_every_setting():
 
 def test_the_example_has_the_defaults_of_compose():
     """The example shows the one default of each variable, or nothing, so an untouched copy changes nothing."""
-    code = {name.upper() for model in (Settings, DagSettings, PatchSettings) for name in model.model_fields}
+    code = {name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields}
     for variable, value in dotenv_values(EXAMPLE).items():
         if value and variable not in code and variable != "WORKER_CONCURRENCY":  # its default is config/airflow.env's
             assert compose_variables()[variable] == {value}, variable
@@ -62,7 +62,7 @@ def test_the_example_changes_nothing():
     """An untouched copy of .env.example means the defaults."""
     values = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
     host = {"WORKER_NAME": "same"}  # else the host's name, which is not the example's
-    assert Settings.from_environment(values | host) == Settings.from_environment(host)
+    assert PipelineSettings.from_environment(values | host) == PipelineSettings.from_environment(host)
     assert DagSettings.from_environment(values) == DagSettings.from_environment({})
 
 

@@ -12,13 +12,13 @@ from redis.connection import parse_url
 
 from common.errors import ConfigurationError
 from common.quota.quota import PLANS, Quota
-from common.settings import ALPHA_VANTAGE_URL, DagSettings, Settings
+from common.settings import ALPHA_VANTAGE_URL, DagSettings, PipelineSettings
 
 SECRET = "MARKEDSECRET99"
 
 
-def settings(**environment: str) -> Settings:
-    return Settings.from_environment(environment)
+def settings(**environment: str) -> PipelineSettings:
+    return PipelineSettings.from_environment(environment)
 
 
 def test_without_a_key_the_sandbox_serves_into_a_database_of_its_own():
@@ -215,10 +215,10 @@ def test_loopback_may_be_plain_http():
     assert settings(ALPHA_VANTAGE_BASE_URL="http://127.0.0.1:9/").base_url == "http://127.0.0.1:9"
 
 
-@given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), st.text(max_size=40), max_size=4))
+@given(st.dictionaries(st.sampled_from(sorted(PipelineSettings.model_fields)), st.text(max_size=40), max_size=4))
 def test_any_environment_is_read_or_refused(values: dict[str, str]):
     """Whatever the environment says gives settings or the one error, never another exception."""
-    for read in (Settings.from_environment, DagSettings.from_environment):
+    for read in (PipelineSettings.from_environment, DagSettings.from_environment):
         with suppress(ConfigurationError):
             assert read({name.upper(): text for name, text in values.items()})
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigurationError
-from common.settings import Settings
+from common.settings import PipelineSettings
 from common.symbol_file import CHECKOUT
 
 
 def symbols(value: str) -> list[str]:
-    return list(Settings.from_environment({"STOCK_SYMBOLS": value}).stock_symbols)
+    return list(PipelineSettings.from_environment({"STOCK_SYMBOLS": value}).stock_symbols)
 
 
 def test_lines_commas_and_comments(tmp_path: Path):
