@@ -113,6 +113,8 @@ class Cluster:
         Where another program takes a port meanwhile, it starts again with other ports.
         Raises ClusterFailed, ConfigurationError or RuntimeError.
         """
+        if self.running:  # said before any port is looked at: they are all our own
+            raise ClusterFailed("the cluster runs already: `make status` shows it, `make down` stops it.")
         for _ in range(_STARTS - 1):
             try:
                 self._start_or_stop(ends_with_us=ends_with_us)
@@ -177,8 +179,6 @@ class Cluster:
     def _clear_the_way(self) -> None:
         """Choose ports; what a hard kill left behind is ended first, so that its ports are free again."""
         self.state.prepare()
-        if self.running:
-            raise ClusterFailed("the cluster runs already: `make status` shows it, `make down` stops it.")
         if ended := end_leftovers(self.state.folder):
             self.say(f"ended {ended} processes that an earlier start left behind")
         ports, notes, self._held = self.state.choose_ports()

@@ -1,5 +1,6 @@
 """The process manager: what its programs are given, how they are told from others', and a disk that is full."""
 
+import json
 import os
 import shutil
 import socket
@@ -71,6 +72,19 @@ def test_a_folder_that_was_deleted(tmp_path: Path):
         assert leftovers(tmp_path) == []
         end_leftovers(state.folder)
         assert not server.is_running()
+
+
+def test_a_cluster_that_runs_already(tmp_path: Path):
+    """A second start of it says so, and nothing of ports that another program took: they are the cluster's own."""
+    state = State(tmp_path / "state")
+    said: list[str] = []
+    with managed(state, [Program("redis", SLEEPER)]) as supervisor:
+        (state.folder / "ports.json").write_text(json.dumps({"supervisor": supervisor._port}), encoding="utf-8")
+        (state.folder / "secrets.json").write_text('{"supervisor": "word"}', encoding="utf-8")
+        with pytest.raises(ClusterFailed, match="runs already"):
+            Cluster(state, say=said.append, person={}).up()
+        assert supervisor.running
+    assert said == []
 
 
 def test_only_what_the_cluster_started_is_ended(tmp_path: Path):
