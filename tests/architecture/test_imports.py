@@ -69,6 +69,30 @@ def test_airflow_has_few_doors_to_the_workers():
     assert violations(patches, {"dags", "local", "sandbox"}) == []
 
 
+def test_a_run_reaches_no_framework():
+    """A run's steps reach neither Airflow nor Celery, through whatever module of ours they import."""
+    reached, waiting = set[str](), [*files("workers/pipeline"), "workers/wiring.py"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += ours(ROOT / name)
+    assert "common/database/pool.py" in reached
+    assert violations(sorted(reached), {"airflow", "celery", "kombu"}) == []
+
+
+def ours(path: Path) -> Iterator[str]:
+    """Yield the files of our own modules that the file imports, also where a package is asked for one of them."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            stem = name.replace(".", "/")
+            yield from (file for file in (f"{stem}.py", f"{stem}/__init__.py") if (ROOT / file).is_file())
+
+
 def test_only_the_patches_know_airflows_private_parts():
     """What Airflow does not document, or names with an underscore, is imported in workers/airflow_patches/ alone."""
     names = [name for name in files("common", "workers", "dags", "local", "sandbox") if not name.startswith(PATCHES)]
