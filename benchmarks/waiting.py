@@ -19,8 +19,8 @@ from benchmarks.tables import Table
 from local.cluster import Cluster
 from local.processes import servers
 from local.state import ROOT, State
-from sandbox.judge import share_used
 from sandbox.plans import parse_quota
+from sandbox.quota_audit import share_used
 from sandbox.running import RunningSandbox
 
 _WORKERS: Final = 2

@@ -11,9 +11,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sandbox.faults import GROUPS, parse_mix
-from sandbox.judge import judge
 from sandbox.latency import parse_latency
 from sandbox.plans import plan_named
+from sandbox.quota_audit import judge
 from sandbox.state import Sandbox
 from sandbox.trading_days import sessions
 

@@ -40,7 +40,7 @@ def digest(key: str) -> str:
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12] if key else ""
 
 
-class Journal:
+class RequestLog:
     """The entries, numbered from 1. Writing costs an append; the file is written by ``keep_flushing``."""
 
     def __init__(self, path: Path | None = None, capacity: int = CAPACITY) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from sandbox.calls import Call, Reply
 from sandbox.faults import FaultPicker, parse_mix, require_known
 from sandbox.functions import Functions
-from sandbox.journal import Journal
+from sandbox.journal import RequestLog
 from sandbox.latency import parse_latency
 from sandbox.options import Options
 from sandbox.payload_faults import PAYLOAD_FAULTS
 from sandbox.refusals import REFUSALS, refusal
-from sandbox.vendor import Vendor
+from sandbox.vendor import Provider
 from sandbox.wire_faults import WIRE_FAULTS, Play
 
 
@@ -25,12 +25,12 @@ class Sandbox:
     def __init__(self, options: Options) -> None:
         self.options = options
         functions = Functions(options.seed, options.today)
-        self.vendor = Vendor(functions, options.build_plan(), count_refused=options.refused == "counted")
+        self.vendor = Provider(functions, options.build_plan(), count_refused=options.refused == "counted")
         self.faults = FaultPicker(options.seed, parse_mix(options.faults))
         self.latency = parse_latency(options.latency, options.seed)
         self.stall_s = options.stall
         self.closing = asyncio.Event()
-        self.journal = Journal(options.log)
+        self.journal = RequestLog(options.log)
 
     def receive(self, call: Call, fault_header: str = "") -> tuple[Reply, Play | None]:
         """Answer and log a call; with the reply comes the fault that plays on its way, if any.

@@ -33,7 +33,7 @@ _DEMO_CALLS: Final = frozenset(
 _DEMO_KEYWORDS: Final = frozenset({"tesco", "tencent", "BA", "SAIC"})
 
 
-class Vendor:
+class Provider:
     """The API with every key on one plan.
 
     ``revoked`` holds keys that worked once and do no more. The windows of 10,000 keys are kept; beyond, the one that

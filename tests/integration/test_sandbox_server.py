@@ -18,8 +18,8 @@ import requests
 
 from local.temporary import wait_until
 from sandbox.journal import digest, read_log
-from sandbox.judge import judge
 from sandbox.plans import parse_quota
+from sandbox.quota_audit import judge
 from sandbox.running import RunningSandbox, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent

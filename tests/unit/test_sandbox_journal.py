@@ -5,13 +5,13 @@ from datetime import date
 
 import pytest
 
-from sandbox.journal import Journal, digest, read_log
+from sandbox.journal import RequestLog, digest, read_log
 from sandbox.options import Options, read_options
 
 KEY = "MARKED-KEY-0123456789"
 
 
-def fill(journal: Journal, count: int) -> None:
+def fill(journal: RequestLog, count: int) -> None:
     for number in range(count):
         journal.add(
             float(number),
@@ -26,7 +26,7 @@ def fill(journal: Journal, count: int) -> None:
 
 def test_entries_are_read_from_where_one_stopped():
     """Entries are numbered from 1; since and limit page through them."""
-    journal = Journal()
+    journal = RequestLog()
     fill(journal, 5)
     assert [entry.id for entry in journal.since()] == [1, 2, 3, 4, 5]
     assert [entry.symbol for entry in journal.since(3)] == ["S3", "S4"]
@@ -36,7 +36,7 @@ def test_entries_are_read_from_where_one_stopped():
 
 def test_memory_is_bounded_and_says_what_it_dropped():
     """The newest entries stay; the numbers go on after the log was emptied."""
-    journal = Journal(capacity=3)
+    journal = RequestLog(capacity=3)
     fill(journal, 5)
     assert ([entry.id for entry in journal.since()], journal.dropped) == ([3, 4, 5], 2)
     assert [entry.id for entry in journal.since(1)] == [3, 4, 5]
@@ -50,7 +50,7 @@ def test_the_file_holds_everything_and_never_the_key(tmp_path):
     """Each line is an entry, beyond what memory holds, appended after what stood there; no line holds the key."""
     path = tmp_path / "log.jsonl"
     for _ in range(2):
-        journal = Journal(path, capacity=2)
+        journal = RequestLog(path, capacity=2)
         fill(journal, 4)
         journal.close()
     text = path.read_text()

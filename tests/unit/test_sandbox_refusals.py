@@ -9,17 +9,17 @@ import pytest
 from sandbox.calls import Call, Reply
 from sandbox.functions import Functions
 from sandbox.plans import plan_named
-from sandbox.vendor import Vendor
+from sandbox.vendor import Provider
 
 FUNCTIONS = Functions(1, date(2026, 10, 5))
 KEY = "MARKED-KEY-0123456789"
 
 
-def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Vendor:
-    return Vendor(FUNCTIONS, plan_named(plan, quota), **more)
+def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
+    return Provider(FUNCTIONS, plan_named(plan, quota), **more)
 
 
-def ask(function: str, symbol: str | None = "IBM", *, on: Vendor | None = None, now: float = 0, **more: str) -> Reply:
+def ask(function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str) -> Reply:
     parameters = {"function": function, "apikey": KEY} | more | ({} if symbol is None else {"symbol": symbol})
     return (on or vendor()).answer(Call.of(parameters), now)
 

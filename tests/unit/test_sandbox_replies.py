@@ -10,17 +10,17 @@ from sandbox.calls import Call, Reply
 from sandbox.functions import Functions
 from sandbox.plans import plan_named
 from sandbox.universe import REUSED
-from sandbox.vendor import Vendor
+from sandbox.vendor import Provider
 
 FUNCTIONS = Functions(1, date(2026, 10, 5))
 KEY = "MARKED-KEY-0123456789"
 
 
-def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Vendor:
-    return Vendor(FUNCTIONS, plan_named(plan, quota), **more)
+def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
+    return Provider(FUNCTIONS, plan_named(plan, quota), **more)
 
 
-def ask(function: str, symbol: str | None = "IBM", *, on: Vendor | None = None, now: float = 0, **more: str) -> Reply:
+def ask(function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str) -> Reply:
     parameters = {"function": function, "apikey": KEY} | more | ({} if symbol is None else {"symbol": symbol})
     return (on or vendor()).answer(Call.of(parameters), now)
 
@@ -77,8 +77,8 @@ def test_delayed_data_has_another_root():
 
 def test_asking_twice_gives_the_same_bytes():
     """Two vendors that share nothing but the seed and the day agree to the byte; another seed does not."""
-    other = Vendor(Functions(1, date(2026, 10, 5)), plan_named("unlimited"))
-    another_seed = Vendor(Functions(2, date(2026, 10, 5)), plan_named("unlimited"))
+    other = Provider(Functions(1, date(2026, 10, 5)), plan_named("unlimited"))
+    another_seed = Provider(Functions(2, date(2026, 10, 5)), plan_named("unlimited"))
     for function in ("GLOBAL_QUOTE", "TIME_SERIES_DAILY", "TIME_SERIES_DAILY_ADJUSTED", "REALTIME_BULK_QUOTES"):
         assert ask(function).body == ask(function, on=other).body != ask(function, on=another_seed).body
 

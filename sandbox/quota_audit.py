@@ -1,4 +1,4 @@
-"""The judge: from a log of arrivals, was any sliding window exceeded, and how much of the quota was used?
+"""The audit of the quota: from a log of arrivals, was any sliding window exceeded, and how much of the quota was used?
 
 Pure functions over times in seconds. A window is half-open: arrivals at t and at t + period are never in one window.
 """
@@ -32,7 +32,7 @@ class WindowUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Report:
     """One key's record. ``refused`` and ``faults`` count by why and which. ``share_used`` is None without windows."""
 
     key: str
@@ -83,7 +83,7 @@ def share_used(times: Sequence[float], windows: Sequence[Window], span_s: float)
     return bisect_left(times, times[0] + span_s) / capacity(windows, span_s)
 
 
-def judge(entries: Iterable[Entry], windows: Sequence[Window], span_s: float | None = None) -> dict[str, Ruling]:
+def judge(entries: Iterable[Entry], windows: Sequence[Window], span_s: float | None = None) -> dict[str, Report]:
     """Rule on every key in a log, by its digest. ``span_s``: how long demand lasted; by default, to the last call."""
     by_key: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -91,12 +91,12 @@ def judge(entries: Iterable[Entry], windows: Sequence[Window], span_s: float | N
     return {key: _rule(key, calls, windows, span_s) for key, calls in by_key.items()}
 
 
-def _rule(key: str, calls: Sequence[Entry], windows: Sequence[Window], span_s: float | None) -> Ruling:
+def _rule(key: str, calls: Sequence[Entry], windows: Sequence[Window], span_s: float | None) -> Report:
     times = sorted(call.at for call in calls if call.counted)
     admitted = sorted(call.at for call in calls if call.counted and call.verdict not in QUOTA_VERDICTS)
     kinds = Counter(tuple(call.verdict.partition(":")[::2]) for call in calls)
     span = span_s or (admitted[-1] - admitted[0] if admitted else 0) + _INSTANT_S
-    return Ruling(
+    return Report(
         key=key,
         calls=len(calls),
         served=kinds["served", ""],
