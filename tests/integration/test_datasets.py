@@ -51,7 +51,7 @@ def test_a_dataset_is_stored_once(wiring: Wiring, market: Market):
 
 def test_a_refused_reply_is_kept(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """A reply that is no JSON stores nothing, and stands in quarantine under its dataset and function."""
-    sandbox.change("faults", faults="not-json:1")
+    sandbox.change("faults", faults="cut-json:1")
     wiring.store.ledger.plan_run("run", [PAYER])
     with pytest.raises(Exception, match="SPLIT7"):
         wiring.job.run("run", PAYER)
