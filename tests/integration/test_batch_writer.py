@@ -37,6 +37,7 @@ def interrupted_at(step: int) -> Iterator[None]:
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks for it when tracing begins, and traces no opcode else
     sys.settrace(trace)
     try:
         yield

@@ -167,7 +167,7 @@ def test_what_concerns_others_is_kept():
 def test_make_frees_python_from_the_shell():
     """Python under make starts although PYTHONHOME leads nowhere."""
     code = 'import os; print([name for name in os.environ if name.startswith(\\"PYTHON\\") and name != \\"PYTHON\\"])'
-    rule = f'include Makefile\nshow-home:\n\t@$(PY) -c "{code}"'
+    rule = f'include Makefile\nshow-home:\n\t@"$(PY)" -c "{code}"'
     done = subprocess.run(
         ["make", "-s", "-f", "-", "show-home", f"PY={sys.executable}"],
         input=rule, cwd=ROOT, env=os.environ | GARBAGE, capture_output=True, text=True, check=False,
