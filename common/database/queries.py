@@ -1,5 +1,7 @@
-"""The statements of ``common/database/sql``, by name, and what more than one place asks with them."""
+"""The statements of every ``queries.sql`` in common/, by name, and what more than one place asks with them."""
 
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -8,13 +10,28 @@ from psycopg2.extensions import cursor as Cursor
 
 from common.errors import StoreNotReady
 
-_FOLDER: Final = Path(__file__).parent / "sql"
+_COMMON: Final = Path(__file__).parents[1]
+_HEADING: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def statement(name: str) -> str:
+    """Return the statement below ``-- name: <name>``; its comments say what it takes and returns."""
+    try:
+        return _statements()[name]
+    except KeyError:
+        raise LookupError(f"no queries.sql below {_COMMON} has a statement that is named {name!r}.") from None
 
 
 @cache
-def statement(name: str) -> str:
-    """Return the text of ``common/database/sql/<name>.sql``; its comments say what it takes and returns."""
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+def _statements() -> dict[str, str]:
+    return dict(read_statements())
+
+
+def read_statements() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each statement, package by package."""
+    for path in sorted(_COMMON.rglob("queries.sql")):
+        _, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
+        yield from zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
 
 
 def read_version(cursor: Cursor) -> tuple[str, str | None]:

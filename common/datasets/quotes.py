@@ -15,7 +15,7 @@ NAME: Final = "quotes"
 _ROOT: Final = "Global Quote"
 
 
-#: When a trading day's values are final, after its midnight in UTC: upsert_quotes.sql says why.
+#: When a trading day's values are final, after its midnight in UTC: upsert_quotes says why.
 FINAL_AFTER: Final = timedelta(hours=33)
 
 

@@ -1,4 +1,5 @@
--- upsert_quotes: store quotes; one row for each symbol and trading day.
+-- name: upsert_quotes
+-- Store quotes; one row for each symbol and trading day.
 -- Takes   rows: a JSON array of objects with the columns' names, each key once.
 -- Returns symbol, latest_trading_day, inserted (else updated) of the rows that changed, and what changed of a final day.
 -- A row that is stored already with these values, or newer, is left out before it is even locked. The same test

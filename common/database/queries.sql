@@ -1,4 +1,13 @@
--- grant_market: who may do what in a market database, now and after later migrations.
+-- name: schema_state
+-- The server's version, and whether Alembic's table is there to be asked for the revision.
+SELECT current_setting('server_version'), to_regclass('public.alembic_version') IS NOT NULL;
+
+-- name: revision
+-- The schema's revision. The table exists from the first migration on.
+SELECT version_num FROM public.alembic_version;
+
+-- name: grant_market
+-- Who may do what in a market database, now and after later migrations.
 -- Takes   identifiers {database}, {owner}, {app}, {reader}. Run in that database by a superuser.
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {database} TO {app}, {reader};

@@ -1,0 +1,87 @@
+-- name: newest_quotes
+-- The newest quote of each symbol, by symbol.
+-- Takes   symbols: an array, or null for every symbol there is; row_limit.
+SELECT DISTINCT ON (symbol)
+    symbol, open_price, high_price, low_price, price, volume, latest_trading_day,
+    previous_close, change_amount, change_percent, data_timestamp
+FROM stock_quotes
+WHERE %(symbols)s::text[] IS NULL OR symbol = ANY (%(symbols)s::text[])
+ORDER BY symbol, latest_trading_day DESC
+LIMIT %(row_limit)s;
+
+-- name: latest_sessions
+-- The newest stored trading day of each symbol that has one.
+-- Takes   symbols: a JSON array of strings, each once.
+-- One descent of the index for each symbol, whatever the table's size.
+SELECT asked.symbol, newest.latest_trading_day
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT latest_trading_day FROM stock_quotes
+    WHERE stock_quotes.symbol = asked.symbol COLLATE "C"
+    ORDER BY latest_trading_day DESC LIMIT 1
+) AS newest;
+
+-- name: insert_quarantine
+-- Keep a refused reply with the reason. The same reply again is the same row.
+-- Takes   run_id, dataset, symbol, function, reason, message, payload (redacted), received_at; samples: of a reply that
+--         is not about its symbol, how many different ones the run keeps for that reason; null: each is kept.
+-- Returns the row's id, or no row if there are samples enough.
+INSERT INTO quarantine (run_id, dataset, symbol, function, reason, message, payload, received_at)
+SELECT %(run_id)s, %(dataset)s, %(symbol)s, %(function)s, %(reason)s, %(message)s, %(payload)s, %(received_at)s
+WHERE %(samples)s::integer IS NULL OR (
+    SELECT count(*) < %(samples)s AND coalesce(bool_and(payload <> %(payload)s), TRUE)
+    FROM quarantine
+    WHERE run_id = %(run_id)s AND reason = %(reason)s
+)
+ON CONFLICT (run_id, symbol, function, received_at) DO UPDATE SET reason = excluded.reason, message = excluded.message
+RETURNING id;
+
+-- name: waiting_quarantine
+-- The refused replies that were not replayed yet, oldest first.
+-- Takes   row_limit.
+SELECT id, run_id, dataset, symbol, function, reason, message, payload, received_at
+FROM quarantine
+WHERE replayed_at IS NULL
+ORDER BY id
+LIMIT %(row_limit)s;
+
+-- name: mark_replayed
+-- Note that a refused reply was taken up again.
+-- Takes   id.
+UPDATE quarantine SET replayed_at = now() WHERE id = %(id)s AND replayed_at IS NULL;
+
+-- name: delete_old_stock_quotes
+-- Delete one batch of the rows that are older than the retention allows.
+-- Takes   days, row_limit.
+-- Rows that another cleaning holds are left to it.
+DELETE FROM stock_quotes WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM stock_quotes WHERE latest_trading_day < current_date - %(days)s
+    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
+));
+
+-- name: delete_old_fetch_outcomes
+-- Delete one batch of the rows that are older than the retention allows.
+-- Takes   days, row_limit.
+-- Rows that another cleaning holds are left to it.
+DELETE FROM fetch_outcomes WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM fetch_outcomes WHERE planned_at < now() - make_interval(days => %(days)s)
+    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
+));
+
+-- name: delete_old_quarantine
+-- Delete one batch of the rows that are older than the retention allows.
+-- Takes   days, row_limit.
+-- Rows that another cleaning holds are left to it.
+DELETE FROM quarantine WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM quarantine WHERE created_at < now() - make_interval(days => %(days)s)
+    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
+));
+
+-- name: delete_old_api_calls
+-- Delete one batch of the rows that are older than the retention allows.
+-- Takes   days, row_limit.
+-- Rows that another cleaning holds are left to it.
+DELETE FROM api_calls WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM api_calls WHERE sent_at < now() - make_interval(days => %(days)s)
+    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
+));
