@@ -179,6 +179,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call in the durable ledger. ``age_s``: since it was settled, else since it was sent, by the ledger's clock."""
+
+    permit_id: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """Why a reply or a row was refused. ``code`` is stable; ``message`` names the field and the value."""
 

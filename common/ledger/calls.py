@@ -1,21 +1,7 @@
 """The ledger of calls: each one that is sent, so that a day's quota can be rebuilt. Each method is one transaction."""
 
-from dataclasses import dataclass
-
 from common.database.pool import Connections
-from common.values import Symbol
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCall:
-    """One call in the durable ledger. Ages are in seconds on the database's clock, so no two clocks are compared.
-
-    ``settled_age_s`` is None while nobody knows when the provider counted the call.
-    """
-
-    permit_id: str
-    sent_age_s: float
-    settled_age_s: float | None
+from common.values import RecordedCall, Symbol
 
 
 class CallLedger:

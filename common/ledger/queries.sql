@@ -330,10 +330,9 @@ WHERE attempt.finished_at IS NOT NULL OR waiting.postponed_at IS NOT NULL;
 
 -- name: record_call
 -- Note that a call is about to be sent. The same permit again changes nothing.
--- Takes   permit_id, key_digest, dataset, symbol (or null). Each call is one of the quota, whatever it asks for: the
---         column cost is 1 until a migration drops it.
-INSERT INTO api_calls (permit_id, key_digest, cost, dataset, symbol)
-VALUES (%(permit_id)s, %(key_digest)s, 1, %(dataset)s, %(symbol)s)
+-- Takes   permit_id, key_digest, dataset, symbol (or null).
+INSERT INTO api_calls (permit_id, key_digest, dataset, symbol)
+VALUES (%(permit_id)s, %(key_digest)s, %(dataset)s, %(symbol)s)
 ON CONFLICT (permit_id) DO NOTHING;
 
 -- name: settle_call
@@ -349,11 +348,8 @@ DELETE FROM api_calls WHERE permit_id = %(permit_id)s AND settled_at IS NULL;
 -- name: calls_since
 -- The calls of a key that the provider may have counted within the last seconds, oldest first.
 -- Takes   key_digest, seconds.
--- Returns ages in seconds on this server's clock; settled_age_s is null for a call whose end nobody saw.
-SELECT
-    permit_id,
-    extract(epoch FROM now() - sent_at)::float8 AS sent_age_s,
-    extract(epoch FROM now() - settled_at)::float8 AS settled_age_s
+-- Returns ages in seconds on this server's clock, so that no two clocks are compared.
+SELECT permit_id, extract(epoch FROM now() - coalesce(settled_at, sent_at))::float8 AS age_s
 FROM api_calls
 WHERE key_digest = %(key_digest)s AND coalesce(settled_at, sent_at) > now() - make_interval(secs => %(seconds)s)
 ORDER BY coalesce(settled_at, sent_at), permit_id;

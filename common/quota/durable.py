@@ -20,10 +20,9 @@ from common.errors import (
     QuotaWait,
     StoreUnavailable,
 )
-from common.ledger import RecordedCall
 from common.quota.limiter import WAIT_OUT_S, Limiter
-from common.quota.results import LedgerCall, Permit
-from common.values import Symbol
+from common.quota.results import Permit
+from common.values import RecordedCall, Symbol
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +106,9 @@ class DurablePermits:
         elif self._limiter.recover(self._calls()):
             log.warning("the limiter's state was lost and is rebuilt from the ledger of calls")
 
-    def _calls(self) -> list[LedgerCall]:
+    def _calls(self) -> Sequence[RecordedCall]:
         # A call that was never settled counts for the cap beyond its window.
-        calls = self._ledger.calls_since(self._limiter.key_digest, self._longest_s + self._limiter.cap_s)
-        return [
-            LedgerCall(call.permit_id, call.sent_age_s if call.settled_age_s is None else call.settled_age_s)
-            for call in calls
-        ]
+        return self._ledger.calls_since(self._limiter.key_digest, self._longest_s + self._limiter.cap_s)
 
     @contextmanager
     def _noted(self, permit: Permit, dataset: str, symbol: Symbol | None) -> Iterator[None]:

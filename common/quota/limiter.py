@@ -30,7 +30,6 @@ from common.quota.results import (
     Answer,
     Denied,
     Granted,
-    LedgerCall,
     LimiterHealth,
     Permit,
     Reserved,
@@ -38,6 +37,7 @@ from common.quota.results import (
     WindowUsage,
 )
 from common.quota.scripts import LimiterScripts, connect, micro, text
+from common.values import RecordedCall
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Limiter:
         """
         return self._establish("fresh", ())
 
-    def recover(self, calls: Sequence[LedgerCall]) -> bool:
+    def recover(self, calls: Sequence[RecordedCall]) -> bool:
         """Rebuild the log from the durable ledger after a LimiterStateUnknown. Of many callers one wins.
 
         ``calls``: those of the longest window at least. Nothing is granted until requests that may be out are over
@@ -195,7 +195,7 @@ class Limiter:
         """
         return self._establish("recover", calls)
 
-    def adopt(self, calls: Sequence[LedgerCall]) -> bool:
+    def adopt(self, calls: Sequence[RecordedCall]) -> bool:
         """Put this limiter's quota in force in place of another, as ``recover`` does where the state is unknown.
 
         The log is kept; of ``calls`` only those are needed that are older than the former longest window. Processes
@@ -249,7 +249,7 @@ class Limiter:
             held_by=text(held_by) if hold else "",
         )
 
-    def _establish(self, purpose: str, calls: Iterable[LedgerCall]) -> bool:
+    def _establish(self, purpose: str, calls: Iterable[RecordedCall]) -> bool:
         periods = [window.period_s for window in self.quota.windows]
         wait_out = self.cap_s + max((period for period in periods if period <= WAIT_OUT_S), default=0)
         return self._redis.establish(purpose, calls, wait_out_s=wait_out, cap_s=self.cap_s)

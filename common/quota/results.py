@@ -111,17 +111,6 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerCall:
-    """A call that the durable ledger knows. ``age_s``: how long ago it was recorded, by the ledger's own clock.
-
-    A ``permit_id`` that the log knows too is counted once.
-    """
-
-    permit_id: str
-    age_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class LimiterHealth:
     """Redis as the limiter sees it. ``durable``: it keeps an append-only file, so a restart loses nothing."""
 

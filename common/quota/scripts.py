@@ -19,7 +19,7 @@ from common.errors import LimiterRedisUnfit, LimiterUnreachable
 from common.quota.quota import Quota
 from common.quota.redis_clock import MICROSECONDS, Timeline
 from common.quota.redis_errors import BACKOFF_CAP_S, PATIENCE_S, RETRIES, TIMEOUT_S, explained, refuse
-from common.quota.results import LedgerCall
+from common.values import RecordedCall
 
 _LUA: Final = Path(__file__).parent / "lua"
 #: What stands before each script's own lines, in this order.
@@ -103,8 +103,8 @@ class LimiterScripts:
         """Run a script that needs no decision: it settles or gives back a permit."""
         self._run(script, ["", "", "", permit_id, verdict])
 
-    def establish(self, purpose: str, calls: Iterable[LedgerCall], *, wait_out_s: float, cap_s: float) -> bool:
-        """Make the state known; return whether it was not so before."""
+    def establish(self, purpose: str, calls: Iterable[RecordedCall], *, wait_out_s: float, cap_s: float) -> bool:
+        """Make the state known; return whether it was not so before. A permit that the log knows too counts once."""
         times = (micro(wait_out_s), micro(self._quota.windows[-1].period_s), micro(cap_s))
         known = [part for call in calls for part in (micro(call.age_s), call.permit_id)]
         tag, *_ = self._run("establish", ["", "", "", uuid4().hex[:8], purpose, *times, *known])

@@ -11,7 +11,8 @@ from redis.retry import Retry
 from common.errors import LimiterRedisUnfit, LimiterStateUnknown, LimiterUnreachable
 from common.quota.limiter import Limiter
 from common.quota.quota import Quota
-from common.quota.results import Denied, Granted, LedgerCall, Reserved
+from common.quota.results import Denied, Granted, Reserved
+from common.values import RecordedCall
 from local.temporary import wait_until
 
 pytestmark = pytest.mark.redis
@@ -42,7 +43,7 @@ def test_a_redis_that_lost_its_data_grants_nothing_until_it_is_rebuilt(own):
     with pytest.raises(LimiterStateUnknown, match="ledger") as raised:
         limiter.acquire("b")
     assert raised.value.cause == "missing"
-    assert limiter.recover([LedgerCall(f"old{number}", age_s=3600 * number) for number in range(3)])
+    assert limiter.recover([RecordedCall(f"old{number}", age_s=3600 * number) for number in range(3)])
     waiting = limiter.acquire("b")
     assert isinstance(waiting, Reserved)
     with limiter.permit("b", max_wait_s=10), limiter.permit("c", max_wait_s=10):
@@ -70,7 +71,7 @@ def test_a_call_that_was_out_during_the_loss_is_counted_once(own):
     limiter.acquire("after")
     own.client.flushall()
     limiter.settle("before")
-    limiter.recover([LedgerCall("before", age_s=1), LedgerCall("other", age_s=1)])
+    limiter.recover([RecordedCall("before", age_s=1), RecordedCall("other", age_s=1)])
     assert limiter.usage().windows[0].used == 2
     limiter.settle("after")
     limiter.settle("after")
@@ -79,7 +80,7 @@ def test_a_call_that_was_out_during_the_loss_is_counted_once(own):
 
 def test_of_many_recoveries_one_wins(own):
     """Workers that notice the loss together rebuild the log once."""
-    calls = [LedgerCall(f"old{number}", age_s=60) for number in range(4)]
+    calls = [RecordedCall(f"old{number}", age_s=60) for number in range(4)]
     limiters = [own.limiter("5/day") for _ in range(8)]
     with ThreadPoolExecutor(len(limiters)) as pool:
         won = list(pool.map(lambda limiter: limiter.recover(calls), limiters))
@@ -105,7 +106,7 @@ def test_one_lost_key_is_noticed(own, lost, cause):
     with pytest.raises(LimiterStateUnknown) as raised:
         limiter.acquire("b")
     assert raised.value.cause == cause
-    assert limiter.recover([LedgerCall("a", age_s=1)])
+    assert limiter.recover([RecordedCall("a", age_s=1)])
     assert limiter.usage().windows[0].used == 1
 
 
@@ -123,7 +124,7 @@ def test_a_state_that_is_older_than_it_was_is_refused_for_everybody(own):
         with pytest.raises(LimiterStateUnknown) as raised:
             victim.acquire("c")
         assert raised.value.cause == "rolled_back"
-    limiter.recover([LedgerCall("a", age_s=1), LedgerCall("b", age_s=1)])
+    limiter.recover([RecordedCall("a", age_s=1), RecordedCall("b", age_s=1)])
     assert limiter.usage().windows[0].used == other.usage().windows[0].used == 2
 
 

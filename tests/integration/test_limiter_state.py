@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from common.errors import LimiterQuotaChanged, LimiterStateUnknown
 from common.quota.limiter import Limiter
 from common.quota.quota import Quota
-from common.quota.results import Denied, Granted, LedgerCall, Reserved
+from common.quota.results import Denied, Granted, Reserved
+from common.values import RecordedCall
 from tests.support.limiter_clock import ClockedRedis
 
 pytestmark = pytest.mark.redis
@@ -78,7 +79,7 @@ def test_of_the_log_and_the_ledger_the_later_moment_counts(worker, clocked):
     limiter.start_fresh()
     limiter.acquire("a")
     clocked.delete(*clocked.keys("quota:*:meta"))
-    limiter.recover([LedgerCall("a", age_s=DAY_S + 3600)])
+    limiter.recover([RecordedCall("a", age_s=DAY_S + 3600)])
     assert used(limiter) == [1]
 
 
@@ -99,7 +100,7 @@ def test_a_clock_that_went_back_is_healed_from_the_ledger(worker, clocked):
     limiter.start_fresh()
     limiter.acquire("a")
     clocked.advance(-3600)
-    limiter.recover([LedgerCall("a", age_s=10)])
+    limiter.recover([RecordedCall("a", age_s=10)])
     assert used(limiter) == [1]
     clocked.advance(DAY_S - 10 + CAP_S)
     assert used(worker("2/day")) == [0]
@@ -115,7 +116,7 @@ def test_a_clock_that_jumped_ahead_grants_nothing_to_anybody(worker, clocked):
     limiter.passed_s = other.passed_s = 1
     assert cause_of_refusal(limiter) == "clock_ahead"
     assert cause_of_refusal(worker("1/s,2/day")) == "clock_ahead"
-    assert limiter.recover([LedgerCall("a", age_s=1)])
+    assert limiter.recover([RecordedCall("a", age_s=1)])
     assert used(limiter)[1] == 1
     assert used(other)[1] == 1, "its older view of the clock does not put the rebuilt log in doubt"
 
@@ -173,7 +174,7 @@ def test_a_plan_with_a_longer_window_is_adopted_with_the_ledgers_calls(worker, c
         old.acquire(name)
         old.settle(name)
     clocked.advance(30)
-    ledger = [LedgerCall("a", 30), LedgerCall("known by another name", 30), LedgerCall("older", 3000)]
+    ledger = [RecordedCall("a", 30), RecordedCall("known by another name", 30), RecordedCall("older", 3000)]
     assert new.adopt(ledger)
     assert used(new) == [2, 3]
     assert new.usage().hold_until is None
@@ -182,7 +183,7 @@ def test_a_plan_with_a_longer_window_is_adopted_with_the_ledgers_calls(worker, c
 def test_ledger_calls_count_from_their_cap(worker, clocked):
     """A call may be noted before it is sent, so it counts as if it had arrived a cap later."""
     limiter = worker("1/min,5/day")
-    limiter.recover([LedgerCall("old", DAY_S), LedgerCall("gone", DAY_S + CAP_S)])
+    limiter.recover([RecordedCall("old", DAY_S), RecordedCall("gone", DAY_S + CAP_S)])
     assert used(limiter) == [0, 1]
     clocked.advance(CAP_S)
     assert used(worker("1/min,5/day")) == [0, 0]

@@ -135,7 +135,7 @@ def test_provisioning_again_sets_the_new_passwords(bare, capsys):
     """A changed password holds after the next init step, the old one no more; the rows stay."""
     fresh = token_hex(8)
     with closing(connect(bare, OWNER, PASSWORDS["MARKET_OWNER_PASSWORD"], "market")) as session, session:
-        session.cursor().execute("INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('kept', 'k', 1)")
+        session.cursor().execute("INSERT INTO api_calls (permit_id, key_digest) VALUES ('kept', 'k')")
     try:
         assert main([], environment_of(bare, MARKET_DB_PASSWORD=fresh)) == 0
         with closing(connect(bare, APP, fresh, "market")) as session, session.cursor() as cursor:
@@ -282,7 +282,7 @@ FORBIDDEN = {
         "COPY stock_quotes TO PROGRAM 'true'",
     ],
     READER: [
-        "INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('p', 'k', 1)",
+        "INSERT INTO api_calls (permit_id, key_digest) VALUES ('p', 'k')",
         "UPDATE stock_quotes SET price = 1",
         "DELETE FROM stock_quotes",
         "TRUNCATE stock_quotes",

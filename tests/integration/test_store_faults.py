@@ -121,7 +121,7 @@ def test_a_transaction_given_up_for_another_is_tried_once_more(store, sqlstate):
 
     def work(cursor):
         nonlocal failures
-        cursor.execute("INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('p', 'k', 1)")
+        cursor.execute("INSERT INTO api_calls (permit_id, key_digest) VALUES ('p', 'k')")
         if failures:
             failures -= 1
             cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'given up' USING ERRCODE = '{sqlstate}'; END $$")
@@ -358,7 +358,7 @@ def test_an_error_of_the_caller_rolls_back_and_passes(store):
     """Whatever is raised inside a transaction ends it without a trace, and the connection can be used again."""
 
     def fail(cursor):
-        cursor.execute("INSERT INTO api_calls (permit_id, key_digest, cost) VALUES ('p', 'k', 1)")
+        cursor.execute("INSERT INTO api_calls (permit_id, key_digest) VALUES ('p', 'k')")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
