@@ -70,6 +70,39 @@ def test_nothing_is_left_of_a_secret(secret: str, before: str, after: str):
     assert clean.lower().count(secret.lower()) <= f"{before} {STARS} {after}".lower().count(secret.lower())
 
 
+PARTS = [
+    "apikey=",
+    "API_KEY%3D",
+    "\\u0053",
+    "%53",
+    "&#83;",
+    "://",
+    "me:",
+    "pw@",
+    "\0",
+    "S",
+    "s",
+    SECRET,
+    SECRET.upper(),
+]
+
+
+@given(st.text(max_size=4), st.lists(st.one_of(st.sampled_from(PARTS), st.text("Ss3:/@=", max_size=3)), max_size=9))
+def test_nothing_is_overlooked(secret: str, parts: list[str]):
+    """A text that is looked through for marks first is redacted as one that every pattern reads, as beyond ASCII."""
+    text, beyond = "".join(parts), "\n\N{HORIZONTAL ELLIPSIS}"
+    redactor = Redactor([SECRET, secret])
+    assert redactor.text(text) + beyond == redactor.text(text + beyond)
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"), [("\N{KELVIN SIGN}ELVIN", "kelvin"), ("cla\N{LATIN SMALL LETTER LONG S}s", "CLASS")]
+)
+def test_a_letter_with_two_capitals(secret: str, text: str):
+    """A secret beyond ASCII is hidden in a text of ASCII that differs from it in case alone."""
+    assert Redactor([secret]).text(f"x {text} y") == "x *** y"
+
+
 @given(st.text())
 def test_one_line_is_one_printable_line(text: str):
     """No text breaks the line, moves the cursor, or is longer than agreed (before escaping)."""
