@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +20,7 @@ from common.database.upsert import upsert, withdraw
 from common.datasets import quotes
 from common.datasets.dataset import Table
 from common.errors import StoreNotReady
-from common.ledger import CallLedger, OutcomeLedger
+from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
 
@@ -105,6 +105,10 @@ class Store:
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         self._connections.close()
+
+    def entitlements(self, key_digest: str, plan: str, *, holds_for: timedelta) -> Entitlements:
+        """Return what the provider refuses to a key under its plan; a refusal holds for so long."""
+        return Entitlements(self._connections, key_digest, plan, holds_for=holds_for)
 
     def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
         """Store rows and their ledger lines together; of two rows with one key the table says which one counts.

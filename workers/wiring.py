@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from common.datasets import Dataset
 from common.datasets.quotes import QUOTES
+from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
 from common.quota.limiter import Limiter
@@ -14,6 +15,7 @@ from common.settings import PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
 from workers.pipeline.job import Job
+from workers.pipeline.planning import REFUSED_FOR
 
 #: How much longer than the client's own deadline the limiter thinks that a request can live (s).
 CAP_MARGIN_S: Final = 5.0
@@ -65,6 +67,12 @@ class Wiring:
             self.store.calls,
             request_s=self.settings.api_timeout,
         )
+
+    @cached_property
+    def entitlements(self) -> Entitlements:
+        """What the provider refuses to this key under this plan."""
+        plan = f"{self.settings.alpha_vantage_plan} {self.settings.quota}"
+        return self.store.entitlements(self.limiter.key_digest, plan, holds_for=REFUSED_FOR)
 
     @cached_property
     def job(self) -> Job:

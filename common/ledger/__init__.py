@@ -1,6 +1,7 @@
-"""What the runs did: the outcome of each symbol, and each call of the key."""
+"""What the runs did: the outcome of each symbol, each call of the key, and what the provider refuses to it."""
 
 from common.ledger.calls import CallLedger
+from common.ledger.entitlements import Entitlements
 from common.ledger.outcomes import LastAttempt, OutcomeLedger
 
-__all__ = ["CallLedger", "LastAttempt", "OutcomeLedger"]
+__all__ = ["CallLedger", "Entitlements", "LastAttempt", "OutcomeLedger"]

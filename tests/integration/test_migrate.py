@@ -224,7 +224,10 @@ def test_a_newer_schema_is_left_alone(market):
 def test_a_failed_migration_leaves_nothing(market):
     """All steps are one transaction: if one fails, no table of the others stays."""
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-    market.query("DROP TABLE alembic_version, stock_quotes, daily_bars, fetch_outcomes, quarantine, corporate_actions")
+    market.query(
+        "DROP TABLE alembic_version, stock_quotes, daily_bars, fetch_outcomes, quarantine, corporate_actions, "
+        "refused_features"
+    )
     with pytest.raises(StoreNotReady, match="already exists"):  # api_calls, the last of the first step
         migrate(market.owner)
     assert market.query(tables) == [(1,)]
