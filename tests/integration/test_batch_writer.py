@@ -68,9 +68,9 @@ def test_a_refused_row_loses_no_other(store: Store, market: Market):
     given = entries(RUN, 1)
     store.ledger.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
     writer = Writer(job_of(store), len(given))
-    writer.results.put(replace(given[2], rows={quotes.TABLE: [quote("REFUSED", price=Decimal("NaN"))]}))
+    writer.put(replace(given[2], rows={quotes.TABLE: [quote("REFUSED", price=Decimal("NaN"))]}))
     for entry in given[:2]:
-        writer.results.put(entry)
+        writer.put(entry)
     writer.write_rest()
     assert [outcome.status for outcome in store.ledger.outcomes(RUN)] == [
         OutcomeStatus.PLANNED,
@@ -88,10 +88,10 @@ def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
         given = entries(run_id, step)
         store.ledger.plan_run(run_id, [entry.outcome.symbol for entry in given], batch_size=len(given))
         writer = Writer(job_of(store), len(given))
-        for entry in [*given, None]:
-            writer.results.put(entry)
+        for entry in given:
+            writer.put(entry)
         with suppress(TimeoutError), interrupted_at(step):
-            writer.write_all(1)
+            writer.write_all()
             ended = True
         writer.write_rest()
         lost = {outcome.symbol for outcome in store.ledger.outcomes(run_id) if outcome.status is OutcomeStatus.PLANNED}

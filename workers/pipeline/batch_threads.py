@@ -44,7 +44,7 @@ class BatchThreads:
         self.wait: QuotaWait | None = None
         symbols = claims.symbols
         self._writer = Writer(job, len(symbols))
-        buffered = BufferedLedger(self._writer.results)
+        buffered = BufferedLedger(self._writer.put)
         self._job = replace(job, store=buffered, ledger=buffered, quarantine=buffered, confirm=claims.confirm)
         self._claims = claims
         self._run_id = run_id
@@ -86,7 +86,7 @@ class BatchThreads:
             with ThreadPoolExecutor(self._threads or 1, thread_name_prefix="symbol") as pool:
                 workers = [pool.submit(self._fetch) for _ in range(self._threads)]
                 try:
-                    self._writer.write_all(self._threads)
+                    self._writer.write_all(workers)
                 except BaseException:
                     self._stopped.set()
                     self._writer.write_rest()  # before the threads have ended: whoever interrupts us may not wait
@@ -100,7 +100,7 @@ class BatchThreads:
         """The same for one symbol, without a thread: that would cost more than it brings."""
         try:
             self._fetch()
-            self._writer.write_all(1)
+            self._writer.write_all()
         finally:
             self._writer.write_rest()
 
@@ -113,8 +113,6 @@ class BatchThreads:
         except BaseException:
             self._stopped.set()  # a defect of ours: the others need not go on
             raise
-        finally:
-            self._writer.results.put(None)
 
     def _step(self) -> bool:
         """Work on one symbol; return whether to go on."""

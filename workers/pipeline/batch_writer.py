@@ -1,4 +1,4 @@
-"""What the symbols of a batch end with, written together: one transaction for all that came in meanwhile.
+"""What the symbols of a batch end with, written together: a transaction for all that came in meanwhile.
 
 A reply is held here for a fraction of a second before it is written.
 """
@@ -6,10 +6,10 @@ A reply is held here for a fraction of a second before it is written.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 #: How many symbols are taken up, and at most written, in one transaction.
 WRITE_BATCH_SIZE: Final = 50
-#: How long (s) what came in waits for more, before all of it is written.
-LINGER_S: Final = 0.2
+#: How often (s) what came in meanwhile is written.
+WRITE_EVERY_S: Final = 0.2
 #: How long (s) a batch bears the absence of the database or of the limiter; meanwhile it makes no further call.
 PATIENCE_S: Final = 60.0
 #: How often (s) a batch says how far it is.
@@ -44,37 +44,11 @@ class Entry:
     refused: dict[str, Any] | None = None
 
 
-class Results:
-    """What the threads hand over. A result stays here until it is written, so that no interruption loses it."""
-
-    def __init__(self) -> None:
-        self._unwritten: list[Entry] = []
-        self._signals: SimpleQueue[bool] = SimpleQueue()  # for each that was put, whether it is a result
-
-    def put(self, entry: Entry | None) -> None:
-        """Hand over a result, or None when a thread has ended."""
-        if entry:
-            self._unwritten.append(entry)
-        self._signals.put(entry is not None)
-
-    def wait(self, timeout_s: float | None) -> bool:
-        """Wait for one more to be put; return whether it is a result. Raises queue.Empty after ``timeout_s``."""
-        return self._signals.get(timeout=timeout_s)
-
-    def oldest(self, limit: int | None = None) -> list[Entry]:
-        """Return the oldest results, by default all."""
-        return self._unwritten[:limit]
-
-    def forget(self, count: int) -> None:
-        """Let go of the ``count`` oldest, which are written."""
-        del self._unwritten[:count]
-
-
 class BufferedLedger:
-    """Store, ledger and quarantine as a job on a thread sees them: what it writes goes into ``results``."""
+    """Store, ledger and quarantine as a job on a thread sees them: what it writes is handed over with ``put``."""
 
-    def __init__(self, results: Results) -> None:
-        self._put = results.put
+    def __init__(self, put: Callable[[Entry], None]) -> None:
+        self._put = put
 
     def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
         """Nothing: the pass took the symbol up."""
@@ -108,50 +82,40 @@ class BufferedLedger:
 
 
 class Writer:
-    """Writes what the threads put into ``results``, where None says that a thread has ended. For one thread's use.
+    """Writes what the threads ``put``. One thread writes; a result is kept until then, so no interruption loses it.
 
     ``job``: its store, ledger and quarantine are where things go.
     """
 
     def __init__(self, job: Job, total: int) -> None:
-        self.results = Results()
         self._job = job
+        self._unwritten: list[Entry] = []
         self._progress = _Progress(total)
 
-    def write_all(self, threads: int) -> None:
-        """Write until so many threads have ended. Raises StoreUnavailable after a minute without the database."""
-        while threads:
-            threads -= self._gather(threads)
-            entries = self.results.oldest(WRITE_BATCH_SIZE)
-            if entries:
+    def put(self, entry: Entry) -> None:
+        """Hand over what a symbol ended with; for any thread."""
+        self._unwritten.append(entry)
+
+    def write_all(self, workers: Iterable[Future[None]] = ()) -> None:
+        """Write until the workers have ended. Raises StoreUnavailable after a minute without the database."""
+        working = True
+        while working:
+            working = bool(wait(workers, WRITE_EVERY_S).not_done)
+            for _ in range(0, len(self._unwritten), WRITE_BATCH_SIZE):
+                entries = self._unwritten[:WRITE_BATCH_SIZE]
                 self._write(entries)
-                self.results.forget(len(entries))
+                del self._unwritten[: len(entries)]
                 self._progress.add(entries)
 
     def write_rest(self) -> None:
         """Write what an interruption would lose, without waiting for the database: its calls are paid for."""
-        rest = self.results.oldest()
+        rest = self._unwritten.copy()
         self._write_at_once(rest)
-        self.results.forget(len(rest))
+        del self._unwritten[: len(rest)]
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
         retry_while_database_down(lambda: self._job.ledger.record_outcomes(outcomes))
-
-    def _gather(self, threads: int) -> int:
-        """Wait until results came in, and a little longer for more to come; return how many threads ended."""
-        ended, came, until = 0, 0, float("inf")
-        while ended < threads and came < WRITE_BATCH_SIZE:
-            try:
-                is_result = self.results.wait(max(0.0, until - time.monotonic()) if came else None)
-            except Empty:
-                break
-            if is_result:
-                until = min(until, time.monotonic() + LINGER_S)
-                came += 1
-            else:
-                ended += 1
-        return ended
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write what came in, in one transaction; a row that PostgreSQL refuses fails alone."""
