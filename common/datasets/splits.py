@@ -71,6 +71,11 @@ def ratio_of(text: str) -> Fraction:
     return simplest if len(alike) == 1 else exact
 
 
+def is_plain(ratio: Fraction) -> bool:
+    """Whether a company can mean ``ratio`` as a split: few shares become any number, or any number become few."""
+    return min(ratio.as_integer_ratio()) <= _MOST_PARTS
+
+
 def _of_denominator(exact: Fraction, half_unit: Fraction, parts: int) -> list[Fraction]:
     low, high = ceil((exact - half_unit) * parts), floor((exact + half_unit) * parts)
     return [Fraction(numerator, parts) for numerator in range(max(low, 1), high + 1)]
