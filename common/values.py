@@ -118,7 +118,7 @@ class DailyBar:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful HTTP reply: the decoded JSON object, and the redacted text it came from.
+    """A successful HTTP reply: the decoded JSON object (empty where CSV was asked for), and its redacted text.
 
     ``received_at`` is aware (UTC). ``latency_s`` runs from the first byte sent to the last byte read.
     """

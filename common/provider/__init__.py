@@ -17,6 +17,7 @@ A reply that cannot be read raises PayloadRejected with one of these codes:
 ``not_utf8``         the body is not UTF-8 (a byte order mark is tolerated)
 ``not_json``         not one whole JSON value: a page, plain text, a body that was cut
 ``not_an_object``    JSON, but not an object
+``not_csv``          where CSV was asked for: no header of plain names, and no refusal either
 ``duplicate_key``    a name occurs twice in an object, so one of the values is wrong
 ``not_finite``       NaN or Infinity, or a number beyond any magnitude
 ``nesting``          nested absurdly deep
@@ -36,11 +37,12 @@ from common.provider.client import (
     AlphaVantageClient,
     Gate,
 )
-from common.provider.request import MAX_BYTES, MAX_BYTES_FULL, Request
+from common.provider.request import MAX_BYTES, MAX_BYTES_FULL, MAX_BYTES_LISTING, Request
 
 __all__ = [
     "MAX_BYTES",
     "MAX_BYTES_FULL",
+    "MAX_BYTES_LISTING",
     "MAX_RETRY_AFTER_S",
     "AlphaVantageClient",
     "Gate",

@@ -25,9 +25,10 @@ from common.errors import (
     RateLimited,
 )
 from common.provider.http_transport import Answer, Permission, Transport
-from common.provider.refusals import carries_data, is_page, known_words, notices, refusal
+from common.provider.refusals import carries_data, is_page, known_words, not_covered, notices, refusal
 from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
+from common.provider.table import is_table
 from common.redaction import STARS, one_line
 from common.values import Reply
 
@@ -122,23 +123,33 @@ class AlphaVantageClient:
         return Reply(verdict, text, received_at, latency_s)
 
     def _judge(self, request: Request, answer: Answer, text: str) -> dict[str, object] | PipelineError:
-        """Return the document, without the key, or what the status, the body or the notice stands for."""
+        """Return the document, without the key (empty for a table), or what status, body or notice stand for."""
         if answer.status != HTTPStatus.OK:
             return self._status_error(request.subject, answer, text)
         if answer.flaw:
             return self._rejected(request.subject, answer.flaw, _FLAWS[answer.flaw], text)
         try:
+            if request.format == "csv" and is_table(answer.body):
+                return {}
             original = read_object(answer.body)
             clean = read_object(text.encode()) if STARS in text else original
         except Unreadable as problem:
-            if is_page(answer.body):
-                return self._busy(request.subject, problem.code, "it is a page", text)
-            if problem.code == "not_json" and (known := known_words(text, request.subject)):
+            return self._unreadable(request, answer.body, problem, text)
+        if request.format == "json" and self._carries_data(request.subject, clean):
+            return clean
+        return self._without_data(request, original, clean, text)
+
+    def _unreadable(self, request: Request, body: bytes, problem: Unreadable, text: str) -> PipelineError:
+        """Return what a body stands for that is neither whole JSON nor the table that was asked for."""
+        code, why = problem.code, self._transport.clean(str(problem))
+        if is_page(body):
+            return self._busy(request.subject, code, "it is a page", text)
+        if code == "not_json":
+            if known := known_words(text, request.subject):
                 return known
-            return self._rejected(request.subject, problem.code, self._transport.clean(str(problem)), text)
-        return (
-            clean if self._carries_data(request.subject, clean) else self._without_data(request, original, clean, text)
-        )
+            if request.format == "csv":
+                code, why = "not_csv", "it does not begin with a line of names, as CSV does"
+        return self._rejected(request.subject, code, why, text)
 
     def _carries_data(self, subject: str, document: dict[str, object]) -> bool:
         """Whether there are data in it; what the provider says besides them is logged."""
@@ -153,10 +164,14 @@ class AlphaVantageClient:
     ) -> dict[str, object] | PipelineError:
         """Return what a notice or an empty reply stands for, or the document: a reply of another structure."""
         # The original's: the key may be a word of theirs, such as demo.
-        if refused := refusal(original, request.subject, bulk=request.notice_in_message):
+        of_one_symbol = request.format == "json" and not request.notice_in_message
+        if refused := refusal(original, request.subject, bulk=not of_one_symbol):
             return refused
         if said := notices(clean):
             return self._busy(request.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
+        if request.format == "csv":
+            subject = request.subject
+            return self._rejected(subject, "not_csv", "it is JSON", text) if clean else not_covered(subject)
         return clean
 
     def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError:

@@ -78,6 +78,14 @@ def _premium(symbol: str) -> PipelineError:
     )
 
 
+def not_covered(subject: str) -> PipelineError:
+    """Return the error for an empty object in place of a table: so the provider answers a key without the right."""
+    return PremiumRequired(
+        f"{subject}: Alpha Vantage sent an empty object in place of the table, as it does where the key's plan does "
+        "not cover the request. Ask for what the plan covers, or take a premium plan."
+    )
+
+
 def _demo_key(symbol: str) -> PipelineError:
     return ApiKeyRejected(
         f"{symbol}: the demo key serves the documentation's examples only. Claim a free key at "

@@ -4,7 +4,7 @@ The one place that knows how to provoke a reply in the sandbox: by the symbol, t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
@@ -26,6 +26,8 @@ from common.errors import (
     UnknownSymbol,
 )
 from common.provider import AlphaVantageClient
+from common.universe.listings import read_listings
+from common.universe.listings import request as listing_request
 from common.values import Reply, Symbol
 
 #: The key that the recorded echo names, and the one that the sandbox is asked with and echoes.
@@ -52,6 +54,11 @@ def adjusted(client: AlphaVantageClient, symbol: Symbol) -> Reply:
 
 def bulk(client: AlphaVantageClient, symbol: Symbol) -> Reply:
     return client.fetch(bulk_request([symbol]))
+
+
+def listing(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+    """Ask for CSV, and name the symbol too: the API ignores that, and the sandbox knows the fault by it."""
+    return client.fetch(replace(listing_request("Active"), subject=symbol, params={"symbol": symbol}))
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,18 @@ REFUSALS = [
     Refusal("cloudflare", quote, ProviderUnavailable, InSandbox("FAULT-HTTP502"), status=521),
     Refusal("gateway", quote, ProviderUnavailable, InSandbox("FAULT-GATEWAY"), {"status": 200}),
     Refusal("maintenance", quote, ProviderBusy, InSandbox("FAULT-HTML"), {"code": "not_json"}),
+    # Where CSV was asked for, a refusal is JSON all the same.
+    Refusal("burst", listing, RateLimited, InSandbox("FAULT-BURST"), {"retry_after_s": 1.5}),
+    Refusal("day", listing, DailyQuotaUsedUp, InSandbox("FAULT-DAY"), {"retry_after_s": None}),
+    Refusal("premium_endpoint", listing, PremiumRequired, InSandbox("FAULT-PREMIUM")),
+    Refusal("demo_key", listing, ApiKeyRejected, InSandbox("TSLA", key="demo")),
+    Refusal("bad_key", listing, ApiKeyRejected, InSandbox("IBM", key="invalid")),
+    Refusal("empty_object", listing, PremiumRequired, InSandbox("FAULT-EMPTY-OBJECT")),
+    Refusal("gateway", listing, ProviderUnavailable, InSandbox("FAULT-GATEWAY"), {"status": 200}),
+    Refusal("outage", listing, ProviderUnavailable, InSandbox("FAULT-HTTP503"), {"status": 503}, status=503),
+    Refusal("maintenance", listing, ProviderBusy, InSandbox("FAULT-HTML"), {"code": "not_json"}),
+    # Data of another kind are no table.
+    Refusal("quote", listing, PayloadRejected, InSandbox("FAULT-NUMBER"), {}),
 ]
 
 
@@ -130,6 +149,11 @@ def rows_of_bulk(symbol: Symbol, reply: Reply) -> list[Any]:
     return list(quotes)
 
 
+def rows_of_listing(symbol: Symbol, reply: Reply) -> list[Any]:
+    assert reply.document == {}
+    return [each for each in read_listings(reply.text, "Active").listings if each.symbol == symbol]
+
+
 DATA = [
     Data("quote", quote, rows_of_quote),
     Data("quote_delayed", quote, rows_of_quote, sandbox=None),
@@ -139,6 +163,7 @@ DATA = [
     Data("series_adjusted", adjusted, rows_of_series),
     Data("series_adjusted_noise", adjusted, rows_of_series, sandbox=None),
     Data("bulk", bulk, rows_of_bulk, InSandbox("MSTR"), symbol="MSTR"),
+    Data("listing", listing, rows_of_listing),
 ]
 
 #: What a quote must come to under each of the sandbox's faults: a kind of error, a rejection's code, or "" for sound.
@@ -214,6 +239,25 @@ SANDBOX_FAULTS: dict[str, type[PipelineError] | str] = {
     "unknown-symbol": UnknownSymbol,
     "empty-object": UnknownSymbol,
     "gateway": ProviderUnavailable,
+    "news": ProviderBusy,
+}
+#: What a list of companies, which is CSV, must come to under some of them.
+FAULTS_OF_CSV: dict[str, type[PipelineError] | str] = {
+    "truncated": NetworkFailed,
+    "truncated-silent": "cut_short",
+    "stall-body": DeadlineExceeded,
+    "content-type": "",
+    "oversized": "too_large",
+    "bomb": "too_large",
+    "bad-gzip": "not_decodable",
+    "garbage": "not_utf8",
+    "not-json": ProviderUnavailable,  # plain words: upstream timed out
+    "empty-body": "not_csv",
+    "null": "not_an_object",
+    "deep": "nesting",
+    "utf16": "not_utf8",
+    "html": ProviderBusy,
+    "http429": RateLimited,
     "news": ProviderBusy,
 }
 assert PayloadRejected not in SANDBOX_FAULTS.values(), "name the code, which says more"

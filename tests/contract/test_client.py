@@ -15,7 +15,18 @@ from common.provider import AlphaVantageClient
 from common.values import Symbol
 from sandbox.faults import FAULTS
 from sandbox.running import running
-from tests.contract.cases import DATA, KEY, REFUSALS, SANDBOX_FAULTS, Data, Refusal, rows_of_quote
+from tests.contract.cases import (
+    DATA,
+    FAULTS_OF_CSV,
+    KEY,
+    REFUSALS,
+    SANDBOX_FAULTS,
+    Data,
+    Refusal,
+    listing,
+    rows_of_listing,
+    rows_of_quote,
+)
 from tests.support.replies import QUOTE, reply_of
 from tests.support.wire import answering, response, wire
 
@@ -122,5 +133,51 @@ def test_a_fault_of_the_sandbox(fault: str, sandbox_urls: dict[bool, str]):
             return
         with pytest.raises(PipelineError) as caught:
             rows_of_quote(symbol, client.fetch(quote_request(symbol)))
-    seen = caught.value.code if isinstance(caught.value, PayloadRejected) else type(caught.value)
-    assert seen == expected
+    assert seen(caught.value) == expected
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_CSV)
+def test_a_fault_of_a_table(fault: str, sandbox_urls: dict[bool, str]):
+    """A table under each fault is whole, or refused with the right error or code."""
+    expected = FAULTS_OF_CSV[fault]
+    symbol = Symbol(f"FAULT-{fault}")
+    with client_of(sandbox_urls[True], KEY, 0.5 if fault.startswith("stall") else 20) as client:
+        if expected == "":
+            assert rows_of_listing(Symbol("IBM"), listing(client, symbol))
+            return
+        with pytest.raises(PipelineError) as caught:
+            rows_of_listing(symbol, listing(client, symbol))
+    assert seen(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "not_csv"),
+        (b"Please try another time, we are sorry.\n", "not_csv"),
+        (b"symbol,name", "not_csv"),
+        (b"symbol\nA\n", "not_csv"),
+        (b"symbol,name\nA,\xff\n", "not_utf8"),
+        (b'{"data": [1]}', "not_csv"),
+        (b"[]", "not_an_object"),
+    ],
+)
+def test_what_is_no_table(body: bytes, code: str):
+    """Where CSV was asked for, text that is none is refused with a code of its own, and kept for a person to see."""
+    with (
+        wire(answering(response(body))) as server,
+        client_of(server.url, KEY) as client,
+        pytest.raises(PayloadRejected) as caught,
+    ):
+        listing(client, Symbol("IBM"))
+    assert caught.value.code == code
+
+
+def test_a_table_repeats_no_key():
+    """The key is redacted in a table too, and the rest of it is as it came."""
+    with wire(answering(response(f"a,b\r\n{KEY},1\r\n".encode()))) as server, client_of(server.url, KEY) as client:
+        assert listing(client, Symbol("IBM")).text == "a,b\r\n***,1\r\n"
+
+
+def seen(error: PipelineError) -> object:
+    return error.code if isinstance(error, PayloadRejected) else type(error)
