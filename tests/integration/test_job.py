@@ -22,7 +22,7 @@ from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.support.market import Market
-from workers.pipeline import job
+from workers.pipeline import fetching
 from workers.wiring import Wiring
 
 RUN = "manual__1"
@@ -93,7 +93,7 @@ def test_a_busy_provider_is_left_alone(
     wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
 ):
     """A page or an unknown notice holds every worker back, and is kept once, whatever number of symbols meets it."""
-    monkeypatch.setattr(job, "BUSY_HOLD_S", 0.5)
+    monkeypatch.setattr(fetching, "BUSY_HOLD_S", 0.5)
     for number in range(3, 6):
         with pytest.raises(ProviderBusy, match=words):
             wiring.job.run(RUN, Symbol(f"FAULT{number}-{fault}"))
@@ -163,7 +163,7 @@ def test_the_provider_teaches_that_the_day_is_used_up(
     wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ):
     """When the provider says so against our own count, every worker holds back, and the symbol is postponed."""
-    monkeypatch.setattr(job, "day_reopens_in_s", lambda _: 2 * 3600.0)  # whatever the time of this test
+    monkeypatch.setattr(fetching, "day_reopens_in_s", lambda _: 2 * 3600.0)  # whatever the time of this test
     done = wiring.job.run(RUN, Symbol("FAULT-DAY"))
     assert done.status is OutcomeStatus.POSTPONED
     assert wiring.limiter.usage().hold_until is not None
@@ -173,7 +173,7 @@ def test_the_provider_teaches_that_the_day_is_used_up(
 
 def test_a_day_that_is_nearly_over_is_waited_for(wiring: Wiring, monkeypatch: pytest.MonkeyPatch):
     """Where the provider's next day is less than an hour away, the symbol waits for it and is not postponed."""
-    monkeypatch.setattr(job, "day_reopens_in_s", lambda _: 1800.0)
+    monkeypatch.setattr(fetching, "day_reopens_in_s", lambda _: 1800.0)
     with pytest.raises(QuotaWait) as wait:
         wiring.job.run(RUN, Symbol("FAULT-DAY"))
     assert 1700 < wait.value.retry_after_s <= 1800

@@ -48,7 +48,7 @@ class Claims:
         self._known_at.update(dict.fromkeys(symbols, now))
         return due
 
-    def confirm(self, symbol: Symbol) -> None:
-        """See that the symbol is still ours: right before a call. What was asked once is asked again the next time."""
-        if boot_clock() - self._known_at[symbol] > FRESH_S:
-            self._ledger.still_claimed(self._run_id, {symbol: self._claims[symbol]})
+    def confirm(self, symbols: Sequence[Symbol]) -> None:
+        """See that the symbols are still ours: right before a call. What was asked once is asked again next time."""
+        if boot_clock() - min(self._known_at[symbol] for symbol in symbols) > FRESH_S:
+            self._ledger.still_claimed(self._run_id, {symbol: self._claims[symbol] for symbol in symbols})
