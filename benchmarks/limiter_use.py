@@ -27,9 +27,9 @@ from benchmarks.tables import Table
 from common.quota.quota import Quota
 from local.temporary import running_redis
 from sandbox.calls import QUOTA_VERDICTS
-from sandbox.journal import Entry
 from sandbox.plans import parse_quota
 from sandbox.quota_audit import most_in_window, share_used
+from sandbox.request_log import Entry
 from sandbox.running import RunningSandbox
 from sandbox.running import running as running_sandbox
 

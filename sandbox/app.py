@@ -8,10 +8,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.calls import Call, Reply
+from sandbox.connection import Wire
 from sandbox.control import control_app
 from sandbox.faults import HEADER
 from sandbox.state import Sandbox
-from sandbox.transport import Wire
 
 _QUERY: Final = "/query"
 _DISPOSITION: Final = (b"content-disposition", b"attachment; filename=data.csv")

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from sandbox.calls import Call
 from sandbox.payload_faults import PAYLOAD_FAULTS
-from sandbox.refusals import REFUSALS
+from sandbox.refusal_faults import REFUSALS
 from sandbox.wire_faults import HTTP_FAULTS, NETWORK_FAULTS, SLOW_FAULTS
 
 HEADER: Final = b"x-sandbox-fault"

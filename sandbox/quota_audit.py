@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.calls import QUOTA_VERDICTS
-from sandbox.journal import Entry
 from sandbox.plans import Window
+from sandbox.request_log import Entry
 
 _INSTANT_S: Final = 1e-6
 

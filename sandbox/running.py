@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
-from sandbox.journal import Entry
+from sandbox.request_log import Entry
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _ANSWER_S: Final = 30

@@ -9,9 +9,9 @@ from contextlib import suppress
 import uvicorn
 
 from sandbox.app import application
+from sandbox.connection import SandboxProtocol
 from sandbox.options import Options
 from sandbox.state import Sandbox
-from sandbox.transport import SandboxProtocol
 
 _GRACE_S = 3
 _BACKLOG = 2048

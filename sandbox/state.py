@@ -7,12 +7,12 @@ from dataclasses import replace
 from sandbox.calls import Call, Reply
 from sandbox.faults import FaultPicker, parse_mix, require_known
 from sandbox.functions import Functions
-from sandbox.journal import RequestLog
 from sandbox.latency import parse_latency
 from sandbox.options import Options
 from sandbox.payload_faults import PAYLOAD_FAULTS
-from sandbox.refusals import REFUSALS, refusal
-from sandbox.vendor import Provider
+from sandbox.provider import Provider
+from sandbox.refusal_faults import REFUSALS, refusal
+from sandbox.request_log import RequestLog
 from sandbox.wire_faults import WIRE_FAULTS, Play
 
 

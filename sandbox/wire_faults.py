@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from sandbox.calls import Reply
-from sandbox.transport import Wire
+from sandbox.connection import Wire
 
 Play = Callable[[Wire, Reply, float], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from common.quota.limiter import Limiter
 from common.quota.quota import Quota
-from sandbox.journal import Entry
 from sandbox.quota_audit import most_in_window
+from sandbox.request_log import Entry
 from sandbox.running import RunningSandbox, running
 from tests.support.limiter_hammer import spend
 

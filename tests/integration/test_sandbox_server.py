@@ -17,9 +17,9 @@ import pytest
 import requests
 
 from local.temporary import wait_until
-from sandbox.journal import digest, read_log
 from sandbox.plans import parse_quota
 from sandbox.quota_audit import judge
+from sandbox.request_log import digest, read_log
 from sandbox.running import RunningSandbox, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -15,7 +15,7 @@ from sandbox.faults import ALL, FAULTS, GROUPS, FaultPicker, parse_mix
 from sandbox.functions import Functions
 from sandbox.latency import parse_latency
 from sandbox.payload_faults import PAYLOAD_FAULTS
-from sandbox.refusals import REFUSALS, refusal
+from sandbox.refusal_faults import REFUSALS, refusal
 
 FUNCTIONS = Functions(1, date(2026, 10, 5))
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.quota.quota import PLANS
-from sandbox.journal import Entry
 from sandbox.plans import PLAN_NAMES, Meter, Window, parse_quota, plan_named
 from sandbox.quota_audit import capacity, judge, most_in_window, share_used
+from sandbox.request_log import Entry
 
 timeless = settings(deadline=None)
 GAPS = st.lists(st.sampled_from([0, 0.25, 0.5, 1, 1.5, 3, 7]), max_size=60)

@@ -9,7 +9,7 @@ import pytest
 from sandbox.calls import Call, Reply
 from sandbox.functions import Functions
 from sandbox.plans import plan_named
-from sandbox.vendor import Provider
+from sandbox.provider import Provider
 
 FUNCTIONS = Functions(1, date(2026, 10, 5))
 KEY = "MARKED-KEY-0123456789"

@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from sandbox.journal import RequestLog, digest, read_log
 from sandbox.options import Options, read_options
+from sandbox.request_log import RequestLog, digest, read_log
 
 KEY = "MARKED-KEY-0123456789"
 
