@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.calls import Call, Reply
+from sandbox.calls import Answer, Call
 from sandbox.connection import Wire
 from sandbox.control import control_app
 from sandbox.faults import HEADER
@@ -45,7 +45,7 @@ async def _query(sandbox: Sandbox, scope: Scope, receive: Receive, send: Send) -
     if play:
         await play(Wire(scope, receive, send, sandbox.closing), reply, sandbox.stall_s)
     else:
-        await send_reply(reply, send)
+        await send_answer(reply, send)
 
 
 def _fault_header(scope: Scope) -> str:
@@ -60,7 +60,7 @@ def read_call(query_string: bytes) -> Call:
     return Call.of(dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)))
 
 
-async def send_reply(reply: Reply, send: Send) -> None:
+async def send_answer(reply: Answer, send: Send) -> None:
     """Send a reply as it is."""
     headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
     if reply.document is None:

@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Answer:
     """The API's answer. ``verdict``: ``served`` or ``refused:<why>``. ``counted``: it used one of the quota.
 
     ``document`` is the JSON document behind the body, None for CSV.
@@ -47,6 +47,6 @@ class Reply:
     document: object = None
 
 
-def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Reply:
+def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Answer:
     """Build a refusal: JSON, even where CSV was asked for."""
-    return Reply(f"refused:{why}", payloads.as_json(refusal), counted=counted, document=refusal)
+    return Answer(f"refused:{why}", payloads.as_json(refusal), counted=counted, document=refusal)

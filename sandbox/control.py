@@ -53,25 +53,25 @@ class Control:
 
     async def log(self, request: Request) -> Response:
         """Return a page of the log."""
-        journal = self._sandbox.journal
+        log = self._sandbox.request_log
         since, limit = (int(request.query_params.get(name) or default) for name, default in _LOG_PAGE.items())
-        entries = journal.since(since, min(limit, _LOG_PAGE["limit"]))
-        last_id = entries[-1].id if entries else journal.last_id
+        entries = log.since(since, min(limit, _LOG_PAGE["limit"]))
+        last_id = entries[-1].id if entries else log.last_id
         rows = [entry._asdict() for entry in entries]
-        return JSONResponse({"last_id": last_id, "dropped": journal.dropped, "entries": rows})
+        return JSONResponse({"last_id": last_id, "dropped": log.dropped, "entries": rows})
 
     async def usage(self, _: Request) -> Response:
         """Judge what the log holds; in a thread, since a long log takes a while."""
-        journal = self._sandbox.journal
-        rulings = await asyncio.to_thread(judge, journal.since(), self._sandbox.vendor.plan.windows)
+        log = self._sandbox.request_log
+        rulings = await asyncio.to_thread(judge, log.since(), self._sandbox.provider.plan.windows)
         keys = {key: asdict(ruling) | {"within_quota": ruling.within_quota} for key, ruling in rulings.items()}
-        return JSONResponse(_plan_of(self._sandbox) | {"dropped": journal.dropped, "keys": keys})
+        return JSONResponse(_plan_of(self._sandbox) | {"dropped": log.dropped, "keys": keys})
 
     async def plan(self, request: Request) -> Response:
         """Change the plan."""
         body = await _object(request, {"plan", "quota"})
         day_s = self._sandbox.options.day_length
-        self._sandbox.vendor.change_plan(plan_named(str(body.get("plan", "")), str(body.get("quota", "")), day_s))
+        self._sandbox.provider.change_plan(plan_named(str(body.get("plan", "")), str(body.get("quota", "")), day_s))
         return JSONResponse(_plan_of(self._sandbox))
 
     async def faults(self, request: Request) -> Response:
@@ -87,13 +87,13 @@ class Control:
     async def revoke(self, request: Request) -> Response:
         """Say which keys work no more."""
         body = await _object(request, {"keys"})
-        self._sandbox.vendor.revoked = frozenset(map(str, body.get("keys", ())))
-        return JSONResponse({"revoked": len(self._sandbox.vendor.revoked)})
+        self._sandbox.provider.revoked = frozenset(map(str, body.get("keys", ())))
+        return JSONResponse({"revoked": len(self._sandbox.provider.revoked)})
 
     async def today(self, request: Request) -> Response:
         """Go on at another date, or at New York's own: sessions before it are known from now on."""
         text = str((await _object(request, {"today"})).get("today", ""))
-        self._sandbox.vendor.functions.change_today(date.fromisoformat(text) if text else None)
+        self._sandbox.provider.functions.change_today(date.fromisoformat(text) if text else None)
         return JSONResponse(health_of(self._sandbox))
 
     async def reset(self, _: Request) -> Response:
@@ -141,13 +141,13 @@ async def _refuse(_: Request, problem: Exception) -> Response:
 
 def health_of(sandbox: Sandbox) -> dict[str, object]:
     """Return what the health endpoint says."""
-    session = sessions()[sandbox.vendor.functions.latest()].isoformat()
+    session = sessions()[sandbox.provider.functions.latest()].isoformat()
     return {"status": "ok", "latest_session": session, "seed": sandbox.options.seed} | _plan_of(sandbox)
 
 
 def _plan_of(sandbox: Sandbox) -> dict[str, object]:
-    plan = sandbox.vendor.plan
-    return {"plan": plan.name, "quota": plan.quota, "refused_count": sandbox.vendor.count_refused}
+    plan = sandbox.provider.plan
+    return {"plan": plan.name, "quota": plan.quota, "refused_count": sandbox.provider.count_refused}
 
 
 async def _object(request: Request, allowed: set[str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _SPLIT_ERA: Final = 1024
 #: Symbols with this prefix split every 32 sessions, so that any compact series holds a split.
 SPLITTING_PREFIX: Final = "SPLIT"
 _SPLITTING_ERA: Final = 32
-#: Symbols with this prefix give away a part of the company every 128 sessions, which the vendor books as a split.
+#: Symbols with this prefix give away a part of the company every 128 sessions, which the provider books as a split.
 SPIN_OFF_PREFIX: Final = "SPINOFF"
 _SPIN_OFF_ERA: Final = 128
 _SPIN_OFF_RATIO: Final = 1.046
@@ -198,7 +198,7 @@ class Market:
 def adjusted_closes(bars: Sequence[Bar]) -> list[float]:
     """Return each bar's close adjusted for all later splits and dividends among ``bars`` (oldest first), not in ticks.
 
-    As the vendor does it since about 2020, by its own recorded series: a dividend D scales all earlier closes by
+    As the provider does it since about 2020, by its own recorded series: a dividend D scales all earlier closes by
     C / (C + D), where C is the close of the ex-date; a split of n for one by 1/n.
     """
     adjusted = []

@@ -14,7 +14,7 @@ _WINDOW: Final = re.compile(r"(?P<limit>[1-9]\d{0,8})\s*/\s*(?P<count>[1-9]\d{0,
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
-#: Which of the vendor's refusals a full window gives.
+#: Which of the provider's refusals a full window gives.
 Kind = Literal["burst", "minute", "day"]
 
 
@@ -85,7 +85,7 @@ def parse_quota(text: str, day_s: float = SECONDS_A_DAY) -> tuple[Window, ...]:
 def plan_named(name: str = "", quota: str = "", day_s: float = SECONDS_A_DAY) -> Plan:
     """Return a plan, ``free`` by default; ``quota`` replaces its windows. Raises ValueError.
 
-    A quota without a name makes a plan ``custom``: premium if it has no daily window, as the vendor's plans are.
+    A quota without a name makes a plan ``custom``: premium if it has no daily window, as the provider's plans are.
     """
     windows = parse_quota(quota or _QUOTAS.get(name or "free", ""), day_s)
     if quota and not name:
@@ -101,7 +101,7 @@ class Meter:
     A window needs the arrivals of its last ``limit`` counted calls and no more: it is full while the oldest of them
     is less than a period old. So memory is bounded, and every decision is exact and costs a constant time.
 
-    ``count_refused``: whether a refused call counts too, as the vendor says of every request that arrives. Then a
+    ``count_refused``: whether a refused call counts too, as the provider says of every request that arrives. Then a
     caller that keeps on above the rate stays refused until it pauses for a whole period, and a day that is hammered
     never opens again. Otherwise only served calls count, and a refusal costs nothing.
     """

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from sandbox import texts
-from sandbox.calls import Call, Reply, refuse
+from sandbox.calls import Answer, Call, refuse
 from sandbox.functions import Functions
 from sandbox.plans import Meter, Plan
 
@@ -57,7 +57,7 @@ class Provider:
         self.revoked = frozenset()
         self._meters.clear()
 
-    def answer(self, call: Call, now: float) -> Reply:
+    def answer(self, call: Call, now: float) -> Answer:
         """Answer a call that arrives at ``now`` (monotonic seconds)."""
         if not call.key or call.key in REJECTED_KEYS or call.key in self.revoked:
             return refuse("key", texts.error(texts.BAD_KEY), counted=False)
@@ -75,7 +75,7 @@ class Provider:
                 self._meters.popitem(last=False)
         return meter
 
-    def _answer_demo(self, call: Call) -> Reply:
+    def _answer_demo(self, call: Call) -> Answer:
         """Serve the documented example addresses only; the demo key is not metered."""
         keywords = call.parameters.get("keywords", "")
         known = (call.function, call.symbol) in _DEMO_CALLS and (not keywords or keywords in _DEMO_KEYWORDS)

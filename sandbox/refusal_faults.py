@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sandbox import texts
-from sandbox.calls import Call, Reply
+from sandbox.calls import Answer, Call
 from sandbox.payloads import as_json
 
 _PER_SECOND: Final = 30
@@ -32,7 +32,7 @@ REFUSALS: Final[dict[str, Callable[[Call], Mapping[str, object]]]] = {
 }
 
 
-def refusal(name: str, call: Call) -> Reply:
+def refusal(name: str, call: Call) -> Answer:
     """Return the refusal ``name`` as the API would word it for ``call``."""
     document = REFUSALS[name](call)
-    return Reply(f"fault:{name}", as_json(document), document=document)
+    return Answer(f"fault:{name}", as_json(document), document=document)

@@ -59,12 +59,12 @@ async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
         timeout_keep_alive=60,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    flushing = asyncio.create_task(sandbox.journal.keep_flushing())
+    flushing = asyncio.create_task(sandbox.request_log.keep_flushing())
     try:
         await Server(config, sandbox).serve(sockets=[listener])
     finally:
         flushing.cancel()
-        sandbox.journal.close()
+        sandbox.request_log.close()
 
 
 def run(options: Options) -> int:
@@ -78,7 +78,7 @@ def run(options: Options) -> int:
     # uvicorn ends in order and then raises the signal again: what it meets is a plain exit with status 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    plan = sandbox.vendor.plan
+    plan = sandbox.provider.plan
     with suppress(OSError):  # nobody reads it, or its disk is full: it serves all the same
         sys.stdout.write(f"sandbox: listening on {address(listener)} (plan {plan.name}: {plan.quota})\n")
         sys.stdout.flush()

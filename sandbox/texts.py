@@ -1,4 +1,4 @@
-"""The vendor's refusals, word for word as they have been recorded. All of them come with HTTP 200."""
+"""The provider's refusals, word for word as they have been recorded. All of them come with HTTP 200."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ CALL_VOLUME: Final = (
 )
 #: What the gateway before the API says when that is slow.
 GATEWAY: Final = "Endpoint request timed out"
-#: A sentence that the vendor never used: any refusal may get other words at any time.
+#: A sentence that the provider never used: any refusal may get other words at any time.
 NEWS: Final = "Alpha Vantage is moving house. Requests are answered again as soon as we have unpacked."
 DEMO_KEY: Final = (
     f"The **demo** API key is for demo purposes only. Please claim your free API key at ({_SITE}/support/#api-key) to "
@@ -52,12 +52,12 @@ Refusal = dict[str, str]
 
 
 def information(text: str) -> Refusal:
-    """Wrap a text that is no error to the vendor."""
+    """Wrap a text that is no error to the provider."""
     return {"Information": text}
 
 
 def error(text: str) -> Refusal:
-    """Wrap a text that is an error to the vendor."""
+    """Wrap a text that is an error to the provider."""
     return {"Error Message": text}
 
 
@@ -70,7 +70,7 @@ def burst_premium(per_second: int) -> Refusal:
 
 
 def minute(limit: int, day_limit: int | None = None) -> Refusal:
-    """Refuse because the minute is used up, as the vendor worded it for its old free plan of 5 a minute."""
+    """Refuse because the minute is used up, as the provider worded it for its old free plan of 5 a minute."""
     day = f" and {day_limit} calls per day" if day_limit else ""
     return {
         "Note": f"Thank you for using Alpha Vantage! Our standard API call frequency is {limit} calls per minute{day}. "
@@ -79,7 +79,7 @@ def minute(limit: int, day_limit: int | None = None) -> Refusal:
 
 
 def day(limit: int, key: str) -> Refusal:
-    """Refuse because the day is used up. It echoes the key, as the vendor does."""
+    """Refuse because the day is used up. It echoes the key, as the provider does."""
     return information(
         f"We have detected your API key as {key} and our standard API rate limit is {limit} requests per day. "
         f"{_REMOVE_LIMITS}"

@@ -76,7 +76,7 @@ def listings() -> tuple[Listing, ...]:
     return tuple(_listing(number, symbol, name) for number, (symbol, name) in enumerate(names))
 
 
-#: As in the vendor's own list: a name of blanks or none, test issues, units with a colon, a ticker that is a word.
+#: As in the provider's own list: a name of blanks or none, test issues, units with a colon, a ticker that is a word.
 _DIRT: Final = (
     ("ZVZZT", "NASDAQ TEST STOCK", "NASDAQ", "Stock", "2006-04-12"),
     ("CBO", "NYSE LISTED TEST STOCK FOR CTS AND CQS", "NYSE", "Stock", "2007-06-01"),
@@ -110,7 +110,7 @@ def listing_rows(on: date, state: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _score(keywords: str, symbol: str, name: str) -> float:
-    """Return how well a company matches, 0 to 1; the vendor does not document its own measure."""
+    """Return how well a company matches, 0 to 1; the provider does not document its own measure."""
     wanted = keywords.upper()
     best = 0.0
     for text in (symbol, name.upper()):

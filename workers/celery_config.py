@@ -84,7 +84,7 @@ def prepare_worker(sender: object, **_: object) -> None:
     from celery.bootsteps import StartStopStep  # noqa: PLC0415  only workers need it
     from celery.worker import state  # noqa: PLC0415  only workers need it
 
-    celery_health.watch(sender, StartStopStep, celery_health.Pulse(Path(AIRFLOW_HOME), state))
+    celery_health.watch(sender, StartStopStep, celery_health.Heartbeat(Path(AIRFLOW_HOME), state))
     from workers.airflow_patches import warm_up  # noqa: PLC0415  same; it imports Airflow's private parts, so after
 
     warm_up.preload()

@@ -24,7 +24,7 @@ POP_OVERDUE_S: Final = 15.0
 #: A worker that has taken no message, though it had a free slot, ends itself after this long.
 GIVE_UP_S: Final = 45.0
 #: How long an idle worker may take over its warm shutdown before it is ended for good.
-LAST_WORDS_S: Final = 10.0
+SHUTDOWN_GRACE_S: Final = 10.0
 
 
 class WorkerState(Protocol):
@@ -91,7 +91,7 @@ class Watchdog(threading.Thread):
 
 
 @dataclass
-class Pulse:
+class Heartbeat:
     """The heartbeat of one worker: a file that is touched, and a watchdog that is told, while messages are taken."""
 
     home: Path
@@ -124,24 +124,24 @@ class Pulse:
         os.kill(os.getpid(), signal.SIGTERM)
         while self.state.active_requests:
             time.sleep(1)
-        time.sleep(LAST_WORDS_S)
+        time.sleep(SHUTDOWN_GRACE_S)
         os._exit(1)
 
 
-def watch(worker: Any, step: type[Any], pulse: Pulse) -> None:
-    """Give a worker that is about to be built the pulse; ``step`` is ``celery.bootsteps.StartStopStep``.
+def watch(worker: Any, step: type[Any], heartbeat: Heartbeat) -> None:
+    """Give a worker that is about to be built the heartbeat; ``step`` is ``celery.bootsteps.StartStopStep``.
 
     The step starts with each connection to the broker and stops when that is lost.
     """
 
-    class Heartbeat(step):  # type: ignore[misc]  # the base is an argument, so that this module needs no Celery
+    class HeartbeatStep(step):  # type: ignore[misc]  # the base is an argument, so that this module needs no Celery
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, parent: Any) -> None:
-            pulse.start(parent)
+            heartbeat.start(parent)
 
         def stop(self, parent: Any) -> None:
             del parent
-            pulse.stop()
+            heartbeat.stop()
 
-    worker.app.steps["consumer"].add(Heartbeat)
+    worker.app.steps["consumer"].add(HeartbeatStep)

@@ -37,7 +37,7 @@ _CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """How a command ended: a document for ``--json``, lines for a person, and what went wrong."""
 
     code: ExitCode
@@ -55,7 +55,7 @@ class Answer:
         return self.code
 
 
-def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> Answer:
+def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> CommandResult:
     """Fetch, validate and store one symbol of a dataset, as a run of its own that is named after the time."""
     try:
         symbol = Symbol(text)
@@ -68,7 +68,7 @@ def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> An
         return _failed(error, symbol=text)
 
 
-def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
+def _fetch(wiring: Wiring, symbol: Symbol) -> CommandResult:
     run_id = f"cli__{datetime.now(UTC).isoformat()}"
     wiring.permits.prepare()
     wiring.store.ledger.plan_run(run_id, [symbol])
@@ -85,14 +85,14 @@ def _fetch(wiring: Wiring, symbol: Symbol) -> Answer:
     return _ended(line, quotes, invented=wiring.settings.uses_sandbox)
 
 
-def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
+def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> CommandResult:
     """Say what became of the symbol: the row where it is up to date, else why not, and when it can go."""
     code = _CODES.get(line.status, ExitCode.ACT_FIRST if line.reason in HALTED else ExitCode.FAILED)
     if code is not ExitCode.DONE:
         problem = (
             f"{line.symbol} is {line.status}: {line.detail.removeprefix(f'{line.symbol}: ')}{_when(line.retry_at)}"
         )
-        return Answer(code, asdict(line), problem=problem)
+        return CommandResult(code, asdict(line), problem=problem)
     row = {name: value for quote in quotes for name, value in asdict(quote).items()}
     lines = [f"{'outcome':<18} {line.status} ({line.reason})"]
     if not row:
@@ -100,10 +100,10 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Answer:
     lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
     if invented:
         lines.append("invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set")
-    return Answer(code, asdict(line) | row | {"invented": invented}, lines)
+    return CommandResult(code, asdict(line) | row | {"invented": invented}, lines)
 
 
-def _failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None = None) -> Answer:
+def _failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None = None) -> CommandResult:
     """Say an error, with the same fields as any other outcome."""
     code, status, reason = ExitCode.FAILED, OutcomeStatus.FAILED, error.reason
     if isinstance(error, PayloadRejected):
@@ -115,7 +115,7 @@ def _failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None
     document: dict[str, Any] = {"status": status, "reason": reason, "detail": str(error), "retry_at": retry_at}
     if symbol:
         document = {"symbol": symbol, **document}
-    return Answer(code, document, problem=f"{reason}: {error}{_when(retry_at)}")
+    return CommandResult(code, document, problem=f"{reason}: {error}{_when(retry_at)}")
 
 
 def _when(retry_at: datetime | None) -> str:
@@ -126,11 +126,11 @@ def _when(retry_at: datetime | None) -> str:
     return f" Try again at {full:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def health(output: TextIO) -> Answer:
+def health(output: TextIO) -> CommandResult:
     """Check every dependency without spending quota."""
     checks = list(check_health())
     well = all(check.healthy for check in checks)
-    return Answer(
+    return CommandResult(
         ExitCode.DONE if well else ExitCode.FAILED,
         {"healthy": well, "checks": [asdict(check) for check in checks]},
         [_health_line(check, colour=colours(output)) for check in checks],
@@ -144,7 +144,7 @@ def _health_line(check: HealthCheck, *, colour: bool) -> str:
     return f"{check.name:<12} {painted} {latency}  {escape_controls(check.detail)}"
 
 
-def quota() -> Answer:
+def quota() -> CommandResult:
     """Show what is used of the quota, and what waits."""
     try:
         with Wiring.from_environment() as wiring:
@@ -152,7 +152,7 @@ def quota() -> Answer:
             usage = wiring.limiter.usage()
     except PipelineError as error:
         return _failed(error)
-    return Answer(ExitCode.DONE, asdict(usage), list(usage_lines(usage)))
+    return CommandResult(ExitCode.DONE, asdict(usage), list(usage_lines(usage)))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from common.errors import (
 from common.quota.quota import Quota
 from common.quota.redis_clock import MICROSECONDS
 from common.quota.results import (
-    Answer,
+    Decision,
     Denied,
     Granted,
     LimiterHealth,
@@ -84,7 +84,7 @@ class Limiter:
 
     # Asking
 
-    def acquire(self, permit_id: str, *, horizon_s: float = DEFAULT_HORIZON_S) -> Answer:
+    def acquire(self, permit_id: str, *, horizon_s: float = DEFAULT_HORIZON_S) -> Decision:
         """Ask for a permit for one request, or claim the reservation of that id. One round trip.
 
         An id stands for one request. Asking again with it returns the grant it already has, so a lost reply costs

@@ -45,7 +45,7 @@ class Denied:
     window: str
 
 
-Answer = Granted | Reserved | Denied
+Decision = Granted | Reserved | Denied
 
 
 @dataclass(slots=True)

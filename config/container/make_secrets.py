@@ -107,7 +107,7 @@ def _read_given(text: str) -> dict[str, str]:
     return found
 
 
-def settle(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
+def resolve(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
     """Return every secret's value: given, kept, or new. An empty one stays empty unless it can be made."""
     values = {}
     for secret in SECRETS:
@@ -153,7 +153,7 @@ def broker_url(values: Mapping[str, str], server: str) -> str:
 
 def make(given: Mapping[str, str], root: Path = ROOT) -> None:
     """Write every secret that is new or has changed."""
-    values = settle(given, root)
+    values = resolve(given, root)
     made = [name for name, value in values.items() if value and name not in given and not _file_of(name, root).exists()]
     for secret in SECRETS:
         write(secret.file(root), values[secret.name])
@@ -225,9 +225,9 @@ def main(arguments: Sequence[str]) -> int:
             check_mounted(AUTHORITIES)
             make(given_values())
         case ["show"]:
-            show(settle(given_values()))
+            show(resolve(given_values()))
         case ["join", host]:
-            join(host, settle(given_values()))
+            join(host, resolve(given_values()))
         case ["--help" | "-h"]:
             print(__doc__)
         case _:

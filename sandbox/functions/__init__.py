@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sandbox import texts
-from sandbox.calls import Call, Reply, refuse
+from sandbox.calls import Answer, Call, refuse
 from sandbox.functions import (
     bulk_quotes,
     dividends,
@@ -16,7 +16,7 @@ from sandbox.functions import (
 )
 from sandbox.functions.world import World
 
-Function = Callable[[World, Call, bool], Reply]
+Function = Callable[[World, Call, bool], Answer]
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "GLOBAL_QUOTE": global_quote.serve,
@@ -33,7 +33,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 class Functions(World):
     """The functions over the prices of one seed."""
 
-    def serve(self, call: Call, *, premium: bool) -> Reply:
+    def serve(self, call: Call, *, premium: bool) -> Answer:
         """Answer ``call``; ``premium``: whether the key may use everything."""
         if not (function := FUNCTIONS.get(call.function)):
             return refuse("function", texts.unknown_function(call.parameters.get("function", "")))

@@ -3,8 +3,8 @@
 from typing import Final
 
 from sandbox import texts
-from sandbox.calls import Call, Reply, refuse
-from sandbox.functions.world import World, csv_reply, is_known, json_reply
+from sandbox.calls import Answer, Call, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_answer
 from sandbox.market import TICKS
 from sandbox.payloads import Row
 from sandbox.trading_days import sessions
@@ -12,24 +12,24 @@ from sandbox.trading_days import sessions
 #: A dividend is declared so many sessions before its ex-date, and paid so many after it.
 DECLARED_BEFORE: Final = 14
 _PAID_AFTER: Final = 20
-#: Of dividends older than so many sessions only the ex-date is known, as with the vendor.
+#: Of dividends older than so many sessions only the ex-date is known, as with the provider.
 _DATES_KNOWN: Final = 1500
 _UNKNOWN: Final = "None"
 
 
-def serve(world: World, call: Call, premium: bool) -> Reply:
+def serve(world: World, call: Call, premium: bool) -> Answer:
     """Answer with the dividends that are declared by the latest session; an unknown symbol never had one."""
     del premium
     if not call.symbol:
         return refuse("parameters", texts.invalid_call(call.function))
     latest = world.latest()
     if not is_known(call.symbol):
-        return json_reply({"symbol": call.symbol, "data": []})
+        return json_answer({"symbol": call.symbol, "data": []})
 
-    def build() -> Reply:
+    def build() -> Answer:
         dividends = world.market.stock(call.symbol).dividends(latest + DECLARED_BEFORE)
         rows = [_row(session, ticks, latest) for session, ticks in reversed(dividends)]
-        return csv_reply(rows) if call.csv and rows else json_reply({"symbol": call.symbol, "data": rows})
+        return csv_reply(rows) if call.csv and rows else json_answer({"symbol": call.symbol, "data": rows})
 
     return world.cached(("dividends", call.symbol, call.csv), build)
 

@@ -1,11 +1,11 @@
 """GLOBAL_QUOTE: the latest quote of one symbol."""
 
 from sandbox import payloads, texts
-from sandbox.calls import Call, Reply, refuse
-from sandbox.functions.world import World, csv_reply, is_known, json_reply, unknown
+from sandbox.calls import Answer, Call, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_answer, unknown
 
 
-def serve(world: World, call: Call, premium: bool) -> Reply:
+def serve(world: World, call: Call, premium: bool) -> Answer:
     """Answer with the latest complete session's prices."""
     del premium
     if not call.symbol:
@@ -14,8 +14,8 @@ def serve(world: World, call: Call, premium: bool) -> Reply:
         return unknown(call, {"Global Quote": {}})
     delayed = call.parameters.get("entitlement") == "delayed"
 
-    def build() -> Reply:
+    def build() -> Answer:
         row = payloads.quote_row(call.symbol, *world.last_two(call.symbol))
-        return csv_reply([row]) if call.csv else json_reply(payloads.global_quote(row, delayed=delayed))
+        return csv_reply([row]) if call.csv else json_answer(payloads.global_quote(row, delayed=delayed))
 
     return world.cached(("quote", call.symbol, call.csv, delayed), build)

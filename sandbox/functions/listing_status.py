@@ -3,12 +3,12 @@
 from datetime import date
 
 from sandbox import payloads, texts, universe
-from sandbox.calls import CSV, SERVED, Call, Reply, refuse
+from sandbox.calls import CSV, SERVED, Answer, Call, refuse
 from sandbox.functions.world import World
 from sandbox.trading_days import sessions
 
 
-def serve(world: World, call: Call, premium: bool) -> Reply:
+def serve(world: World, call: Call, premium: bool) -> Answer:
     """Answer with the active or the delisted companies."""
     del premium
     state = call.parameters.get("state", "active").lower()
@@ -18,4 +18,4 @@ def serve(world: World, call: Call, premium: bool) -> Reply:
         return refuse("parameters", texts.invalid_call(call.function))
     if state not in {"active", "delisted"}:
         return refuse("parameters", texts.invalid_call(call.function))
-    return Reply(SERVED, payloads.as_csv(universe.listing_rows(on, state)), CSV)
+    return Answer(SERVED, payloads.as_csv(universe.listing_rows(on, state)), CSV)

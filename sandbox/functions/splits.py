@@ -1,12 +1,12 @@
 """SPLITS: every split of one symbol, newest first, with factors of four decimals."""
 
 from sandbox import texts
-from sandbox.calls import Call, Reply, refuse
-from sandbox.functions.world import World, csv_reply, is_known, json_reply
+from sandbox.calls import Answer, Call, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_answer
 from sandbox.trading_days import sessions
 
 
-def serve(world: World, call: Call, premium: bool) -> Reply:
+def serve(world: World, call: Call, premium: bool) -> Answer:
     """Answer with the splits up to the latest session; an unknown symbol never had one."""
     del premium
     if not call.symbol:
@@ -18,4 +18,4 @@ def serve(world: World, call: Call, premium: bool) -> Reply:
     ]
     if call.csv and rows:
         return csv_reply(rows)
-    return json_reply({"symbol": call.symbol, "data": rows})
+    return json_answer({"symbol": call.symbol, "data": rows})

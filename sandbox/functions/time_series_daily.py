@@ -1,25 +1,25 @@
 """TIME_SERIES_DAILY and TIME_SERIES_DAILY_ADJUSTED: the daily bars of one symbol, newest first."""
 
 from sandbox import payloads, texts
-from sandbox.calls import Call, Reply, refuse
-from sandbox.functions.world import World, csv_reply, is_known, json_reply, unknown
+from sandbox.calls import Answer, Call, refuse
+from sandbox.functions.world import World, csv_reply, is_known, json_answer, unknown
 
 
-def serve(world: World, call: Call, premium: bool) -> Reply:
+def serve(world: World, call: Call, premium: bool) -> Answer:
     """Answer with raw bars: the latest 100, or all of them for a premium key."""
     if call.parameters.get("outputsize") == "full" and not premium:
         return refuse("premium", texts.information(texts.PREMIUM_OUTPUT_SIZE))
     return _series(world, call, adjusted=False)
 
 
-def serve_adjusted(world: World, call: Call, premium: bool) -> Reply:
+def serve_adjusted(world: World, call: Call, premium: bool) -> Answer:
     """Answer with raw bars and adjusted closes, for a premium key."""
     if not premium:
         return refuse("premium", texts.information(texts.PREMIUM_ENDPOINT))
     return _series(world, call, adjusted=True)
 
 
-def _series(world: World, call: Call, *, adjusted: bool) -> Reply:
+def _series(world: World, call: Call, *, adjusted: bool) -> Answer:
     if not is_known(call.symbol):
         return unknown(call, texts.invalid_call(call.function))
     full = call.parameters.get("outputsize") == "full"
@@ -29,4 +29,4 @@ def _series(world: World, call: Call, *, adjusted: bool) -> Reply:
     rows = payloads.adjusted_rows(bars) if adjusted else payloads.daily_rows(bars)
     if call.csv:
         return csv_reply(rows)
-    return json_reply(payloads.time_series(call.symbol, rows, full=full, adjusted=adjusted))
+    return json_answer(payloads.time_series(call.symbol, rows, full=full, adjusted=adjusted))

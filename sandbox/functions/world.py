@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from sandbox import payloads
-from sandbox.calls import CSV, SERVED, Call, Reply
+from sandbox.calls import CSV, SERVED, Answer, Call
 from sandbox.market import Bar, Market
 from sandbox.payloads import Document, Row
 from sandbox.trading_days import latest_session, session_on_or_before
@@ -31,7 +31,7 @@ class World:
         self.market = Market(seed)
         self.today = today
         self._latest = (0.0, 0)
-        self._bodies: dict[tuple[object, ...], Reply] = {}
+        self._bodies: dict[tuple[object, ...], Answer] = {}
 
     def change_today(self, today: date | None) -> None:
         """Go on at another date, or (None) at New York's."""
@@ -50,7 +50,7 @@ class World:
             self._latest = moment.timestamp(), session
         return session
 
-    def cached(self, key: tuple[object, ...], build: Callable[[], Reply]) -> Reply:
+    def cached(self, key: tuple[object, ...], build: Callable[[], Answer]) -> Answer:
         """Return the reply that was built for ``key`` in this session, or build it."""
         session = self.latest()
         if not (reply := self._bodies.get((session, *key))):
@@ -65,17 +65,17 @@ class World:
         return last, before
 
 
-def unknown(call: Call, document: Mapping[str, object]) -> Reply:
+def unknown(call: Call, document: Mapping[str, object]) -> Answer:
     """Answer for a symbol without data: as the function does, or with an empty object."""
     empty: Mapping[str, object] = {} if call.symbol == EMPTY_SYMBOL else document
-    return Reply("refused:symbol", payloads.as_json(empty), document=empty)
+    return Answer("refused:symbol", payloads.as_json(empty), document=empty)
 
 
-def json_reply(document: Document) -> Reply:
+def json_answer(document: Document) -> Answer:
     """Serve a document."""
-    return Reply(SERVED, payloads.as_json(document), document=document)
+    return Answer(SERVED, payloads.as_json(document), document=document)
 
 
-def csv_reply(rows: list[Row]) -> Reply:
+def csv_reply(rows: list[Row]) -> Answer:
     """Serve rows under the names of the first one."""
-    return Reply(SERVED, payloads.as_csv([tuple(rows[0]), *(tuple(row.values()) for row in rows)]), CSV)
+    return Answer(SERVED, payloads.as_csv([tuple(rows[0]), *(tuple(row.values()) for row in rows)]), CSV)

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from common.quota.limiter import Limiter
 from common.quota.quota import Quota
-from common.quota.results import Answer, Denied, Granted, Reserved
+from common.quota.results import Decision, Denied, Granted, Reserved
 from tests.support.limiter_clock import MICROSECONDS, START, ClockedRedis
 from tests.support.limiter_model import Model
 
@@ -92,7 +92,7 @@ class World:
                 assert within <= window.limit, (str(window), self.calls)
 
 
-def shown(answer: Answer) -> tuple:
+def shown(answer: Decision) -> tuple:
     match answer:
         case Granted():
             return ("granted",)

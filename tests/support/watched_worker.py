@@ -26,10 +26,10 @@ app.conf.update(
 
 @worker_init.connect
 def prepare(sender: Any, **_: Any) -> None:
-    pulse = celery_health.Pulse(
+    heartbeat = celery_health.Heartbeat(
         Path(os.environ["AIRFLOW_HOME"]), state, give_up_s=float(os.environ["GIVE_UP"]), beat_s=0.1
     )
-    celery_health.watch(sender, StartStopStep, pulse)
+    celery_health.watch(sender, StartStopStep, heartbeat)
 
 
 @app.task

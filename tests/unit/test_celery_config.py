@@ -74,7 +74,7 @@ def test_a_failing_import_leaves_the_watch(monkeypatch: pytest.MonkeyPatch):
     worker = SimpleNamespace(app=SimpleNamespace(steps={"consumer": set()}))
     with pytest.raises(ModuleNotFoundError, match="renamed"):
         celery_config.prepare_worker(sender=worker)
-    assert [step.__name__ for step in worker.app.steps["consumer"]] == ["Heartbeat"]
+    assert [step.__name__ for step in worker.app.steps["consumer"]] == ["HeartbeatStep"]
 
 
 def test_a_wrong_patch_ends_the_process(monkeypatch: pytest.MonkeyPatch):

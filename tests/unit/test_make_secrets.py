@@ -131,7 +131,7 @@ def test_a_second_host_gets_what_workers_need(step: ModuleType, tmp_path: Path, 
     """`join` prints addresses and shared secrets, and nothing that makes databases, users or tokens."""
     files = run(step, tmp_path)
     capsys.readouterr()
-    step.join("10.0.0.1", step.settle({}, tmp_path / "volumes"))
+    step.join("10.0.0.1", step.resolve({}, tmp_path / "volumes"))
     printed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
     assert printed["EXECUTION_API_URL"] == "http://10.0.0.1:8080/execution/"
     assert printed["MARKET_DB_PASSWORD"] == files["market/market_db_password"]
@@ -150,7 +150,7 @@ def test_join_writes_what_dotenv_reads(step: ModuleType, tmp_path: Path, capsys:
     awkward = "pass 'word' \"#\\ $HOME ${X} `id` ä%:@/\\"
     run(step, tmp_path, f"REDIS_PASSWORD={awkward}\n")
     capsys.readouterr()
-    step.join("10.0.0.1", step.settle({}, tmp_path / "volumes"))
+    step.join("10.0.0.1", step.resolve({}, tmp_path / "volumes"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("REDIS_PASSWORD=")]
     assert line == 'REDIS_PASSWORD="pass \'word\' \\"#\\\\ \\$HOME \\${X} `id` ä%:@/\\\\"'
 

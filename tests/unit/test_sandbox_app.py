@@ -15,7 +15,7 @@ def events_of(monkeypatch, options: Options) -> list[Any]:
     """Run one request; return the simulated delays, the arrival and the messages sent, in order."""
     sandbox = Sandbox(options)
     events: list[Any] = []
-    add = sandbox.journal.add
+    add = sandbox.request_log.add
 
     async def sleep(seconds: float) -> None:
         events.append(seconds)
@@ -31,7 +31,7 @@ def events_of(monkeypatch, options: Options) -> list[Any]:
         add(*values, **more)
 
     monkeypatch.setattr("asyncio.sleep", sleep)
-    monkeypatch.setattr(sandbox.journal, "add", arrive)
+    monkeypatch.setattr(sandbox.request_log, "add", arrive)
     scope = {"type": "http", "path": "/query", "query_string": QUERY, "headers": []}
     asyncio.run(application(sandbox)(scope, receive, send))
     return events

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.calls import Call, Reply
+from sandbox.calls import Answer, Call
 from sandbox.functions import Functions
 from sandbox.plans import plan_named
 from sandbox.provider import Provider
@@ -15,16 +15,18 @@ FUNCTIONS = Functions(1, date(2026, 10, 5))
 KEY = "MARKED-KEY-0123456789"
 
 
-def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
+def provider(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
     return Provider(FUNCTIONS, plan_named(plan, quota), **more)
 
 
-def ask(function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str) -> Reply:
+def ask(
+    function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str
+) -> Answer:
     parameters = {"function": function, "apikey": KEY} | more | ({} if symbol is None else {"symbol": symbol})
-    return (on or vendor()).answer(Call.of(parameters), now)
+    return (on or provider()).answer(Call.of(parameters), now)
 
 
-def document(reply: Reply) -> Any:
+def document(reply: Answer) -> Any:
     found = json.loads(reply.body)
     assert found == reply.document
     return found
@@ -32,18 +34,18 @@ def document(reply: Reply) -> Any:
 
 def test_every_refusal_word_for_word():
     """Each refusal of the facts page comes with its key, its text and its verdict."""
-    burst = vendor("free")
+    burst = provider("free")
     ask("GLOBAL_QUOTE", on=burst)
-    premium = vendor("premium1200", "30/s")
+    premium = provider("premium1200", "30/s")
     for _ in range(30):
         ask("GLOBAL_QUOTE", on=premium)
-    legacy = vendor("legacy")
+    legacy = provider("legacy")
     for second in range(5):
         ask("GLOBAL_QUOTE", on=legacy, now=second)
-    day = vendor("free", "25/day")
+    day = provider("free", "25/day")
     for second in range(25):
         ask("GLOBAL_QUOTE", on=day, now=second)
-    free = vendor("free", "unlimited")
+    free = provider("free", "unlimited")
     subscribe = "You may subscribe to any of the premium plans at https://www.alphavantage.co/premium/"
     expected = [
         (
@@ -149,7 +151,7 @@ def test_unknown_symbols():
 
 def test_a_bulk_call_without_the_plan_says_so_in_its_message():
     """The free plan gets the premium notice, and beside it sample rows of symbols that nobody asked for."""
-    found = document(ask("REALTIME_BULK_QUOTES", "TSLA", on=vendor("free")))
+    found = document(ask("REALTIME_BULK_QUOTES", "TSLA", on=provider("free")))
     assert [row["symbol"] for row in found["data"]] == ["MSFT", "AAPL", "IBM"]
     assert "This is a premium endpoint" in found["message"]
 
@@ -170,7 +172,7 @@ def test_a_bad_key_is_told_before_everything_else_and_counts_nothing(key):
 
 def test_a_key_can_be_revoked_and_come_back():
     """A revoked key is refused until the sandbox is reset."""
-    subject = vendor()
+    subject = provider()
     subject.revoked = frozenset({KEY})
     assert ask("GLOBAL_QUOTE", on=subject).verdict == "refused:key"
     subject.forget()
@@ -179,7 +181,7 @@ def test_a_key_can_be_revoked_and_come_back():
 
 def test_the_quota_is_checked_before_the_function_and_every_failure_counts():
     """An unknown function, an unknown symbol and a premium call each use one of the quota."""
-    subject = vendor("free", "3/day")
+    subject = provider("free", "3/day")
     verdicts = [
         ask(function, symbol, on=subject).verdict
         for function, symbol in (
@@ -195,14 +197,14 @@ def test_the_quota_is_checked_before_the_function_and_every_failure_counts():
 @pytest.mark.parametrize("count_refused", [True, False])
 def test_a_reply_says_whether_it_counted(count_refused):
     """A call that is refused for the quota counts where the setting says so; all others with a good key count."""
-    subject = vendor("free", "1/day", count_refused=count_refused)
+    subject = provider("free", "1/day", count_refused=count_refused)
     assert ask("GLOBAL_QUOTE", on=subject).counted
     assert ask("GLOBAL_QUOTE", on=subject).counted is count_refused
 
 
 def test_each_key_has_its_own_quota():
     """One key's used-up day does not touch another's."""
-    subject = vendor("free", "1/day")
+    subject = provider("free", "1/day")
     assert [ask("GLOBAL_QUOTE", on=subject, apikey=key).verdict for key in ("a", "b", "a")] == [
         "served",
         "served",
@@ -212,7 +214,7 @@ def test_each_key_has_its_own_quota():
 
 def test_a_changed_plan_begins_with_empty_windows():
     """After a change of plan the key can call again, and premium calls follow the plan."""
-    subject = vendor("free", "1/day")
+    subject = provider("free", "1/day")
     ask("GLOBAL_QUOTE", on=subject)
     assert ask("GLOBAL_QUOTE", on=subject).verdict == "refused:day"
     subject.change_plan(plan_named("premium75"))
@@ -221,7 +223,7 @@ def test_a_changed_plan_begins_with_empty_windows():
 
 def test_the_demo_key_serves_the_documented_examples_without_a_meter():
     """IBM and the three bulk symbols, as often as one likes."""
-    subject = vendor("free", "1/day")
+    subject = provider("free", "1/day")
     for _ in range(3):
         assert ask("GLOBAL_QUOTE", "IBM", on=subject, apikey="demo").verdict == "served"
         reply = ask("REALTIME_BULK_QUOTES", "MSFT,AAPL,IBM", on=subject, apikey="demo")
@@ -229,6 +231,6 @@ def test_the_demo_key_serves_the_documented_examples_without_a_meter():
 
 
 def test_no_representation_holds_the_key():
-    """Neither a call's repr nor a refusal's, except where the vendor itself echoes it."""
+    """Neither a call's repr nor a refusal's, except where the provider itself echoes it."""
     call = Call.of({"function": "GLOBAL_QUOTE", "symbol": "IBM", "apikey": KEY})
     assert KEY not in repr(call)

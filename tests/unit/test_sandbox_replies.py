@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.calls import Call, Reply
+from sandbox.calls import Answer, Call
 from sandbox.functions import Functions
 from sandbox.plans import plan_named
 from sandbox.provider import Provider
@@ -16,22 +16,24 @@ FUNCTIONS = Functions(1, date(2026, 10, 5))
 KEY = "MARKED-KEY-0123456789"
 
 
-def vendor(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
+def provider(plan: str = "unlimited", quota: str = "", **more: Any) -> Provider:
     return Provider(FUNCTIONS, plan_named(plan, quota), **more)
 
 
-def ask(function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str) -> Reply:
+def ask(
+    function: str, symbol: str | None = "IBM", *, on: Provider | None = None, now: float = 0, **more: str
+) -> Answer:
     parameters = {"function": function, "apikey": KEY} | more | ({} if symbol is None else {"symbol": symbol})
-    return (on or vendor()).answer(Call.of(parameters), now)
+    return (on or provider()).answer(Call.of(parameters), now)
 
 
-def document(reply: Reply) -> Any:
+def document(reply: Answer) -> Any:
     found = json.loads(reply.body)
     assert found == reply.document
     return found
 
 
-def rows(reply: Reply) -> list[list[str]]:
+def rows(reply: Answer) -> list[list[str]]:
     text = reply.body.decode()
     assert text.endswith("\r\n")
     assert reply.content_type == "application/x-download"
@@ -76,7 +78,7 @@ def test_delayed_data_has_another_root():
 
 
 def test_asking_twice_gives_the_same_bytes():
-    """Two vendors that share nothing but the seed and the day agree to the byte; another seed does not."""
+    """Two providers that share nothing but the seed and the day agree to the byte; another seed does not."""
     other = Provider(Functions(1, date(2026, 10, 5)), plan_named("unlimited"))
     another_seed = Provider(Functions(2, date(2026, 10, 5)), plan_named("unlimited"))
     for function in ("GLOBAL_QUOTE", "TIME_SERIES_DAILY", "TIME_SERIES_DAILY_ADJUSTED", "REALTIME_BULK_QUOTES"):

@@ -11,9 +11,9 @@ from sandbox.request_log import RequestLog, digest, read_log
 KEY = "MARKED-KEY-0123456789"
 
 
-def fill(journal: RequestLog, count: int) -> None:
+def fill(log: RequestLog, count: int) -> None:
     for number in range(count):
-        journal.add(
+        log.add(
             float(number),
             1e9 + number,
             key=KEY,
@@ -26,33 +26,33 @@ def fill(journal: RequestLog, count: int) -> None:
 
 def test_entries_are_read_from_where_one_stopped():
     """Entries are numbered from 1; since and limit page through them."""
-    journal = RequestLog()
-    fill(journal, 5)
-    assert [entry.id for entry in journal.since()] == [1, 2, 3, 4, 5]
-    assert [entry.symbol for entry in journal.since(3)] == ["S3", "S4"]
-    assert [entry.id for entry in journal.since(1, 2)] == [2, 3]
-    assert journal.since(5) == []
+    log = RequestLog()
+    fill(log, 5)
+    assert [entry.id for entry in log.since()] == [1, 2, 3, 4, 5]
+    assert [entry.symbol for entry in log.since(3)] == ["S3", "S4"]
+    assert [entry.id for entry in log.since(1, 2)] == [2, 3]
+    assert log.since(5) == []
 
 
 def test_memory_is_bounded_and_says_what_it_dropped():
     """The newest entries stay; the numbers go on after the log was emptied."""
-    journal = RequestLog(capacity=3)
-    fill(journal, 5)
-    assert ([entry.id for entry in journal.since()], journal.dropped) == ([3, 4, 5], 2)
-    assert [entry.id for entry in journal.since(1)] == [3, 4, 5]
-    journal.forget()
-    assert (journal.since(), journal.dropped) == ([], 5)
-    fill(journal, 1)
-    assert [entry.id for entry in journal.since(5)] == [6]
+    log = RequestLog(capacity=3)
+    fill(log, 5)
+    assert ([entry.id for entry in log.since()], log.dropped) == ([3, 4, 5], 2)
+    assert [entry.id for entry in log.since(1)] == [3, 4, 5]
+    log.forget()
+    assert (log.since(), log.dropped) == ([], 5)
+    fill(log, 1)
+    assert [entry.id for entry in log.since(5)] == [6]
 
 
 def test_the_file_holds_everything_and_never_the_key(tmp_path):
     """Each line is an entry, beyond what memory holds, appended after what stood there; no line holds the key."""
     path = tmp_path / "log.jsonl"
     for _ in range(2):
-        journal = RequestLog(path, capacity=2)
-        fill(journal, 4)
-        journal.close()
+        log = RequestLog(path, capacity=2)
+        fill(log, 4)
+        log.close()
     text = path.read_text()
     assert KEY not in text
     assert [entry.id for entry in read_log(text.splitlines())] == [1, 2, 3, 4] * 2
