@@ -63,8 +63,8 @@ class Control:
     async def usage(self, _: Request) -> Response:
         """Judge what the log holds; in a thread, since a long log takes a while."""
         log = self._sandbox.request_log
-        rulings = await asyncio.to_thread(judge, log.since(), self._sandbox.provider.plan.windows)
-        keys = {key: asdict(ruling) | {"within_quota": ruling.within_quota} for key, ruling in rulings.items()}
+        reports = await asyncio.to_thread(judge, log.since(), self._sandbox.provider.plan.windows)
+        keys = {key: asdict(ruling) | {"within_quota": ruling.within_quota} for key, ruling in reports.items()}
         return JSONResponse(_plan_of(self._sandbox) | {"dropped": log.dropped, "keys": keys})
 
     async def plan(self, request: Request) -> Response:

@@ -24,7 +24,7 @@ from common.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from common.provider.http_transport import Answer, Permission, Transport
+from common.provider.http_transport import HttpResponse, Permission, Transport
 from common.provider.refusals import carries_data, is_page, known_words, not_covered, notices, refusal
 from common.provider.request import Request
 from common.provider.strict_json import Unreadable, read_object
@@ -122,7 +122,7 @@ class AlphaVantageClient:
             raise verdict
         return Reply(verdict, text, received_at, latency_s)
 
-    def _judge(self, request: Request, answer: Answer, text: str) -> dict[str, object] | PipelineError:
+    def _judge(self, request: Request, answer: HttpResponse, text: str) -> dict[str, object] | PipelineError:
         """Return the document, without the key (empty for a table), or what status, body or notice stand for."""
         if answer.status != HTTPStatus.OK:
             return self._status_error(request.subject, answer, text)
@@ -174,7 +174,7 @@ class AlphaVantageClient:
             return self._rejected(subject, "not_csv", "it is JSON", text) if clean else not_covered(subject)
         return clean
 
-    def _status_error(self, subject: str, answer: Answer, text: str) -> PipelineError:
+    def _status_error(self, subject: str, answer: HttpResponse, text: str) -> PipelineError:
         """Return the error that an HTTP status other than 200 stands for."""
         status, pause = answer.status, _retry_after(answer.headers)
         said = f"{subject}: {self._transport.host} answered with HTTP {status}"

@@ -44,7 +44,7 @@ class Permission(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What came back, as bytes. ``flaw`` is the code of what is wrong with the body, "" for nothing.
 
     The body may repeat the key, so no repr shows it.
@@ -90,7 +90,9 @@ class Transport:
         for logger in _LOGGERS:
             logger.removeFilter(self._filter)
 
-    def get(self, subject: str, params: dict[str, str], max_bytes: int, permission: Permission | None = None) -> Answer:
+    def get(
+        self, subject: str, params: dict[str, str], max_bytes: int, permission: Permission | None = None
+    ) -> HttpResponse:
         """Ask ``/query`` and receive the whole answer; ``subject`` names what was asked for in messages.
 
         With a ``permission`` the request leaves only if it arrives while that holds, however long this process was
@@ -100,12 +102,12 @@ class Transport:
         seconds = min(self.timeout_s, permission.remaining_s) if permission else self.timeout_s
         with Deadline(seconds, may_send) as deadline:
             outcome = self._get(params, max_bytes)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, HttpResponse):
             return outcome
         # Raised here, of a clean text: no exception that knows the URL hangs on it, not even in a frame's variables.
         raise self._fault(subject, outcome, deadline)
 
-    def _get(self, params: dict[str, str], max_bytes: int) -> Answer | str:
+    def _get(self, params: dict[str, str], max_bytes: int) -> HttpResponse | str:
         """Return the answer, or a clean text on what kept it away."""
         try:
             request = self._request.copy()
@@ -113,7 +115,7 @@ class Transport:
             with self._session.send(
                 request, timeout=self.timeout_s, allow_redirects=False, **self._settings
             ) as response:
-                return Answer(response.status_code, response.headers, *_body(response, max_bytes))
+                return HttpResponse(response.status_code, response.headers, *_body(response, max_bytes))
         except _FAULTS as error:
             return self.clean(_root_cause(error))
 

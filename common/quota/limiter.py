@@ -98,17 +98,17 @@ class Limiter:
         if tag == "spent":
             raise ValueError(f"permit {permit_id!r} was settled: another call needs another id.")
         if tag == "granted":
-            return Granted(permit_id, _moment(now))
+            return Granted(permit_id, _utc(now))
         if tag == "reserved":
-            return Reserved(permit_id, _moment(rest[1]), (rest[1] - now) / MICROSECONDS, text(rest[2]))
+            return Reserved(permit_id, _utc(rest[1]), (rest[1] - now) / MICROSECONDS, text(rest[2]))
         if tag == "down":
             raise ProviderDown(
-                f"Not asked: the provider has failed every call since {_moment(rest[1]):%Y-%m-%d %H:%M:%S} UTC. It "
+                f"Not asked: the provider has failed every call since {_utc(rest[1]):%Y-%m-%d %H:%M:%S} UTC. It "
                 "will be tried again; check the network, and whether the provider has an outage."
             )
         _, back, window, opens, held_by = rest
         standing = str(self.quota.windows[window - 1]) if window else text(held_by)
-        return Denied(permit_id, _moment(back), (back - now) / MICROSECONDS, _moment(opens), standing)
+        return Denied(permit_id, _utc(back), (back - now) / MICROSECONDS, _utc(opens), standing)
 
     def settle(self, permit_id: str, *, answered: bool | None = None) -> None:
         """Say that the reply, or the failure, of the request was seen. Twice is as good as once.
@@ -239,13 +239,13 @@ class Limiter:
         _, now, _, next_at, out, waiting, deferred, hold, held_by, *windows = self._redis.decide("usage", nth)
         pairs = zip(self.quota.windows, windows[::2], windows[1::2], strict=True)
         return Usage(
-            at=_moment(now),
-            windows=tuple(WindowUsage(window, used, _moment(free)) for window, used, free in pairs),
+            at=_utc(now),
+            windows=tuple(WindowUsage(window, used, _utc(free)) for window, used, free in pairs),
             in_flight=out,
             waiting=waiting,
             deferred=deferred,
-            next_at=_moment(next_at),
-            hold_until=_moment(hold) if hold else None,
+            next_at=_utc(next_at),
+            hold_until=_utc(hold) if hold else None,
             held_by=text(held_by) if hold else "",
         )
 
@@ -272,5 +272,5 @@ def _too_far(answer: Reserved | Denied, quota: Quota) -> QuotaWait:
     )
 
 
-def _moment(microseconds: int) -> datetime:
+def _utc(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

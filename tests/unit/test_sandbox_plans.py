@@ -175,15 +175,15 @@ def test_the_judge_rules_key_by_key():
         entry(5, 13.6, "refused:key", counted=False),
         entry(6, 13.7, key="other"),
     ]
-    rulings = judge(log, parse_quota("1/s"), span_s=4)
-    assert (rulings["k"].calls, rulings["k"].served) == (5, 1)
-    assert rulings["k"].refused == {"burst": 1, "symbol": 1, "key": 1}
-    assert rulings["k"].faults == {"stall": 1}
-    assert rulings["k"].windows[0].most == 2
-    assert rulings["k"].windows[0].exceeded
-    assert not rulings["k"].within_quota
-    assert rulings["k"].share_used == 0.75
-    assert rulings["other"].within_quota
+    reports = judge(log, parse_quota("1/s"), span_s=4)
+    assert (reports["k"].calls, reports["k"].served) == (5, 1)
+    assert reports["k"].refused == {"burst": 1, "symbol": 1, "key": 1}
+    assert reports["k"].faults == {"stall": 1}
+    assert reports["k"].windows[0].most == 2
+    assert reports["k"].windows[0].exceeded
+    assert not reports["k"].within_quota
+    assert reports["k"].share_used == 0.75
+    assert reports["other"].within_quota
 
 
 def test_a_refusal_for_the_quota_alone_is_a_violation():

@@ -23,7 +23,7 @@ from common.datasets.daily_bars import request as bars_request
 from common.datasets.quotes import request as quote_request
 from common.errors import PayloadRejected, PipelineError, SymbolFailed
 from common.provider import AlphaVantageClient
-from common.provider.http_transport import Answer, Permission, Transport
+from common.provider.http_transport import HttpResponse, Permission, Transport
 from common.values import DailyBar, Quote, Symbol
 from tests.support.replies import (
     ADJUSTED_BAR,
@@ -51,8 +51,10 @@ class Canned(Transport):
 
     body = b""
 
-    def get(self, subject: str, params: dict[str, str], max_bytes: int, permission: Permission | None = None) -> Answer:
-        return Answer(200, {}, self.body)
+    def get(
+        self, subject: str, params: dict[str, str], max_bytes: int, permission: Permission | None = None
+    ) -> HttpResponse:
+        return HttpResponse(200, {}, self.body)
 
 
 TRANSPORT = Canned("http://127.0.0.1:9", SecretStr(KEY), timeout_s=1, pool_size=1)
