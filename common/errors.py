@@ -35,6 +35,7 @@
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
         ├── UnknownFunction      the provider does not know the function: a defect of ours
+        ├── ListShrank           a new list of companies is so short that it is not believed
         ├── SessionGone          the run is for a day that the provider does not serve any more
         ├── StoreNotReady        the database's schema or rights are not what this version needs
         └── ConfigurationError   a setting is missing, malformed or contradicts another
@@ -320,6 +321,17 @@ class StoreNotReady(RunFailed):
     """A table, a column or a right is missing in the database, or this version's SQL does not fit it."""
 
     reason = "store_not_ready"
+
+
+class ListShrank(RunFailed):
+    """A new list of companies lacks so many of the one before that it is not believed; both counts are of symbols."""
+
+    reason = "list_shrank"
+
+    def __init__(self, message: str, *, had: int, has: int) -> None:
+        super().__init__(message)
+        self.had = had
+        self.has = has
 
 
 class ConfigurationError(RunFailed):

@@ -22,6 +22,7 @@ from common.datasets.dataset import Table
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
+from common.universe.listing_table import ListingTable
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Store:
         self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
         self.ledger = OutcomeLedger(self._connections, dataset)
         self.calls = CallLedger(self._connections)
+        self.listings = ListingTable(self._connections)
         self.quarantine = Quarantine(self._connections, self.ledger)
 
     def __repr__(self) -> str:
