@@ -128,7 +128,7 @@ class Measured:
             connection.close()
 
     def _empty(self) -> None:
-        self.query("TRUNCATE stock_quotes, fetch_outcomes, quarantine, api_calls")
+        self.query("TRUNCATE stock_quotes, fetch_outcomes, quarantine, raw_replies, api_calls")
 
     def _until_settled(self, run_id: str, count: int, timeout_s: float) -> Iterator[tuple[float, int]]:
         deadline = time.monotonic() + timeout_s

@@ -59,7 +59,7 @@ class Servers:
         connection = self.administrate()
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE stock_quotes, daily_bars, fetch_outcomes, quarantine, api_calls")
+            cursor.execute("TRUNCATE stock_quotes, daily_bars, fetch_outcomes, quarantine, raw_replies, api_calls")
             cursor.execute("CHECKPOINT")
         connection.close()
 

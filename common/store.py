@@ -22,6 +22,7 @@ from common.datasets.dataset import Table
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
+from common.replies import RawReply, Replies
 from common.universe.listing_table import ListingTable
 from common.values import Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
 
@@ -34,6 +35,8 @@ _UNCHANGED: Final = "unchanged"
 #: What a symbol's reason is where its rows differ: the first of these.
 _TELLING: Final = ("inserted", "updated", _UNCHANGED)
 _BATCH: Final = 5_000
+#: Of replies fewer go in a step: the history of a symbol fills eighty rows of TOAST.
+_REPLY_BATCH: Final = 500
 #: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
 _CALL_DAYS: Final = 2
 _RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
@@ -65,9 +68,10 @@ class StoreHealth:
 
 
 class Store:
-    """The market database: its rows, and beside them ``ledger``, ``calls`` and ``quarantine``.
+    """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``.
 
-    Outcomes and refused replies are those of ``dataset``; calls are of all.
+    Outcomes and replies are those of ``dataset``; calls are of all. Replies are kept for
+    ``raw_retention_days``; 0 keeps none.
 
     Thread-safe; connects when it is first used, and again after the server restarted.
     ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
@@ -85,13 +89,15 @@ class Store:
         pool_size: int = 4,
         application_name: str = "stock-pipeline",
         dataset: str = quotes.NAME,
+        raw_retention_days: int = 30,
     ) -> None:
         self._address = Address(dsn, timeout_s=timeout_s, application_name=application_name)
         self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
         self.ledger = OutcomeLedger(self._connections, dataset)
         self.calls = CallLedger(self._connections)
         self.listings = ListingTable(self._connections)
-        self.quarantine = Quarantine(self._connections, self.ledger)
+        self.replies = Replies(self._connections, dataset, days=raw_retention_days)
+        self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
 
     def __repr__(self) -> str:
         return f"Store({self._address})"
@@ -112,8 +118,15 @@ class Store:
         """Return what the provider refuses to a key under its plan; a refusal holds for so long."""
         return Entitlements(self._connections, key_digest, plan, holds_for=holds_for)
 
-    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome] = ()) -> UpsertCounts:
+    def save(
+        self,
+        rows: Mapping[Table, Sequence[object]],
+        outcomes: Sequence[Outcome] = (),
+        replies: Sequence[RawReply] = (),
+    ) -> UpsertCounts:
         """Store rows and their ledger lines together; of two rows with one key the table says which one counts.
+
+        With them go the ``replies`` that were not kept before.
 
         The ledger's reason for a stored symbol becomes ``inserted``, ``updated`` or ``unchanged``; one whose newest
         session is before the one that the plan wants is ``stale``. What a final day's last word changed is logged.
@@ -122,6 +135,7 @@ class Store:
         _require_aware(chosen)
 
         def save(cursor: Cursor) -> UpsertCounts:
+            self.replies.write(cursor, replies)
             changes = {table: _upsert(cursor, table, values) for table, values in chosen.items()}
             reasons = _reasons(chosen, changes)
             self.ledger.write(cursor, [_with_reason(each, reasons) for each in outcomes], _sessions(chosen))
@@ -147,12 +161,14 @@ class Store:
     def delete_older_than(self, days: int) -> dict[str, int]:
         """Delete what is older than ``days``; return the number of rows for each table. Daily bars are kept.
 
+        Replies have a retention of their own, and one that quarantine points at stays as long as that does.
         Each batch is a transaction of its own, so no lock lasts long and an interrupted cleaning goes on next time.
         """
         if days < 1:
             raise ValueError(f"a retention of {days} days would delete today's rows: keep at least 1.")
         ages = {table: min(days, _CALL_DAYS) if table == "api_calls" else days for table in _RETAINED}
-        return {table: self._delete_old(table, age) for table, age in ages.items()}
+        deleted = {table: self._delete_old(table, age, _BATCH) for table, age in ages.items()}
+        return deleted | {"raw_replies": self._delete_old("raw_replies", self.replies.days, _REPLY_BATCH)}
 
     def check(self) -> StoreHealth:
         """Return the server's version, the schema's revision and the time of a round trip."""
@@ -165,9 +181,9 @@ class Store:
 
         return self._connections.run(look)
 
-    def _delete_old(self, table: str, days: int) -> int:
+    def _delete_old(self, table: str, days: int, row_limit: int) -> int:
         deleted = 0
-        while batch := self._connections.execute(f"delete_old_{table}", {"days": days, "row_limit": _BATCH}):
+        while batch := self._connections.execute(f"delete_old_{table}", {"days": days, "row_limit": row_limit}):
             deleted += batch
         return deleted
 

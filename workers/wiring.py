@@ -57,7 +57,12 @@ class Wiring:
     @cached_property
     def store(self) -> Store:
         """The market database."""
-        return Store(self.settings.market_dsn, timeout_s=self.settings.market_db_timeout, dataset=self.dataset.name)
+        return Store(
+            self.settings.market_dsn,
+            timeout_s=self.settings.market_db_timeout,
+            dataset=self.dataset.name,
+            raw_retention_days=self.settings.raw_retention_days,
+        )
 
     @cached_property
     def permits(self) -> DurablePermits:
@@ -83,6 +88,7 @@ class Wiring:
             permits=self.permits,
             store=self.store,
             ledger=self.store.ledger,
+            replies=self.store.replies,
             quarantine=self.store.quarantine,
             worker=self.settings.worker_name,
             max_wait_s=self.settings.quota_wait_in_place,

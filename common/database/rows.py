@@ -14,8 +14,6 @@ V = TypeVar("V")
 MAX_REASON: Final = 64
 MAX_SENTENCE: Final = 2000
 MAX_WORKER: Final = 255
-#: The longest stored reply, in bytes, as the column has it: any but a full series fits whole.
-MAX_PAYLOAD: Final = 2 * 1024 * 1024
 
 
 def as_json(rows: Iterable[object]) -> str:
@@ -37,15 +35,13 @@ def aware(moment: datetime) -> datetime:
     return moment
 
 
-def storable(text: str, max_chars: int) -> str:
-    """Return ``text`` as PostgreSQL can hold it: no NUL and no half of a surrogate pair (each becomes U+FFFD), cut."""
+def storable(text: str, max_chars: int | None) -> str:
+    """Return ``text`` as PostgreSQL can hold it: no NUL and no half of a surrogate pair (each becomes U+FFFD).
+
+    It is cut to ``max_chars``; None leaves it whole.
+    """
     clean = text[:max_chars].replace("\x00", "\ufffd")
     return clean.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def storable_payload(text: str) -> str:
-    """Return a reply as it can be stored: like ``storable``, cut to MAX_PAYLOAD bytes of UTF-8."""
-    return storable(text, MAX_PAYLOAD).encode()[:MAX_PAYLOAD].decode(errors="ignore")
 
 
 def last_of_each(values: Iterable[V], key: Callable[[V], Hashable]) -> list[V]:

@@ -74,6 +74,7 @@ class PipelineSettings(BaseModel):
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
     batch_concurrency: int = Field(default=8, ge=1, le=64)
     data_retention_days: int = Field(default=90, ge=1, le=36_500)
+    raw_retention_days: int = Field(default=30, ge=0, le=36_500)  # 0: what the provider says is not kept
     worker_name: Annotated[str, AfterValidator(_printable)] = Field(default_factory=socket.gethostname, max_length=200)
     session_grace: float = Field(default=3600, ge=0, le=86_400)  # how late after a close its data is expected
     quota_wait_in_place: float = Field(default=10, ge=0, le=60)

@@ -26,7 +26,14 @@ PUBLIC_AIRFLOW = re.compile(
 SOLE_USERS = {
     "requests": "common/provider",
     "redis": "common/quota",
-    "psycopg2": ("common/database", "common/ledger", "common/quarantine", "common/store", "common/universe"),
+    "psycopg2": (
+        "common/database",
+        "common/ledger",
+        "common/quarantine",
+        "common/replies",
+        "common/store",
+        "common/universe",
+    ),
     "alembic": ("common/database", "common/migrate"),
     "exchange_calendars": "common/trading_calendar",
 }

@@ -9,6 +9,8 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 from common.datasets import quotes
+from common.provider import Request
+from common.replies import RawReply
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.batches import RUN
@@ -17,7 +19,7 @@ from tests.support.rows import NOON, quote
 from workers.pipeline import batch_writer
 from workers.pipeline.batch_writer import Entry, Writer
 
-REFUSED = {"function": "GLOBAL_QUOTE", "rejection": Rejection("incomplete", "no price"), "payload": "{}"}
+REFUSED = Rejection("incomplete", "no price")
 
 
 @contextmanager
@@ -45,6 +47,10 @@ def interrupted_at(step: int) -> Iterator[None]:
         sys.settrace(before)
 
 
+def said(symbol: Symbol, text: str = "{}") -> RawReply:
+    return RawReply(Request("GLOBAL_QUOTE", symbol, {"symbol": symbol}), symbol, text, NOON)
+
+
 def entries(run_id: str, step: int) -> list[Entry]:
     """A stored quote, a refused reply and a failure, of symbols that no other step has."""
     stored, refused, failed = (
@@ -53,7 +59,7 @@ def entries(run_id: str, step: int) -> list[Entry]:
     )
     return [
         Entry(stored, {quotes.TABLE: [quote(stored.symbol)]}),
-        Entry(refused, refused=REFUSED | {"received_at": NOON}),
+        Entry(refused, refused=(REFUSED, said(refused.symbol))),
         Entry(failed),
     ]
 
@@ -69,6 +75,7 @@ def test_a_refused_row_loses_no_other(store: Store, market: Market):
     store.ledger.plan_run(RUN, [entry.outcome.symbol for entry in given], batch_size=len(given))
     writer = Writer(job_of(store), len(given))
     writer.put(replace(given[2], rows={quotes.TABLE: [quote("REFUSED", price=Decimal("NaN"))]}))
+    writer.keep([said(entry.outcome.symbol) for entry in given])
     for entry in given[:2]:
         writer.put(entry)
     writer.write_rest()
@@ -77,6 +84,7 @@ def test_a_refused_row_loses_no_other(store: Store, market: Market):
         OutcomeStatus.QUARANTINED,
         OutcomeStatus.STORED,
     ]
+    assert market.query("SELECT count(*) FROM raw_replies") == [(len(given),)]
 
 
 def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
@@ -89,6 +97,7 @@ def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
         store.ledger.plan_run(run_id, [entry.outcome.symbol for entry in given], batch_size=len(given))
         writer = Writer(job_of(store), len(given))
         for entry in given:
+            writer.keep([said(entry.outcome.symbol)])
             writer.put(entry)
         with suppress(TimeoutError), interrupted_at(step):
             writer.write_all()
@@ -100,3 +109,4 @@ def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):
     for table in ("stock_quotes", "quarantine"):
         (counts,) = market.query(f"SELECT count(*), count(DISTINCT symbol) FROM {table}")
         assert counts == (step, step), table
+    assert market.query("SELECT count(*) FROM raw_replies") == [(3 * step,)]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
+from common.provider import Request
+from common.replies import RawReply
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.market import Market
@@ -68,9 +70,8 @@ def test_each_dataset_closes_its_own_runs(store: Store, bars: Store):
 def test_a_refused_reply_knows_its_dataset(store: Store, bars: Store):
     """Whoever replays it knows which reader it is for."""
     line = ended("night", OutcomeStatus.QUARANTINED, "no_rows")
-    bars.quarantine.keep(
-        line, function="TIME_SERIES_DAILY", rejection=Rejection("no_rows", "none"), payload="{}", received_at=NIGHT
-    )
+    said = RawReply(Request("TIME_SERIES_DAILY", IBM), IBM, "{}", NIGHT)
+    bars.quarantine.keep(line, Rejection("no_rows", "none"), said)
     assert [reply.dataset for reply in store.quarantine.waiting()] == ["daily_bars"]
 
 

@@ -104,6 +104,7 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("SYMBOLS_PER_TASK", "many"),
         ("BATCH_CONCURRENCY", "65"),
         ("DATA_RETENTION_DAYS", "-1"),
+        ("RAW_RETENTION_DAYS", "-1"),
         ("ON_DAILY_QUOTA", "panic"),
         ("API_TIMEOUT", "1e-9"),
         ("API_TIMEOUT", "1e400"),

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from common.database.rows import storable_payload
+from common.database.rows import storable
 from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
 from common.datasets.bulk_quotes import request as bulk_request
 from common.datasets.daily_bars import request as bars_request
@@ -116,7 +116,7 @@ def check_error(error: PipelineError) -> None:
     if isinstance(error, PayloadRejected):
         assert re.fullmatch("[a-z_0-9]+", error.code)
         assert KEY not in error.payload
-        kept = storable_payload(error.payload)
+        kept = storable(error.payload, None)
         assert "\0" not in kept
         kept.encode()
 

@@ -45,7 +45,9 @@ class BatchThreads:
         symbols = claims.symbols
         self._writer = Writer(job, len(symbols))
         buffered = BufferedLedger(self._writer.put)
-        self._job = replace(job, store=buffered, ledger=buffered, quarantine=buffered, confirm=claims.confirm)
+        self._job = replace(
+            job, store=buffered, ledger=buffered, replies=self._writer, quarantine=buffered, confirm=claims.confirm
+        )
         self._claims = claims
         self._run_id = run_id
         self._threads = min(concurrency, len(symbols))

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from common.datasets.dataset import Table
 from common.errors import LimiterUnavailable, RowRefused, StoreUnavailable, reasons_of
+from common.replies import RawReply
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol, UpsertCounts
 from workers.pipeline.job import Job
 
@@ -41,7 +41,7 @@ class Entry:
 
     outcome: Outcome
     rows: Mapping[Table, Sequence[object]] = field(default_factory=dict)
-    refused: dict[str, Any] | None = None
+    refused: tuple[Rejection, RawReply] | None = None
 
 
 class BufferedLedger:
@@ -60,8 +60,11 @@ class BufferedLedger:
         del run_id
         return None
 
-    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts:
-        """Hand over the rows of one symbol with its line."""
+    def save(
+        self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome], replies: Sequence[RawReply] = ()
+    ) -> UpsertCounts:
+        """Hand over the rows of one symbol with its line; replies come by ``Writer.keep``."""
+        del replies
         (outcome,) = outcomes
         self._put(Entry(outcome, rows))
         return UpsertCounts()
@@ -72,12 +75,9 @@ class BufferedLedger:
             if outcome.reason not in INFRASTRUCTURE_REASONS:
                 self._put(Entry(outcome))
 
-    def keep(
-        self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
-    ) -> int:
+    def keep(self, outcome: Outcome, rejection: Rejection, reply: RawReply) -> int:
         """Hand over a refused reply with its line."""
-        refused = {"function": function, "rejection": rejection, "payload": payload, "received_at": received_at}
-        self._put(Entry(outcome, refused=refused))
+        self._put(Entry(outcome, refused=(rejection, reply)))
         return 0
 
 
@@ -90,11 +90,16 @@ class Writer:
     def __init__(self, job: Job, total: int) -> None:
         self._job = job
         self._unwritten: list[Entry] = []
+        self._replies: list[RawReply] = []
         self._progress = _Progress(total)
 
     def put(self, entry: Entry) -> None:
         """Hand over what a symbol ended with; for any thread."""
         self._unwritten.append(entry)
+
+    def keep(self, replies: Sequence[RawReply]) -> None:
+        """Hand over what the provider said, to be written with what becomes of it or before; for any thread."""
+        self._replies.extend(replies)
 
     def write_all(self, workers: Iterable[Future[None]] = ()) -> None:
         """Write until the workers have ended. Raises StoreUnavailable after a minute without the database."""
@@ -144,19 +149,21 @@ class Writer:
                 log.warning("%d replies are not stored and will be asked for again: %s", len(entries), error)
 
     def _save(self, entries: Sequence[Entry]) -> None:
-        """Write rows and lines; the line of a refused reply goes with that."""
+        """Write the replies so far, rows and lines; the line of a refused reply goes with that."""
+        replies = self._replies.copy()
         saved = [entry for entry in entries if entry.refused is None]
         rows: dict[Table, list[object]] = {}
         for entry in saved:
             for table, values in entry.rows.items():
                 rows.setdefault(table, []).extend(values)
-        if saved:
-            self._job.store.save(rows, [entry.outcome for entry in saved])
+        if saved or replies:
+            self._job.store.save(rows, [entry.outcome for entry in saved], replies)
+            del self._replies[: len(replies)]
 
     def _quarantine(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.refused is not None:
-                self._job.quarantine.keep(entry.outcome, **entry.refused)
+                self._job.quarantine.keep(entry.outcome, *entry.refused)
 
 
 def retry_while_database_down(ask: Callable[[], T]) -> T:

@@ -24,6 +24,7 @@ from common.errors import (
 from common.provider import Gate, Request
 from common.quota.durable import day_reopens_in_s
 from common.quota.results import Permit
+from common.replies import RawReply
 from common.values import Outcome, OutcomeStatus, Reply, Symbol
 
 #: How often the provider may say "too fast" in one try before that is a failure: somebody else uses the key.
@@ -68,6 +69,15 @@ class Attempt:
     permit_id: str = field(default_factory=lambda: uuid4().hex)
     api_calls: int = 0
 
+    @property
+    def symbol(self) -> Symbol | None:
+        """The symbol that the call is for; None where several share it."""
+        return self.symbols[0] if len(self.symbols) == 1 else None
+
+    def said(self, text: str, received_at: datetime) -> RawReply:
+        """Return what the provider said to it, as it is kept."""
+        return RawReply(self.request, self.symbol, text, received_at)
+
     def outcomes(self, status: OutcomeStatus, reason: str, detail: str, *, worker: str) -> list[Outcome]:
         """Return a ledger line for each symbol. The first one carries the calls, so that they add up."""
         line = Outcome(self.run_id, self.symbols[0], status, reason, detail, worker, self.api_calls)
@@ -106,9 +116,8 @@ class Fetcher:
     @contextmanager
     def _gate(self, attempt: Attempt) -> Iterator[Permit]:
         """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
-        (only,) = attempt.symbols if len(attempt.symbols) == 1 else (None,)
         with self.permits.permit(
-            attempt.permit_id, max_wait_s=self.max_wait_s, dataset=attempt.dataset.name, symbol=only
+            attempt.permit_id, max_wait_s=self.max_wait_s, dataset=attempt.dataset.name, symbol=attempt.symbol
         ) as permit:
             attempt.permit_id = uuid4().hex
             self._confirm(attempt, permit)

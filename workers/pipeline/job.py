@@ -22,6 +22,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.quota.forecast import POSTPONE_BEYOND_S
+from common.replies import RawReply
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 from workers.pipeline.fetching import Attempt, Fetcher, Permits, Provider
 
@@ -44,15 +45,21 @@ class Ledger(Protocol):
 class Store(Protocol):
     """Where rows go, each with its outcome."""
 
-    def save(self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome]) -> UpsertCounts: ...
+    def save(
+        self, rows: Mapping[Table, Sequence[object]], outcomes: Sequence[Outcome], replies: Sequence[RawReply] = ()
+    ) -> UpsertCounts: ...
+
+
+class Replies(Protocol):
+    """Where what the provider said goes, before anybody judges it."""
+
+    def keep(self, replies: Sequence[RawReply]) -> None: ...
 
 
 class Quarantine(Protocol):
     """Where refused replies go, each with its outcome."""
 
-    def keep(
-        self, outcome: Outcome, *, function: str, rejection: Rejection, payload: str, received_at: datetime
-    ) -> int: ...
+    def keep(self, outcome: Outcome, rejection: Rejection, reply: RawReply) -> int: ...
 
 
 def _not_needed(_: Sequence[Symbol]) -> None:
@@ -73,6 +80,7 @@ class Job:
     permits: Permits
     store: Store
     ledger: Ledger
+    replies: Replies
     quarantine: Quarantine
     worker: str
     max_wait_s: float
@@ -117,8 +125,10 @@ class Job:
             raise
 
     def fetch(self, attempt: Attempt) -> Reply:
-        """Make the call of a try, within the quota."""
-        return Fetcher(self.provider, self.permits, self.max_wait_s, self.confirm).fetch(attempt)
+        """Make the call of a try, within the quota; what the provider says is kept before anybody judges it."""
+        reply = Fetcher(self.provider, self.permits, self.max_wait_s, self.confirm).fetch(attempt)
+        self.replies.keep([attempt.said(reply.text, reply.received_at)])
+        return reply
 
     def _fetch_and_store(self, attempt: Attempt) -> Sequence[Outcome]:
         reply = self.fetch(attempt)
@@ -135,7 +145,7 @@ class Job:
         self.store.save(parsed.rows, [outcome])
         if parsed.rejections:
             log.warning("%s: %s", outcome.symbol, "; ".join(each.message for each in parsed.rejections[:_NAMED]))
-            self._keep(attempt, outcome, parsed.rejections[0], reply.text, reply.received_at)
+            self.quarantine.keep(outcome, parsed.rejections[0], attempt.said(reply.text, reply.received_at))
         return outcome
 
     def _postpone(self, attempt: Attempt, wait: QuotaWait) -> Sequence[Outcome]:
@@ -164,15 +174,10 @@ class Job:
     ) -> None:
         """Keep the reply once, with the first symbol's line; what it means for the others is in theirs."""
         first, *others = self._lines(attempt, status, reason, str(error))
-        self._keep(attempt, first, Rejection(error.code, str(error)), error.payload, datetime.now(UTC))
+        said = attempt.said(error.payload, datetime.now(UTC))
+        self.quarantine.keep(first, Rejection(error.code, str(error)), said)
         if others:
             self.ledger.record_outcomes(others)
-
-    def _keep(
-        self, attempt: Attempt, outcome: Outcome, rejection: Rejection, payload: str, received_at: datetime
-    ) -> None:
-        function = attempt.request.function
-        self.quarantine.keep(outcome, function=function, rejection=rejection, payload=payload, received_at=received_at)
 
     def _lines(self, attempt: Attempt, status: OutcomeStatus, reason: str, detail: str) -> list[Outcome]:
         return attempt.outcomes(status, reason, detail, worker=self.worker)

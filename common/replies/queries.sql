@@ -1,0 +1,45 @@
+-- name: keep_replies
+-- Keep what the provider said. The same bytes in answer to the same request are the same row, and only its time moves.
+-- Takes   dataset; arrays, a reply in each place: function, params (JSON), symbol, received_at, sha256, size, body.
+-- Returns the rows' ids.
+-- In the order of the key: two writers take their locks in one order and cannot deadlock.
+INSERT INTO raw_replies AS kept (
+    dataset, function, params, symbol, received_at, last_seen_at, sha256, size, body
+)
+SELECT %(dataset)s, function, params, symbol, received_at, received_at, sha256, size, body
+FROM unnest(
+    %(function)s::text[], %(params)s::jsonb[], %(symbol)s::text[], %(received_at)s::timestamptz[],
+    %(sha256)s::bytea[], %(size)s::integer[], %(body)s::bytea[]
+) AS incoming (function, params, symbol, received_at, sha256, size, body)
+ORDER BY function, params, sha256
+ON CONFLICT (function, (jsonb_hash_extended(params, 0)), sha256) DO UPDATE SET
+    last_seen_at = greatest(kept.last_seen_at, excluded.last_seen_at)
+RETURNING id;
+
+-- name: reply
+-- One reply.
+-- Takes   id.
+SELECT id, dataset, function, params, symbol, received_at, last_seen_at, body
+FROM raw_replies
+WHERE id = %(id)s;
+
+-- name: replies_of
+-- The replies to requests for one symbol alone, the newest first.
+-- Takes   dataset, symbol, row_limit.
+SELECT id, dataset, function, params, symbol, received_at, last_seen_at, body
+FROM raw_replies
+WHERE dataset = %(dataset)s AND symbol = %(symbol)s
+ORDER BY received_at DESC, id DESC
+LIMIT %(row_limit)s;
+
+-- name: delete_old_raw_replies
+-- Delete one batch of the replies that last came longer ago than the retention allows.
+-- Takes   days, row_limit.
+-- What quarantine points at stays as long as that does. Rows that another cleaning holds are left to it.
+DELETE FROM raw_replies WHERE id = ANY (ARRAY(
+    SELECT id FROM raw_replies AS old
+    WHERE last_seen_at < now() - make_interval(days => %(days)s)
+      AND NOT EXISTS (SELECT FROM quarantine WHERE reply_id = old.id)
+    ORDER BY last_seen_at
+    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
+));

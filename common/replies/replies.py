@@ -1,0 +1,86 @@
+"""The table ``raw_replies``: the same bytes in answer to the same request are one row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from psycopg2.extensions import cursor as Cursor
+
+from common.database.pool import Connections
+from common.database.queries import statement
+from common.database.rows import aware
+from common.replies.raw_reply import RawReply, pack, unpack
+from common.values import Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """A reply that was kept. ``received_at`` is when it first came, ``last_seen_at`` when it last did; both aware."""
+
+    id: int
+    dataset: str
+    function: str
+    params: Mapping[str, str]
+    symbol: Symbol | None
+    received_at: datetime
+    last_seen_at: datetime
+    text: str
+
+
+class Replies:
+    """The rows of ``raw_replies``. Thread-safe; each method is one transaction.
+
+    What is kept is of ``dataset``, what is read of all. ``days`` is how long a reply is kept after it last came: with 0
+    none is written.
+    """
+
+    def __init__(self, connections: Connections, dataset: str, *, days: int) -> None:
+        self._connections = connections
+        self._dataset = dataset
+        self.days = days
+
+    def keep(self, replies: Sequence[RawReply]) -> None:
+        """Keep replies; of one that is there already only the time moves."""
+        if self.days and replies:
+            self._connections.run(lambda cursor: self.write(cursor, replies))
+
+    def write(self, cursor: Cursor, replies: Sequence[RawReply]) -> list[int]:
+        """Keep replies within a transaction of the caller's; return their ids, none where none is kept."""
+        if not (self.days and replies):
+            return []
+        rows = {(row["function"], row["params"], row["sha256"]): row for row in map(_row_of, replies)}
+        columns = {name: [row[name] for row in rows.values()] for name in next(iter(rows.values()))}
+        cursor.execute(statement("keep_replies"), {"dataset": self._dataset, **columns})
+        return [number for (number,) in cursor.fetchall()]
+
+    def of(self, dataset: str, symbol: Symbol, limit: int = 10) -> list[KeptReply]:
+        """Return the replies to requests for this symbol alone, the newest first."""
+        asked = {"dataset": dataset, "symbol": symbol, "row_limit": limit}
+        return list(map(_read, self._connections.query("replies_of", asked)))
+
+    def get(self, reply_id: int) -> KeptReply | None:
+        """Return one reply, or None if it is not kept any more."""
+        rows = self._connections.query("reply", {"id": reply_id})
+        return _read(rows[0]) if rows else None
+
+
+def _row_of(reply: RawReply) -> dict[str, Any]:
+    data = reply.data
+    return {
+        "function": reply.request.function,
+        "params": reply.params,
+        "symbol": reply.symbol,
+        "received_at": aware(reply.received_at),
+        "sha256": sha256(data).digest(),
+        "size": len(data),
+        "body": pack(data),
+    }
+
+
+def _read(row: tuple[Any, ...]) -> KeptReply:
+    """Build a kept reply from a row of ``reply``."""
+    number, dataset, function, params, symbol, received_at, last_seen_at, body = row
+    known = None if symbol is None else Symbol(symbol)
+    return KeptReply(number, dataset, function, params, known, received_at, last_seen_at, unpack(body))
