@@ -15,7 +15,7 @@ from sandbox.latency import parse_latency
 from sandbox.plans import plan_named
 from sandbox.quota_audit import judge
 from sandbox.state import Sandbox
-from sandbox.trading_days import sessions
+from sandbox.trading_days import NEW_YORK
 
 #: Where a page of the log begins, and how many entries it holds at most.
 _LOG_PAGE: Final = {"since": 0, "limit": 10_000}
@@ -91,7 +91,7 @@ class Control:
         return JSONResponse({"revoked": len(self._sandbox.provider.revoked)})
 
     async def today(self, request: Request) -> Response:
-        """Go on at another date, or at New York's own: sessions before it are known from now on."""
+        """Go on at another date, or at each exchange's own: sessions before it are known from now on."""
         text = str((await _object(request, {"today"})).get("today", ""))
         self._sandbox.provider.functions.change_today(date.fromisoformat(text) if text else None)
         return JSONResponse(health_of(self._sandbox))
@@ -141,7 +141,7 @@ async def _refuse(_: Request, problem: Exception) -> Response:
 
 def health_of(sandbox: Sandbox) -> dict[str, object]:
     """Return what the health endpoint says."""
-    session = sessions()[sandbox.provider.functions.latest()].isoformat()
+    session = NEW_YORK.sessions[sandbox.provider.functions.latest()].isoformat()
     return {"status": "ok", "latest_session": session, "seed": sandbox.options.seed} | _plan_of(sandbox)
 
 

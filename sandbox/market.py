@@ -8,11 +8,12 @@ have fixed sessions too. Money is in integer ticks of 1/10000, the API's four de
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from sandbox.trading_days import SESSION_COUNT
+from sandbox.trading_days import SESSION_COUNT, exchange_of
 
 TICKS: Final = 10_000
 _CENT: Final = TICKS // 100
@@ -60,6 +61,7 @@ class Bar:
     """One session as traded: raw prices and the dividend in ticks, the split in shares for one."""
 
     session: int
+    day: date
     open: int
     high: int
     low: int
@@ -73,6 +75,7 @@ class Stock:
     """One symbol's history."""
 
     def __init__(self, seed: int, symbol: str) -> None:
+        self.exchange = exchange_of(symbol)
         digest = blake2b(f"{seed}:{symbol}".encode(), digest_size=32).digest()
         key, traits, dividend, _ = (int.from_bytes(digest[i : i + 8]) for i in range(0, 32, 8))
         self._base = 40 * 10 ** ((traits & 0xFFFF) / 65_536)  # 40 to 400, evenly over the magnitudes
@@ -125,6 +128,7 @@ class Stock:
         pays = self._yield > 0 and session % _QUARTER == self._ex_dividend
         return Bar(
             session=session,
+            day=self.exchange.sessions[session],
             open=_round(opening),
             high=_round(top),
             low=_round(bottom),

@@ -78,7 +78,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("refused", "whether calls refused for the quota count too: counted or uncounted", "counted", metavar="HOW")
     option("day-length", "how many seconds a day of the quota lasts, for tests", SECONDS_A_DAY, float, metavar="S")
     option("seed", "the seed of prices, faults and latency", 1, int)
-    option("today", "the date, YYYY-MM-DD, in place of New York's", None, date.fromisoformat, metavar="DATE")  # type: ignore[arg-type]  # a function reads it
+    option("today", "the date, YYYY-MM-DD, in place of the exchanges' own", None, date.fromisoformat, metavar="DATE")  # type: ignore[arg-type]  # a function reads it
     option("faults", "the mix, such as reset-before:0.05,http:0.1 or all:0.3; see README.md", "", metavar="MIX")
     option("latency", "one-way delay, each direction, MEDIAN:P99 in seconds, such as 0.11:0.5", "", metavar="M:P")
     option("stall", "how long a stalled or dripping reply takes", 60.0, float, metavar="S")

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Final
 
 from sandbox.market import TICKS, Bar, adjusted_closes
-from sandbox.trading_days import sessions
 
 Document = dict[str, object]
 Row = dict[str, str]
@@ -50,11 +49,6 @@ def change_percent(change: int, before: int) -> str:
     return str((_HUNDRED * change / before).quantize(_FOUR))
 
 
-def day_of(bar: Bar) -> str:
-    """Return the bar's session as a date, such as 2026-10-05."""
-    return sessions()[bar.session].isoformat()
-
-
 def quote_row(symbol: str, bar: Bar, before: Bar) -> Row:
     """Return the fields of GLOBAL_QUOTE under their CSV names, in order."""
     change = bar.close - before.close
@@ -65,7 +59,7 @@ def quote_row(symbol: str, bar: Bar, before: Bar) -> Row:
         "low": price(bar.low),
         "price": price(bar.close),
         "volume": str(bar.volume),
-        "latestDay": day_of(bar),
+        "latestDay": bar.day.isoformat(),
         "previousClose": price(before.close),
         "change": price(change),
         "changePercent": f"{change_percent(change, before.close)}%",
@@ -87,7 +81,7 @@ def daily_rows(bars: Sequence[Bar]) -> list[Row]:
     """Return the rows of TIME_SERIES_DAILY under their CSV names, newest first."""
     return [
         {
-            "timestamp": day_of(bar),
+            "timestamp": bar.day.isoformat(),
             "open": price(bar.open),
             "high": price(bar.high),
             "low": price(bar.low),
@@ -102,7 +96,7 @@ def adjusted_rows(bars: Sequence[Bar]) -> list[Row]:
     """Return the rows of TIME_SERIES_DAILY_ADJUSTED under their CSV names, newest first."""
     return [
         {
-            "timestamp": day_of(bar),
+            "timestamp": bar.day.isoformat(),
             "open": short_price(bar.open),
             "high": short_price(bar.high),
             "low": _with_noise(bar.low, bar.session),
@@ -152,7 +146,7 @@ def bulk_row(symbol: str, bar: Bar, before: Bar) -> Row:
     after_hours = max(1, bar.close // 1000)
     return {
         "symbol": symbol,
-        "timestamp": f"{day_of(bar)} 19:59:57.644",
+        "timestamp": f"{bar.day} 19:59:57.644",
         "open": short_price(bar.open),
         "high": short_price(bar.high),
         "low": short_price(bar.low),

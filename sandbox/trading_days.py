@@ -1,107 +1,72 @@
-"""Which days the New York exchanges trade, by rule, without a library: the sandbox's sessions are numbered from 0.
-
-The rules are NYSE Rule 7.2's holidays, in force since 1999 (Juneteenth since 2022), and the unscheduled closures since.
-"""
+"""Which days an exchange trades: its sessions are numbered from 0."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
-#: A day's session counts as complete from here on: the close at 16:00 and a quarter of an hour for its data.
-SESSION_COMPLETE: Final = time(16, 15)
+from sandbox import holidays
+
 FIRST_DAY: Final = date(1999, 11, 1)
 #: 65 years of sessions, a power of two for the price walk.
 SESSION_COUNT: Final = 2**14
 
-_SATURDAY: Final = 5
-_SUNDAY: Final = 6
-_MONDAY: Final = 0
-_THURSDAY: Final = 3
-_JUNETEENTH_SINCE: Final = 2022
-_UNSCHEDULED: Final = frozenset(
-    date.fromisoformat(day)
-    for day in (
-        "2001-09-11", "2001-09-12", "2001-09-13", "2001-09-14",  # attacks on New York
-        "2004-06-11", "2007-01-02", "2018-12-05", "2025-01-09",  # presidents' funerals
-        "2012-10-29", "2012-10-30",  # a hurricane
-    )
-)  # fmt: skip
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """A calendar. ``complete``: a day's session counts as complete from then on, in the exchange's own time.
+
+    ``holidays`` returns the closures of a year that a rule gives, ``closed`` holds the others.
+    """
+
+    zone: ZoneInfo
+    complete: time
+    holidays: Callable[[int], frozenset[date]]
+    closed: frozenset[date]
+
+    @cached_property
+    def sessions(self) -> tuple[date, ...]:
+        """All sessions that the sandbox knows, oldest first; the index is the session's number."""
+        return tuple(islice(self._trading_days(FIRST_DAY), SESSION_COUNT + 1))
+
+    def latest_session(self, moment: datetime) -> int:
+        """Return the number of the last session that is complete at ``moment`` (aware)."""
+        local = moment.astimezone(self.zone)
+        day = local.date() if local.time() >= self.complete else local.date() - timedelta(days=1)
+        return self.session_on_or_before(day)
+
+    def session_on_or_before(self, day: date) -> int:
+        """Return the number of the last session up to ``day``. Raises ValueError outside of the known years."""
+        number = bisect_right(self.sessions, day) - 1
+        if not 0 < number < SESSION_COUNT:
+            known = f"{FIRST_DAY} to {self.sessions[-1]}"
+            raise ValueError(f"{day} is outside of the years that the sandbox knows ({known}).")
+        return number
+
+    def _trading_days(self, day: date) -> Iterator[date]:
+        closed: frozenset[date] = frozenset()
+        year = 0
+        while True:
+            if day.year != year:
+                year = day.year
+                closed = self.holidays(year) | self.closed
+            if day.weekday() < holidays.SATURDAY and day not in closed:
+                yield day
+            day += timedelta(days=1)
 
 
-def easter(year: int) -> date:
-    """Return Easter Sunday of a Gregorian year (the anonymous computus)."""
-    century = year // 100
-    moon_shift = (century - century // 4 - (8 * century + 13) // 25 + 19 * (year % 19) + 15) % 30
-    moon = moon_shift - (moon_shift // 28) * (1 - (29 // (moon_shift + 1)) * ((21 - year % 19) // 11))
-    weekday = (year + year // 4 + moon + 2 - century + century // 4) % 7
-    days = moon - weekday
-    month = 3 + (days + 40) // 44
-    return date(year, month, days + 28 - 31 * (month // 4))
+#: The close at 16:00 and a quarter of an hour for its data.
+NEW_YORK: Final = Exchange(
+    ZoneInfo("America/New_York"), time(16, 15), holidays.new_york, holidays.UNSCHEDULED_IN_NEW_YORK
+)
+#: The close at 16:30 and half an hour for its auction and its data.
+LONDON: Final = Exchange(ZoneInfo("Europe/London"), time(17), holidays.london, holidays.PROCLAIMED_IN_LONDON)
 
 
-def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:
-    first = date(year, month, 1)
-    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
-
-
-def _observed(day: date) -> date:
-    """Return the weekday on which a fixed holiday is kept."""
-    return day + timedelta(days={_SATURDAY: -1, _SUNDAY: 1}.get(day.weekday(), 0))
-
-
-def holidays(year: int) -> frozenset[date]:
-    """Return the year's scheduled full-day closures."""
-    new_year = date(year, 1, 1)
-    days = {
-        _nth_weekday(year, 1, _MONDAY, 3),
-        _nth_weekday(year, 2, _MONDAY, 3),
-        easter(year) - timedelta(days=2),
-        _nth_weekday(year, 6, _MONDAY, 1) - timedelta(days=7),  # May's last Monday
-        _observed(date(year, 7, 4)),
-        _nth_weekday(year, 9, _MONDAY, 1),
-        _nth_weekday(year, 11, _THURSDAY, 4),
-        _observed(date(year, 12, 25)),
-    }
-    if new_year.weekday() != _SATURDAY:  # the exchange does not give up the year's last Friday for it
-        days.add(_observed(new_year))
-    if year >= _JUNETEENTH_SINCE:
-        days.add(_observed(date(year, 6, 19)))
-    return frozenset(days)
-
-
-def _trading_days(day: date) -> Iterator[date]:
-    closed: frozenset[date] = frozenset()
-    year = 0
-    while True:
-        if day.year != year:
-            year = day.year
-            closed = holidays(year) | _UNSCHEDULED
-        if day.weekday() < _SATURDAY and day not in closed:
-            yield day
-        day += timedelta(days=1)
-
-
-@lru_cache(maxsize=1)
-def sessions() -> tuple[date, ...]:
-    """Return all sessions that the sandbox knows, oldest first; the index is the session's number."""
-    days = _trading_days(FIRST_DAY)
-    return tuple(next(days) for _ in range(SESSION_COUNT + 1))
-
-
-def latest_session(moment: datetime) -> int:
-    """Return the number of the last session that is complete at ``moment`` (aware)."""
-    local = moment.astimezone(NEW_YORK)
-    day = local.date() if local.time() >= SESSION_COMPLETE else local.date() - timedelta(days=1)
-    return session_on_or_before(day)
-
-
-def session_on_or_before(day: date) -> int:
-    """Return the number of the last session up to ``day``. Raises ValueError outside of the known years."""
-    number = bisect_right(sessions(), day) - 1
-    if not 0 < number < SESSION_COUNT:
-        raise ValueError(f"{day} is outside of the years that the sandbox knows ({FIRST_DAY} to {sessions()[-1]}).")
-    return number
+def exchange_of(symbol: str) -> Exchange:
+    """Return the exchange whose days the symbol trades on: New York's for all but London's suffix."""
+    return LONDON if symbol.endswith(".LON") else NEW_YORK

@@ -1,5 +1,7 @@
 """DIVIDENDS: every dividend of one symbol, newest first, those that are declared and still to come among them."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from sandbox import texts
@@ -7,7 +9,6 @@ from sandbox.calls import Answer, Call, refuse
 from sandbox.functions.world import World, csv_reply, is_known, json_answer
 from sandbox.market import TICKS
 from sandbox.payloads import Row
-from sandbox.trading_days import sessions
 
 #: A dividend is declared so many sessions before its ex-date, and paid so many after it.
 DECLARED_BEFORE: Final = 14
@@ -22,20 +23,20 @@ def serve(world: World, call: Call, premium: bool) -> Answer:
     del premium
     if not call.symbol:
         return refuse("parameters", texts.invalid_call(call.function))
-    latest = world.latest()
     if not is_known(call.symbol):
         return json_answer({"symbol": call.symbol, "data": []})
+    stock = world.market.stock(call.symbol)
+    latest = world.latest(stock.exchange)
 
     def build() -> Answer:
-        dividends = world.market.stock(call.symbol).dividends(latest + DECLARED_BEFORE)
-        rows = [_row(session, ticks, latest) for session, ticks in reversed(dividends)]
+        dividends = stock.dividends(latest + DECLARED_BEFORE)
+        rows = [_row(stock.exchange.sessions, session, ticks, latest) for session, ticks in reversed(dividends)]
         return csv_reply(rows) if call.csv and rows else json_answer({"symbol": call.symbol, "data": rows})
 
-    return world.cached(("dividends", call.symbol, call.csv), build)
+    return world.cached(call.symbol, ("dividends", call.csv), build)
 
 
-def _row(session: int, ticks: int, latest: int) -> Row:
-    days = sessions()
+def _row(days: Sequence[date], session: int, ticks: int, latest: int) -> Row:
     known = latest - session < _DATES_KNOWN
     return {
         "ex_dividend_date": days[session].isoformat(),

@@ -18,4 +18,4 @@ def serve(world: World, call: Call, premium: bool) -> Answer:
         row = payloads.quote_row(call.symbol, *world.last_two(call.symbol))
         return csv_reply([row]) if call.csv else json_answer(payloads.global_quote(row, delayed=delayed))
 
-    return world.cached(("quote", call.symbol, call.csv, delayed), build)
+    return world.cached(call.symbol, ("quote", call.csv, delayed), build)

@@ -5,7 +5,7 @@ from datetime import date
 from sandbox import payloads, texts, universe
 from sandbox.calls import CSV, SERVED, Answer, Call, refuse
 from sandbox.functions.world import World
-from sandbox.trading_days import sessions
+from sandbox.trading_days import NEW_YORK
 
 
 def serve(world: World, call: Call, premium: bool) -> Answer:
@@ -13,7 +13,7 @@ def serve(world: World, call: Call, premium: bool) -> Answer:
     del premium
     state = call.parameters.get("state", "active").lower()
     try:
-        on = date.fromisoformat(call.parameters.get("date") or sessions()[world.latest()].isoformat())
+        on = date.fromisoformat(call.parameters.get("date") or NEW_YORK.sessions[world.latest()].isoformat())
     except ValueError:
         return refuse("parameters", texts.invalid_call(call.function))
     if state not in {"active", "delisted"}:

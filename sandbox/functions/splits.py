@@ -3,7 +3,6 @@
 from sandbox import texts
 from sandbox.calls import Answer, Call, refuse
 from sandbox.functions.world import World, csv_reply, is_known, json_answer
-from sandbox.trading_days import sessions
 
 
 def serve(world: World, call: Call, premium: bool) -> Answer:
@@ -11,9 +10,10 @@ def serve(world: World, call: Call, premium: bool) -> Answer:
     del premium
     if not call.symbol:
         return refuse("parameters", texts.invalid_call(call.function))
-    splits = world.market.stock(call.symbol).splits(world.latest()) if is_known(call.symbol) else []
+    stock = world.market.stock(call.symbol)
+    splits = stock.splits(world.latest(stock.exchange)) if is_known(call.symbol) else []
     rows = [
-        {"effective_date": sessions()[session].isoformat(), "split_factor": f"{ratio:.4f}"}
+        {"effective_date": stock.exchange.sessions[session].isoformat(), "split_factor": f"{ratio:.4f}"}
         for session, ratio in reversed(splits)
     ]
     if call.csv and rows:

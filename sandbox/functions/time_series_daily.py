@@ -23,9 +23,10 @@ def _series(world: World, call: Call, *, adjusted: bool) -> Answer:
     if not is_known(call.symbol):
         return unknown(call, texts.invalid_call(call.function))
     full = call.parameters.get("outputsize") == "full"
-    last = world.latest()
+    stock = world.market.stock(call.symbol)
+    last = world.latest(stock.exchange)
     first = 0 if full else max(0, last - payloads.COMPACT_ROWS + 1)
-    bars = world.market.stock(call.symbol).bars(first, last)
+    bars = stock.bars(first, last)
     rows = payloads.adjusted_rows(bars) if adjusted else payloads.daily_rows(bars)
     if call.csv:
         return csv_reply(rows)

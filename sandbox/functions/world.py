@@ -9,7 +9,7 @@ from sandbox import payloads
 from sandbox.calls import CSV, SERVED, Answer, Call
 from sandbox.market import Bar, Market
 from sandbox.payloads import Document, Row
-from sandbox.trading_days import latest_session, session_on_or_before
+from sandbox.trading_days import NEW_YORK, Exchange, exchange_of
 
 #: Symbols that no company has. The second one gets ``{}`` from every function.
 UNKNOWN_PREFIX: Final = "NOSUCH"
@@ -25,43 +25,46 @@ def is_known(symbol: str) -> bool:
 
 
 class World:
-    """The prices of one seed. ``today`` fixes the date; otherwise New York's clock tells it."""
+    """The prices of one seed. ``today`` fixes the date; otherwise each exchange's clock tells it."""
 
     def __init__(self, seed: int, today: date | None = None) -> None:
         self.market = Market(seed)
         self.today = today
-        self._latest = (0.0, 0)
+        self._latest: dict[Exchange, tuple[float, int]] = {}
         self._bodies: dict[tuple[object, ...], Answer] = {}
 
     def change_today(self, today: date | None) -> None:
-        """Go on at another date, or (None) at New York's."""
+        """Go on at another date, or (None) at the exchanges' own."""
         self.today = today
-        self._latest = (0.0, 0)
+        self._latest.clear()
         self._bodies.clear()
 
-    def latest(self) -> int:
-        """Return the number of the latest complete session; looked up once a second."""
+    def latest(self, exchange: Exchange = NEW_YORK) -> int:
+        """Return the number of the exchange's latest complete session; looked up once a second."""
         moment = datetime.now(UTC)
-        stamp, session = self._latest
-        if not session or moment.timestamp() - stamp >= 1:
-            session = session_on_or_before(self.today) if self.today else latest_session(moment)
-            if session != self._latest[1]:
-                self._bodies.clear()
-            self._latest = moment.timestamp(), session
+        stamp, before = self._latest.get(exchange, (0.0, 0))
+        if before and moment.timestamp() - stamp < 1:
+            return before
+        session = exchange.session_on_or_before(self.today) if self.today else exchange.latest_session(moment)
+        if session != before:
+            self._bodies.clear()
+        self._latest[exchange] = moment.timestamp(), session
         return session
 
-    def cached(self, key: tuple[object, ...], build: Callable[[], Answer]) -> Answer:
-        """Return the reply that was built for ``key`` in this session, or build it."""
-        session = self.latest()
-        if not (reply := self._bodies.get((session, *key))):
+    def cached(self, symbol: str, key: tuple[object, ...], build: Callable[[], Answer]) -> Answer:
+        """Return the reply that was built for the symbol and ``key`` in this session, or build it."""
+        session = self.latest(exchange_of(symbol))
+        if not (reply := self._bodies.get((session, symbol, *key))):
             if len(self._bodies) >= _CACHED_BODIES:
                 self._bodies.clear()
-            reply = self._bodies[session, *key] = build()
+            reply = self._bodies[session, symbol, *key] = build()
         return reply
 
     def last_two(self, symbol: str) -> tuple[Bar, Bar]:
         """Return the bars of the latest session and of the one before."""
-        before, last = self.market.stock(symbol).bars(self.latest() - 1, self.latest())
+        stock = self.market.stock(symbol)
+        session = self.latest(stock.exchange)
+        before, last = stock.bars(session - 1, session)
         return last, before
 
 

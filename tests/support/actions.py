@@ -9,7 +9,6 @@ from common.datasets.corporate_actions import CorporateAction
 from common.datasets.splits import ratio_of
 from common.values import Symbol
 from sandbox.market import TICKS, Bar, Stock
-from sandbox.trading_days import sessions
 
 IBM: Final = Symbol("IBM")
 MONDAY: Final = date(2026, 10, 5)
@@ -40,13 +39,13 @@ def listed_actions(stock: Stock, symbol: Symbol, last: int) -> Iterable[Corporat
     """What the sandbox's lists say of splits and dividends up to the session ``last``."""
     for session, ratio in stock.splits(last):
         meant = ratio_of(f"{ratio:.4f}")
-        yield split(sessions()[session], meant.numerator, meant.denominator, symbol=symbol)
+        yield split(stock.exchange.sessions[session], meant.numerator, meant.denominator, symbol=symbol)
     for session, ticks in stock.dividends(last):
-        yield dividend(sessions()[session], price(ticks), symbol=symbol)
+        yield dividend(stock.exchange.sessions[session], price(ticks), symbol=symbol)
 
 
 def closes_as_traded(bars: Iterable[Bar]) -> dict[date, Decimal]:
-    return {sessions()[bar.session]: price(bar.close) for bar in bars}
+    return {bar.day: price(bar.close) for bar in bars}
 
 
 def price(ticks: int) -> Decimal:

@@ -9,7 +9,7 @@ import pytest
 from sandbox.calls import Call
 from sandbox.functions import Functions
 from sandbox.functions.dividends import DECLARED_BEFORE
-from sandbox.trading_days import sessions
+from sandbox.trading_days import NEW_YORK
 from sandbox.universe import REUSED
 
 WORLD = Functions(1, date(2026, 10, 5))
@@ -38,7 +38,7 @@ def test_splits_are_the_series_coefficients(symbol: str):
 @pytest.mark.parametrize("symbol", ["MSFT", "IBM", "AAPL"])
 def test_dividends_are_the_series_amounts(symbol: str):
     """Up to the newest session, each dividend of the list stands in the adjusted series, and no other does."""
-    newest = sessions()[WORLD.latest()].isoformat()
+    newest = NEW_YORK.sessions[WORLD.latest()].isoformat()
     rows = ask("DIVIDENDS", symbol)["data"]
     listed = {row["ex_dividend_date"]: float(row["amount"]) for row in rows if row["ex_dividend_date"] <= newest}
     shown = {day: float(bar["7. dividend amount"]) for day, bar in bars(symbol).items()}
@@ -51,7 +51,7 @@ def test_old_dividends_have_no_other_dates():
     for rows in payers:
         assert [row["ex_dividend_date"] for row in rows] == sorted((r["ex_dividend_date"] for r in rows), reverse=True)
         assert rows[-1]["declaration_date"] == rows[-1]["payment_date"] == "None"
-    newest, horizon = (sessions()[WORLD.latest() + ahead].isoformat() for ahead in (0, DECLARED_BEFORE))
+    newest, horizon = (NEW_YORK.sessions[WORLD.latest() + ahead].isoformat() for ahead in (0, DECLARED_BEFORE))
     assert any(newest < rows[0]["ex_dividend_date"] <= horizon for rows in payers)
 
 

@@ -9,23 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox import holidays
 from sandbox.market import SPLITTING_PREFIX, Bar, Market, Stock, adjusted_closes
-from sandbox.trading_days import SESSION_COUNT, holidays, latest_session, session_on_or_before, sessions
+from sandbox.trading_days import LONDON, NEW_YORK, SESSION_COUNT, Exchange
 
 SYMBOLS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", min_size=1, max_size=12)
 SESSIONS = st.integers(1, SESSION_COUNT - 200)
 timeless = settings(deadline=None)
 
 
-def day(moment: datetime) -> str:
-    return sessions()[latest_session(moment)].isoformat()
+def day(exchange: Exchange, moment: datetime) -> str:
+    return exchange.sessions[exchange.latest_session(moment)].isoformat()
 
 
-def test_the_sessions_are_new_yorks():
+@pytest.mark.parametrize(("exchange", "code"), [(NEW_YORK, "XNYS"), (LONDON, "XLON")], ids=["New York", "London"])
+def test_the_sessions_are_the_exchanges(exchange: Exchange, code: str):
     """From 1999 to the last year it knows, an independent calendar names the same trading days."""
-    calendar = exchange_calendars.get_calendar("XNYS", start="1999-11-01")
+    calendar = exchange_calendars.get_calendar(code, start="1999-11-01")
     last = calendar.last_session.date()
-    assert [session for session in sessions() if session <= last] == list(calendar.sessions.date)
+    assert [session for session in exchange.sessions if session <= last] == list(calendar.sessions.date)
 
 
 @pytest.mark.parametrize(
@@ -41,19 +43,36 @@ def test_the_sessions_are_new_yorks():
 )
 def test_today_counts_from_a_quarter_past_four_in_new_york(moment, session):
     """The latest session changes at 16:15 New York time, in summer and in winter, and skips a holiday's weekend."""
-    assert day(moment) == session
+    assert day(NEW_YORK, moment) == session
+
+
+@pytest.mark.parametrize(
+    ("moment", "session"),
+    [
+        (datetime(2026, 10, 5, 15, 59, tzinfo=UTC), "2026-10-02"),
+        (datetime(2026, 10, 5, 16, 0, tzinfo=UTC), "2026-10-05"),
+        (datetime(2026, 1, 5, 16, 59, tzinfo=UTC), "2026-01-02"),
+        (datetime(2026, 1, 5, 17, 0, tzinfo=UTC), "2026-01-05"),
+        (datetime(2026, 12, 28, 18, 0, tzinfo=UTC), "2026-12-24"),
+        (datetime(2026, 7, 3, 18, 0, tzinfo=UTC), "2026-07-03"),
+    ],
+)
+def test_london_counts_from_its_five_oclock(moment, session):
+    """London's latest session changes at 17:00 there, and its days are not New York's."""
+    assert day(LONDON, moment) == session
 
 
 def test_new_year_on_a_saturday_closes_no_other_day():
     """A year's holidays lie in that year: 2021 keeps its last Friday."""
-    assert all(day.year == year for year in range(1999, 2066) for day in holidays(year))
+    assert all(day.year == year for year in range(1999, 2066) for day in holidays.new_york(year))
 
 
+@pytest.mark.parametrize("exchange", [NEW_YORK, LONDON], ids=["New York", "London"])
 @pytest.mark.parametrize("unknown", [date(1999, 10, 29), date(1999, 11, 1), date(2065, 2, 1)])
-def test_a_day_outside_of_the_known_years_is_named(unknown):
+def test_a_day_outside_of_the_known_years_is_named(unknown, exchange):
     """A date without a session before it is refused by name."""
     with pytest.raises(ValueError, match=str(unknown)):
-        session_on_or_before(unknown)
+        exchange.session_on_or_before(unknown)
 
 
 @timeless
@@ -119,7 +138,7 @@ def test_raw_prices_jump_at_a_split_and_adjusted_ones_do_not(last):
 
 def bar(close: str, dividend: str = "0", split: float = 1.0) -> Bar:
     ticks = int(Decimal(close) * 10_000)
-    return Bar(1, ticks, ticks, ticks, ticks, 1, int(Decimal(dividend) * 10_000), split)
+    return Bar(1, NEW_YORK.sessions[1], ticks, ticks, ticks, ticks, 1, int(Decimal(dividend) * 10_000), split)
 
 
 def test_adjusted_closes_by_hand():

@@ -105,6 +105,16 @@ def test_the_functions_agree(symbol):
     assert list(adjusted) == list(series)
 
 
+def test_london_trades_while_new_york_rests():
+    """On New York's Labor Day a share of London has a bar, on the August bank holiday it has none; quotes agree."""
+    closed = Provider(Functions(1, date(2026, 9, 7)), plan_named("unlimited"))
+    for symbol, newest, august in (("IBM", "2026-09-04", True), ("TSCO.LON", "2026-09-07", False)):
+        series = document(ask("TIME_SERIES_DAILY", symbol, on=closed))["Time Series (Daily)"]
+        assert (next(iter(series)), len(series), "2026-08-31" in series) == (newest, 100, august)
+        quote = document(ask("GLOBAL_QUOTE", symbol, on=closed))["Global Quote"]
+        assert quote["07. latest trading day"] == newest
+
+
 def test_a_series_has_the_documented_shape():
     """Meta data, a hundred sessions newest first, five numbered fields."""
     found = document(ask("TIME_SERIES_DAILY"))

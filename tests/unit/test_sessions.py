@@ -163,12 +163,12 @@ def test_never_in_the_future_and_never_back(symbol: Symbol, one: datetime, other
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dates(date(2024, 1, 1), date(2027, 12, 31)))
-def test_new_york_as_another_source_has_it(day: date):
+@given(st.sampled_from(["IBM", "TSCO.LON"]), st.dates(date(2024, 1, 1), date(2027, 12, 31)))
+def test_sessions_as_another_source_has_them(symbol: str, day: date):
     """Late in the evening the session is the one that the sandbox's own rules, written apart, say."""
     moment = datetime(day.year, day.month, day.day, 22, 30, tzinfo=UTC)
-    expected = trading_days.sessions()[trading_days.latest_session(moment)]
-    assert latest_session(Symbol("IBM"), moment).day == expected
+    exchange = trading_days.exchange_of(symbol)
+    assert latest_session(Symbol(symbol), moment).day == exchange.sessions[exchange.latest_session(moment)]
 
 
 def test_the_library_is_imported_when_it_is_needed():
