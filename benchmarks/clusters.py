@@ -26,6 +26,7 @@ _ENDED: Final = frozenset({"success", "failed"})
 PERSON: Final = {
     "ALPHA_VANTAGE_QUOTA": "100000/s",
     "MAX_MAPPED_TASKS": "10000",
+    "STOCK_HISTORY": "off",
     "STOCK_SCHEDULE": "none",
     "TASK_RETRY_DELAY": "1",
     "TASK_RETRY_MAX_DELAY": "2",

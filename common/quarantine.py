@@ -53,7 +53,7 @@ class Quarantine:
         sampled = outcome.status is OutcomeStatus.FAILED
         row = {
             "run_id": outcome.run_id,
-            "dataset": self._ledger.dataset,
+            "dataset": outcome.dataset,
             "symbol": outcome.symbol,
             "function": reply.request.function,
             "reason": storable(rejection.code, MAX_REASON),

@@ -9,18 +9,6 @@ WHERE %(symbols)s::text[] IS NULL OR symbol = ANY (%(symbols)s::text[])
 ORDER BY symbol, latest_trading_day DESC
 LIMIT %(row_limit)s;
 
--- name: latest_sessions
--- The newest stored trading day of each symbol that has one.
--- Takes   symbols: a JSON array of strings, each once.
--- One descent of the index for each symbol, whatever the table's size.
-SELECT asked.symbol, newest.latest_trading_day
-FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
-CROSS JOIN LATERAL (
-    SELECT latest_trading_day FROM stock_quotes
-    WHERE stock_quotes.symbol = asked.symbol COLLATE "C"
-    ORDER BY latest_trading_day DESC LIMIT 1
-) AS newest;
-
 -- name: insert_quarantine
 -- Keep a refused reply with the reason. The same reply again is the same row.
 -- Takes   run_id, dataset, symbol, function, reason, message, payload (redacted), received_at; reply_id: where it is

@@ -16,9 +16,9 @@ from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import read_version, statement
 from common.database.rows import as_json, aware
-from common.database.upsert import upsert, withdraw
-from common.datasets import quotes
+from common.database.upsert import latest_sessions, upsert, withdraw
 from common.datasets.dataset import Table
+from common.datasets.quotes import TABLE
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
@@ -70,8 +70,7 @@ class StoreHealth:
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``.
 
-    Outcomes and replies are those of ``dataset``; calls are of all. Replies are kept for
-    ``raw_retention_days``; 0 keeps none.
+    Replies are kept for ``raw_retention_days``; 0 keeps none.
 
     Thread-safe; connects when it is first used, and again after the server restarted.
     ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
@@ -88,15 +87,14 @@ class Store:
         timeout_s: float = 10,
         pool_size: int = 4,
         application_name: str = "stock-pipeline",
-        dataset: str = quotes.NAME,
         raw_retention_days: int = 30,
     ) -> None:
         self._address = Address(dsn, timeout_s=timeout_s, application_name=application_name)
         self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
-        self.ledger = OutcomeLedger(self._connections, dataset)
+        self.ledger = OutcomeLedger(self._connections)
         self.calls = CallLedger(self._connections)
         self.listings = ListingTable(self._connections)
-        self.replies = Replies(self._connections, dataset, days=raw_retention_days)
+        self.replies = Replies(self._connections, days=raw_retention_days)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
 
     def __repr__(self) -> str:
@@ -151,10 +149,19 @@ class Store:
         rows = self._connections.query("newest_quotes", {"symbols": asked, "row_limit": limit})
         return [Quote(Symbol(symbol), *values) for symbol, *values in rows]
 
-    def latest_sessions(self, symbols: Iterable[Symbol]) -> dict[Symbol, date]:
-        """Return the newest stored trading day of each symbol that has one."""
-        rows = self._connections.query("latest_sessions", {"symbols": as_json(dict.fromkeys(symbols))})
-        return {Symbol(symbol): day for symbol, day in rows}
+    def latest_sessions(self, symbols: Iterable[Symbol], tables: Sequence[Table] = (TABLE,)) -> dict[Symbol, date]:
+        """Return the trading day up to which all of the tables have rows, of each symbol that has some in each."""
+        asked = {"symbols": as_json(dict.fromkeys(symbols))}
+
+        def look(cursor: Cursor) -> dict[Symbol, date]:
+            days: list[dict[str, date]] = []
+            for table in tables:
+                cursor.execute(latest_sessions(table), asked)
+                days.append(dict(cursor.fetchall()))
+            in_all = set.intersection(*map(set, days))
+            return {Symbol(symbol): min(of_table[symbol] for of_table in days) for symbol in in_all}
+
+        return self._connections.run(look)
 
     # Upkeep
 

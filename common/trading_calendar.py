@@ -8,10 +8,11 @@ imported when a calendar is first needed, and each calendar is built once for a 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from common.values import Symbol
@@ -86,6 +87,18 @@ def latest_session(symbol: Symbol, moment: datetime, grace: timedelta = timedelt
         return Session(exchange, limit.date(), datetime.combine(limit.date(), time(), UTC))
     sessions, closes = _calendar(exchange, limit.year)
     return sessions[bisect_right(closes, limit) - 1]
+
+
+def sessions_after(day: date, latest: Session) -> int:
+    """Return how many sessions came after ``day``, up to ``latest``; at most those of two years."""
+    if latest.exchange == UNKNOWN:
+        return max(0, (latest.day - day).days)
+    sessions, _ = _calendar(latest.exchange, latest.day.year)
+    return max(0, _position(sessions, latest.day) - _position(sessions, day))
+
+
+def _position(sessions: Sequence[Session], day: date) -> int:
+    return bisect_right(sessions, day, key=attrgetter("day"))
 
 
 @lru_cache(maxsize=128)

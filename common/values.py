@@ -165,7 +165,7 @@ class Outcome:
 
     ``reason`` is a stable code (an error's ``reason``, a rejection's ``code``, or ``inserted``, ``updated``,
     ``unchanged``), ``detail`` a sentence for a person. ``worker`` names the process that did the work.
-    ``retry_at`` says when a postponed symbol can go.
+    ``retry_at`` says when a postponed symbol can go. ``dataset``: what was asked for.
     """
 
     run_id: str
@@ -176,6 +176,7 @@ class Outcome:
     worker: str = ""
     api_calls: int = 0
     retry_at: datetime | None = None
+    dataset: str = "quotes"
 
 
 @dataclass(frozen=True, slots=True)

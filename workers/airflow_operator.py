@@ -8,7 +8,7 @@ has it all in memory before it forks.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
@@ -20,6 +20,7 @@ from workers.airflow_patches.resource_cache import ResourceCache
 from workers.airflow_trigger import (
     PermitTrigger,  # a task that was deferred by an older version seeks it in this module
 )
+from workers.pipeline.feeds import FIRST, run_name
 
 #: A woken task is queued and started again, and one that comes late loses its place. It waits the rest in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
@@ -32,6 +33,7 @@ _AT_WORK: Final = ["queued", "running"]
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from pydantic import JsonValue
 
     from workers.pipeline.batch import BatchEnd
     from workers.wiring import Wiring
@@ -80,6 +82,17 @@ def _parameters(context: "Context") -> dict[str, Any]:
     return dict(context.get("params") or {})
 
 
+def _symbols(context: "Context") -> list[str] | None:
+    """Return the symbols of the trigger form, else those of the runs that this one follows; None for the universe."""
+    if symbols := _parameters(context).get("symbols"):
+        return list(symbols)
+    events = [event for of_asset in (context.get("triggering_asset_events") or {}).values() for event in of_asset]
+    asked: list[list[str] | None] = [(event.extra or {}).get("symbols") for event in events]
+    if not asked or None in asked:
+        return None
+    return sorted({symbol for symbols in asked for symbol in symbols or ()})
+
+
 def _first_try(context: "Context", retries: int | None) -> int:
     """Return the number of the first try since a person cleared the task last; 1 if nobody has.
 
@@ -100,6 +113,18 @@ def _wanted(context: "Context") -> datetime | None:
     return run.logical_date + waited
 
 
+class FeedOperator(BaseOperator):
+    """A step of a run of ``feed``, one of ``workers.pipeline.feeds.DAGS``."""
+
+    def __init__(self, *, feed: str = FIRST, **kwargs: Any) -> None:  # noqa: ANN401  the base class's
+        super().__init__(**kwargs)
+        self.feed = feed
+
+    def run_name(self, context: "Context") -> str:
+        """Return the name that the ledger knows the run by."""
+        return run_name(self.feed, str(context["run_id"]))
+
+
 class ValidateEnvironment(BaseOperator):
     """Check the settings and every dependency before a call is spent. Fails with what to mend."""
 
@@ -108,7 +133,7 @@ class ValidateEnvironment(BaseOperator):
         from workers.pipeline.environment import validate_environment  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
-            validate_environment(wiring, _parameters(context).get("symbols"), wanted=_wanted(context))
+            validate_environment(wiring, _symbols(context), wanted=_wanted(context))
 
 
 class BatchNumbers(PlainXComArg):
@@ -123,7 +148,7 @@ class BatchNumbers(PlainXComArg):
         return range(1, context["ti"].map_index + 2)
 
 
-class PlanSymbols(BaseOperator):
+class PlanSymbols(FeedOperator):
     """Write the run's plan to the ledger. Returns the numbers of its batches, one for each mapped task.
 
     The XCom ``summary`` says in one sentence what the run will spend, skip and postpone.
@@ -139,24 +164,23 @@ class PlanSymbols(BaseOperator):
         from workers.pipeline.report import close_left_over_runs  # noqa: PLC0415  see the module's docstring
         from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
 
-        parameters = _parameters(context)
-        run_id = str(context["run_id"])
+        run_id = self.run_name(context)
         with wired() as wiring:
-            close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other))
+            close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other), feed=self.feed)
             cleared = _first_try(context, self.retries) > 1
-            force = bool(parameters.get("force"))
-            plan = plan_run(wiring, run_id, parameters.get("symbols"), force=force, cleared=cleared)
+            force = bool(_parameters(context).get("force"))
+            plan = plan_run(wiring, run_id, _symbols(context), feed=self.feed, force=force, cleared=cleared)
             if cleared and not force:
                 self.log.info(_KEPT)
         context["ti"].xcom_push(key="summary", value=plan.summary)
         return list(plan.batch_numbers)
 
     def _is_at_work(self, context: "Context", run_id: str) -> bool:
-        """Ask Airflow whether the run of that name goes on; it does not know those of the command line."""
+        """Ask Airflow whether that run goes on; it does not know those of the command line."""
         return bool(context["ti"].get_dr_count(self.dag_id, run_ids=[run_id], states=_AT_WORK))
 
 
-class FetchAndStore(BaseOperator):
+class FetchAndStore(FeedOperator):
     """Fetch, validate and store the symbols of one batch. Waits for a far permit without a worker slot.
 
     The map index's label in the UI is ``label`` of the context: the batch and how it went, or the symbol where each of
@@ -171,7 +195,7 @@ class FetchAndStore(BaseOperator):
         """Do the work; when its permit is far, defer, and come back with the same permit."""
         from workers.pipeline.batch_writer import retry_while_database_down  # noqa: PLC0415  see the module's docstring
 
-        run_id = str(context["run_id"])
+        run_id = self.run_name(context)
         name = f"batch {self.batch_number}"
         _show(context, name)  # for what fails before more is known
         with wired() as wiring:
@@ -184,7 +208,7 @@ class FetchAndStore(BaseOperator):
             force = bool(_parameters(context).get("force"))
             if how["cleared"] and not force:
                 self.log.info(_KEPT)
-            batch = wiring.batch(budget_s=self._budget_s())
+            batch = wiring.batch(wiring.dataset_of(self.feed), budget_s=self._budget_s())
             end = batch.run(run_id, self.batch_number, permit_id=permit_id, force=force, **how)
             if not end.outcomes:
                 raise AirflowFailException(
@@ -237,7 +261,7 @@ def _is_last_try(context: "Context") -> bool:
     return context["ti"].try_number > context["ti"].max_tries
 
 
-class ReportRun(BaseOperator):
+class ReportRun(FeedOperator):
     """Say what became of each symbol; fail when more failed than MAX_FAILURE_RATIO allows."""
 
     def execute(self, context: "Context") -> dict[str, Any]:
@@ -245,7 +269,7 @@ class ReportRun(BaseOperator):
         from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
-            report = report_run(wiring, str(context["run_id"]))
+            report = report_run(wiring, self.run_name(context))
             for line in report.lines():
                 self.log.info("%s", line)
             if report.failed_too_many:
@@ -253,7 +277,7 @@ class ReportRun(BaseOperator):
             return report.as_dict()
 
 
-class CloseRun(BaseOperator):
+class CloseRun(FeedOperator):
     """Give each symbol an outcome; fail when the report has to fail.
 
     It stands beside the report, so that marking one of the two in the UI decides neither the run's colour nor what the
@@ -265,17 +289,18 @@ class CloseRun(BaseOperator):
         from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
         with wired() as wiring:
-            report = report_run(wiring, str(context["run_id"]))
+            report = report_run(wiring, self.run_name(context))
             if report.failed_too_many:
                 raise AirflowFailException(report.summary)
 
 
 class CleanUp(BaseOperator):
-    """Delete rows older than DATA_RETENTION_DAYS."""
+    """Delete rows older than DATA_RETENTION_DAYS, and tell the DAGs that wait for it that the run has ended."""
 
     def execute(self, context: "Context") -> dict[str, int]:
         """Delete, and return the number of rows for each table."""
-        del context
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra["symbols"] = cast("JsonValue", _symbols(context))
         with wired() as wiring:
             deleted: dict[str, int] = wiring.store.delete_older_than(wiring.settings.data_retention_days)
             self.log.info("deleted rows older than %d days: %s", wiring.settings.data_retention_days, deleted)

@@ -71,7 +71,7 @@ def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> Co
 def _fetch(wiring: Wiring, symbol: Symbol) -> CommandResult:
     run_id = f"cli__{datetime.now(UTC).isoformat()}"
     wiring.permits.prepare()
-    wiring.store.ledger.plan_run(run_id, [symbol])
+    wiring.store.ledger.plan_run(run_id, [symbol], dataset=wiring.dataset.name)
     job = replace(wiring.job, postpones=True, postpone_beyond_s=0)  # nobody comes back for a place in the queue
     try:
         job.run(run_id, symbol)

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 from common.command_line import EXIT_CODES, run
 
 #: Written out, because to import them takes a second, which --help should not wait for; a test compares.
-_DATASETS: Final = ("quotes", "daily_bars", "splits", "dividends")
+_DATASETS: Final = ("quotes", "daily_bars", "full_history", "splits", "dividends")
 
 
 def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dataset",
         choices=_DATASETS,
         default=_DATASETS[0],
-        help="what to fetch with --symbol: by default quotes; bars of the last 100 sessions; all splits or dividends",
+        help="what to fetch with --symbol: quotes by default; bars of 100 sessions, or all; all splits or dividends",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts, whatever the outcome")
     parser.add_argument("--verbose", action="store_true", help="log each step to standard error")

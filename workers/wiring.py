@@ -1,12 +1,11 @@
 """The only place where the concrete classes meet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.datasets import Dataset
-from common.datasets.quotes import QUOTES
+from common.datasets import DAILY_BARS, DATASETS, FULL_HISTORY, QUOTES, QUOTES_FROM_BARS, Dataset
 from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
@@ -14,6 +13,7 @@ from common.quota.limiter import Limiter
 from common.settings import PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
+from workers.pipeline.feeds import FIRST, HISTORY
 from workers.pipeline.job import Job
 from workers.pipeline.planning import REFUSED_FOR
 
@@ -60,7 +60,6 @@ class Wiring:
         return Store(
             self.settings.market_dsn,
             timeout_s=self.settings.market_db_timeout,
-            dataset=self.dataset.name,
             raw_retention_days=self.settings.raw_retention_days,
         )
 
@@ -86,6 +85,7 @@ class Wiring:
             dataset=self.dataset,
             provider=self.client,
             permits=self.permits,
+            entitlements=self.entitlements,
             store=self.store,
             ledger=self.store.ledger,
             replies=self.store.replies,
@@ -95,9 +95,18 @@ class Wiring:
             postpones=self.settings.on_daily_quota == "postpone",
         )
 
-    def batch(self, *, budget_s: float) -> Batch:
-        """Return the work on a run's batches; a pass takes up symbols for ``budget_s``."""
-        return Batch(self.job, self.store.ledger, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
+    def dataset_of(self, feed: str) -> Dataset:
+        """Return what a feed (``workers.pipeline.feeds``) asks for under these settings."""
+        if feed == FIRST:
+            return QUOTES_FROM_BARS if self.settings.quotes_from == "bars" else QUOTES
+        if feed == HISTORY:
+            return FULL_HISTORY if self.settings.asks_full_history else DAILY_BARS
+        return DATASETS[feed]
+
+    def batch(self, dataset: Dataset | None = None, *, budget_s: float) -> Batch:
+        """Return the work on a run's batches, by default of the wiring's dataset; a pass lasts about ``budget_s``."""
+        job = replace(self.job, dataset=dataset) if dataset else self.job
+        return Batch(job, self.store.ledger, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
 
     def make_all(self) -> None:
         """Make every collaborator. Nothing connects before it is used."""

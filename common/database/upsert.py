@@ -58,6 +58,23 @@ WHERE stored.{table.withdrawn} IS NULL
 """.strip()
 
 
+@cache
+def latest_sessions(table: Table) -> str:
+    """Return the statement that tells the newest stored trading day of each symbol that has one.
+
+    It takes ``symbols``, a JSON array of strings, each once. It descends the index once for each.
+    """
+    return f"""
+SELECT asked.symbol, newest.{table.session}
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT {table.session} FROM {table.name} AS stored
+    WHERE stored.symbol = asked.symbol COLLATE "C"
+    ORDER BY {table.session} DESC LIMIT 1
+) AS newest;
+""".strip()
+
+
 def _lines(parts: Iterable[str]) -> str:
     return "\n    " + ",\n    ".join(parts) + "\n"
 

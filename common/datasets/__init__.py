@@ -46,10 +46,24 @@ from common.datasets.bulk_quotes import quotes_from_bulk_reply
 from common.datasets.daily_bars import DAILY_BARS, bars_from_reply
 from common.datasets.dataset import Dataset
 from common.datasets.dividends import DIVIDENDS
+from common.datasets.full_history import FULL_HISTORY
 from common.datasets.quotes import QUOTES, quote_from_reply
+from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.datasets.splits import SPLITS
 
-__all__ = ["DATASETS", "Dataset", "bars_from_reply", "quote_from_reply", "quotes_from_bulk_reply"]
+__all__ = [
+    "DAILY_BARS",
+    "DATASETS",
+    "FULL_HISTORY",
+    "QUOTES",
+    "QUOTES_FROM_BARS",
+    "Dataset",
+    "bars_from_reply",
+    "quote_from_reply",
+    "quotes_from_bulk_reply",
+]
 
 #: Every dataset of one symbol a call, by its name.
-DATASETS: Final[Mapping[str, Dataset]] = {dataset.name: dataset for dataset in (QUOTES, DAILY_BARS, SPLITS, DIVIDENDS)}
+DATASETS: Final[Mapping[str, Dataset]] = {
+    dataset.name: dataset for dataset in (QUOTES, DAILY_BARS, FULL_HISTORY, SPLITS, DIVIDENDS)
+}

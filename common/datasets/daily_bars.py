@@ -14,6 +14,8 @@ from common.datasets.rows import AdjustedRow, BarRow
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, Request
 from common.values import DailyBar, Rejection, Reply, Symbol
 
+#: How many sessions a compact series has.
+COMPACT: Final = 100
 _UNFINISHED: Final = "unfinished"
 _META: Final = "Meta Data"
 _SYMBOL: Final = "2. Symbol"

@@ -81,9 +81,17 @@ class BySession:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Due when the last answer is older than ``period``."""
+    """Due when the last answer is older than ``period``, or than a jump of the price that nothing stored explains."""
 
     period: timedelta
+    on_jumps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Due where there never was an answer, and where more than ``beyond`` sessions are missing since the newest row."""
+
+    beyond: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +99,12 @@ class Dataset:
     """What the pipeline can fetch. ``name`` is what ledger, calls and quarantine know it by; it never changes.
 
     ``request`` builds the call for one symbol, ``parse`` reads its reply or raises PayloadRejected with a code of the
-    package's table.
+    package's table. ``instead``: what is asked of a symbol for which this one is not due, or not the key's to ask.
     """
 
     name: str
     request: Callable[[Symbol], Request]
     parse: Callable[[Symbol, Reply], Parsed]
     tables: tuple[Table, ...]
-    due: BySession | Every
+    due: BySession | Every | Backfill
+    instead: "Dataset | None" = None

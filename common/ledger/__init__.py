@@ -2,6 +2,6 @@
 
 from common.ledger.calls import CallLedger
 from common.ledger.entitlements import Entitlements
-from common.ledger.outcomes import LastAttempt, OutcomeLedger
+from common.ledger.outcomes import Claim, LastAttempt, OutcomeLedger
 
-__all__ = ["CallLedger", "Entitlements", "LastAttempt", "OutcomeLedger"]
+__all__ = ["CallLedger", "Claim", "Entitlements", "LastAttempt", "OutcomeLedger"]

@@ -28,6 +28,11 @@ class CallLedger:
         rows = self._connections.query("calls_since", {"key_digest": key_digest, "seconds": seconds})
         return [RecordedCall(*row) for row in rows]
 
+    def count_since(self, key_digest: str, dataset: str, seconds: float) -> int:
+        """Return how many of the key's calls of the last ``seconds`` were for a dataset."""
+        asked = {"key_digest": key_digest, "dataset": dataset, "seconds": seconds}
+        return int(self._connections.query("count_calls", asked)[0][0])
+
     def ever_called(self) -> bool:
         """Whether any call was ever made: if not, this is a fresh installation."""
         return bool(self._connections.query("ever_called", {})[0][0])

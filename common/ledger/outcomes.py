@@ -24,6 +24,8 @@ from common.errors import (
 )
 from common.values import Outcome, OutcomeStatus, Symbol, symbol_or_misspelt
 
+#: The dataset of a line that names none.
+QUOTES: Final = "quotes"
 #: docs/adr/0010-what-an-answer-without-data-means.md gives the reasons of these three.
 _UNKNOWN_AFTER_DAYS: Final = 5
 _OUTAGE: Final = {"least": 3, "share": 0.2}
@@ -49,15 +51,23 @@ class LastAttempt:
     postponed_at: datetime | None = None
 
 
-class OutcomeLedger:
-    """The lines of one dataset in ``fetch_outcomes``. Thread-safe; raises what ``Connections`` raises.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That a pass has taken up a symbol: ``number`` counts those who did, ``dataset`` is what the plan asks of it."""
 
-    Of two datasets each knows its own attempts alone. ``run_id`` must differ between their runs too.
+    number: int
+    dataset: str
+
+
+class OutcomeLedger:
+    """The lines of ``fetch_outcomes``. Thread-safe; raises what ``Connections`` raises.
+
+    Each line is of a dataset, and what became of one says nothing of another. ``run_id`` must differ between the runs
+    of two DAGs, too: two that were started at the same time have the same one in Airflow.
     """
 
-    def __init__(self, connections: Connections, dataset: str) -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self.dataset = dataset
 
     def plan_run(
         self,
@@ -68,36 +78,37 @@ class OutcomeLedger:
         batch_size: int | None = None,
         again: bool = False,
         wanted: Mapping[Symbol, date] | None = None,
+        dataset: str = QUOTES,
+        instead: Mapping[Symbol, str] | None = None,
     ) -> None:
         """Open a ledger line for each symbol, and write what the run leaves out. What is settled, or in work, stays,
         but for its batch.
 
         ``symbols`` are in the order in which the quota is spent. With a ``batch_size`` the first so many of them are
         batch 1, and so on. ``again``: what is settled is opened, too. ``wanted``: the session that a symbol's reply
-        should be of; an earlier one will be stale.
-
-        ``run_id`` must differ between DAGs too: two of them started at the same time have the same one in Airflow.
+        should be of; an earlier one will be stale. ``instead``: the symbols that another dataset is asked for.
         """
         rows: dict[Symbol, dict[str, Any]] = {}
         for place, symbol in enumerate(symbols):
             batch = place // batch_size + 1 if batch_size else None
             rows[symbol] = {"symbol": symbol, "status": "planned", "reason": "", "detail": ""}
+            rows[symbol]["dataset"] = (instead or {}).get(symbol, dataset)
             rows[symbol] |= {"batch": batch, "place": place if batch else None}
             rows[symbol]["wanted_session"] = (wanted or {}).get(symbol)
         rows |= {outcome.symbol: _row_of(outcome) for outcome in without_call}
 
         def write(cursor: Cursor) -> None:
-            plan = {"run_id": run_id, "dataset": self.dataset, "rows": as_json(rows.values()), "again": again}
+            plan = {"run_id": run_id, "rows": as_json(rows.values()), "again": again}
             cursor.execute(statement("rebatch_run"), plan)
             cursor.execute(statement("plan_run"), plan)
 
         self._connections.run(write)
 
-    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
+    def start(self, run_id: str, symbol: Symbol, worker: str, dataset: str = QUOTES) -> Outcome | None:
         """Mark that ``worker`` takes up the symbol; return its outcome instead if it is settled already."""
 
         def mark(cursor: Cursor) -> Outcome | None:
-            values = {"run_id": run_id, "dataset": self.dataset, "symbols": [symbol], "worker": worker}
+            values = {"run_id": run_id, "dataset": dataset, "symbols": [symbol], "worker": worker}
             cursor.execute(statement("start"), values)
             if cursor.fetchone():
                 return None
@@ -118,20 +129,20 @@ class OutcomeLedger:
             self._connections.query("reopen_batch", {"run_id": run_id, "batch": batch, **reasons, **asked})[0][0]
         )
 
-    def claim_batch(self, run_id: str, batch: int, worker: str) -> dict[Symbol, int]:
+    def claim_batch(self, run_id: str, batch: int, worker: str) -> dict[Symbol, Claim]:
         """Take up the symbols of a batch that are to be done; return them in the plan's order, each with its claim.
 
         Whoever had claimed them before has lost them.
         """
         rows = self._connections.query("claim_batch", {"run_id": run_id, "batch": batch, "worker": worker})
-        return {Symbol(symbol): claim for symbol, claim in rows}
+        return {Symbol(symbol): Claim(*claim) for symbol, *claim in rows}
 
-    def still_claimed(self, run_id: str, claims: Mapping[Symbol, int]) -> list[Symbol]:
+    def still_claimed(self, run_id: str, claims: Mapping[Symbol, Claim]) -> list[Symbol]:
         """Return those of the claimed symbols that are still to be done, in the order given.
 
         Raises ClaimLost if another worker has claimed one of them since.
         """
-        asked = {"symbols": [str(symbol) for symbol in claims], "claims": list(claims.values())}
+        asked = {"symbols": [str(symbol) for symbol in claims], "claims": [claim.number for claim in claims.values()]}
         held = dict(self._connections.query("held_claims", {"run_id": run_id, **asked}))
         if not all(held.values()):
             raise ClaimLost("Another worker has taken this batch up meanwhile, so this one leaves it alone.")
@@ -173,18 +184,16 @@ class OutcomeLedger:
 
     def open_runs(self, run_id: str) -> list[str]:
         """Return the other runs that have lines without an outcome, by name."""
-        return sorted(
-            name for (name,) in self._connections.query("open_runs", {"run_id": run_id, "dataset": self.dataset})
-        )
+        return sorted(name for (name,) in self._connections.query("open_runs", {"run_id": run_id}))
 
     def halted_by(self, run_id: str) -> Outcome | None:
         """Return the run's first outcome that no other symbol can escape (a rejected key, say), or None."""
         rows = self._connections.query("halted_by", {"run_id": run_id, "reasons": sorted(reasons_of(RunFailed))})
         return _read_outcome(rows[0]) if rows else None
 
-    def last_attempts(self, symbols: Iterable[Symbol]) -> dict[Symbol, LastAttempt]:
+    def last_attempts(self, symbols: Iterable[Symbol], dataset: str = QUOTES) -> dict[Symbol, LastAttempt]:
         """Return when each symbol was last worked on, and since when it waits; without those never seen."""
-        asked = {"dataset": self.dataset, "symbols": as_json(dict.fromkeys(symbols))}
+        asked = {"dataset": dataset, "symbols": as_json(dict.fromkeys(symbols))}
         rows = self._connections.query("last_attempts", asked)
         return {attempt.symbol: attempt for attempt in map(_read_attempt, rows)}
 
@@ -196,13 +205,13 @@ class OutcomeLedger:
         if outcomes:
             last = last_of_each(outcomes, attrgetter("run_id", "symbol"))
             rows = [_row_of(outcome) | {"session": (days or {}).get(outcome.symbol)} for outcome in last]
-            cursor.execute(statement("upsert_outcomes"), {"dataset": self.dataset, "rows": as_json(rows)})
-        unknown: dict[str, list[str]] = {}
+            cursor.execute(statement("upsert_outcomes"), {"rows": as_json(rows)})
+        unknown: dict[tuple[str, str], list[str]] = {}
         for outcome in outcomes:
             if outcome.reason == UnknownSymbol.reason and outcome.api_calls:
-                unknown.setdefault(outcome.run_id, []).append(str(outcome.symbol))
-        for run_id, symbols in unknown.items():
-            values = {"run_id": run_id, "dataset": self.dataset, "symbols": symbols, "days": _UNKNOWN_AFTER_DAYS}
+                unknown.setdefault((outcome.run_id, outcome.dataset), []).append(str(outcome.symbol))
+        for (run_id, dataset), symbols in unknown.items():
+            values = {"run_id": run_id, "dataset": dataset, "symbols": symbols, "days": _UNKNOWN_AFTER_DAYS}
             cursor.execute(statement("doubt_unknown"), values)
 
 
@@ -210,6 +219,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
     """Return a ledger line as its columns, texts cut to what they hold."""
     return {
         "run_id": outcome.run_id,
+        "dataset": outcome.dataset,
         "symbol": outcome.symbol,
         "status": outcome.status,
         "reason": storable(outcome.reason, MAX_REASON),

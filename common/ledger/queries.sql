@@ -24,7 +24,7 @@ WHERE line.run_id = %(run_id)s AND line.symbol = planned.symbol
 
 -- name: plan_run
 -- Write a run's plan to the ledger, a line for each symbol.
--- Takes   run_id, dataset; rows: a JSON array of objects, each symbol once: 'planned', or how it ends without a call.
+-- Takes   run_id; rows: a JSON array of objects, each symbol once: 'planned', or how it ends without a call.
 --         again: whether a person has the whole run done again, so that no line counts as settled.
 -- A line that is settled stays as it is, and so does one that says the same already (it may be in work); their batches
 -- are the plan's by then (rebatch_run). One that failed in an earlier pass, or whose postponement is over, takes what
@@ -33,14 +33,15 @@ INSERT INTO fetch_outcomes AS line (
     run_id, dataset, symbol, status, reason, detail, retry_at, batch, place, wanted_session, finished_at
 )
 SELECT
-    %(run_id)s, %(dataset)s, symbol, status, reason, detail, retry_at, batch, place, wanted_session,
+    %(run_id)s, dataset, symbol, status, reason, detail, retry_at, batch, place, wanted_session,
     CASE WHEN status <> 'planned' THEN now() END
 FROM json_to_recordset(%(rows)s) AS incoming (
-    symbol varchar(32) COLLATE "C", status text, reason text, detail text, retry_at timestamptz,
+    dataset text, symbol varchar(32) COLLATE "C", status text, reason text, detail text, retry_at timestamptz,
     batch integer, place integer, wanted_session date
 )
 ORDER BY symbol
 ON CONFLICT (run_id, symbol) DO UPDATE SET
+    dataset = excluded.dataset,
     status = excluded.status, reason = excluded.reason, detail = excluded.detail, retry_at = excluded.retry_at,
     wanted_session = excluded.wanted_session, planned_at = now(), started_at = NULL, finished_at = excluded.finished_at
 WHERE line.status <> excluded.status
@@ -113,7 +114,7 @@ SELECT by_a_person FROM asked;
 -- name: claim_batch
 -- Take up the symbols of a batch that are to be done. A pass that had taken them up before has lost them.
 -- Takes   run_id, batch, worker.
--- Returns each symbol with the number of its claim, in the plan's order.
+-- Returns each symbol with the number of its claim and its dataset, in the plan's order.
 -- Locked by key first: two writers take their locks in one order and cannot deadlock.
 WITH due AS (
     SELECT symbol
@@ -128,10 +129,10 @@ claimed AS (
     SET worker = %(worker)s, attempts = line.attempts + 1, earlier_calls = line.api_calls, started_at = now()
     FROM due
     WHERE line.run_id = %(run_id)s AND line.symbol = due.symbol
-    RETURNING line.symbol, line.attempts, line.place
+    RETURNING line.symbol, line.attempts, line.dataset, line.place
 )
 
-SELECT symbol, attempts
+SELECT symbol, attempts, dataset
 FROM claimed
 ORDER BY place;
 
@@ -155,7 +156,7 @@ HAVING count(*) = 1 AND min(place) = %(batch)s - 1;
 
 -- name: upsert_outcomes
 -- Write what became of symbols in a run.
--- Takes   dataset; rows: a JSON array of objects, each (run_id, symbol) once; api_calls counts the calls of this attempt.
+-- Takes   rows: a JSON array of objects, each (run_id, symbol) once; api_calls counts the calls of this attempt.
 -- What is stored of an earlier session than the one that the plan wants is stale, and asked for again.
 -- A line that says 'stored' is final, so a repeated save changes nothing. The calls of earlier attempts stand in a
 -- column of their own, so that writing the same outcome twice does not count its calls twice.
@@ -163,14 +164,15 @@ INSERT INTO fetch_outcomes AS line (
     run_id, dataset, symbol, status, reason, detail, worker, api_calls, retry_at, session, finished_at
 )
 SELECT
-    run_id, %(dataset)s, symbol, status, reason, detail, worker, api_calls, retry_at, session,
+    run_id, dataset, symbol, status, reason, detail, worker, api_calls, retry_at, session,
     CASE WHEN status <> 'planned' THEN now() END
 FROM json_to_recordset(%(rows)s) AS incoming (
-    run_id text, symbol varchar(32) COLLATE "C", status text, reason text, detail text, worker text,
+    run_id text, dataset text, symbol varchar(32) COLLATE "C", status text, reason text, detail text, worker text,
     api_calls integer, retry_at timestamptz, session date
 )
 ORDER BY run_id, symbol
 ON CONFLICT (run_id, symbol) DO UPDATE SET
+    dataset = excluded.dataset,
     status = CASE
         WHEN excluded.status = 'stored' AND excluded.session < line.wanted_session THEN 'stale'
         ELSE excluded.status
@@ -263,7 +265,7 @@ RETURNING line.symbol;
 -- name: outcomes
 -- The ledger lines of a run, by symbol.
 -- Takes   run_id; symbol: that one's line only, or null; batch: the lines of that batch only, or null.
-SELECT run_id, symbol, status, reason, detail, worker, api_calls, retry_at
+SELECT run_id, symbol, status, reason, detail, worker, api_calls, retry_at, dataset
 FROM fetch_outcomes
 WHERE run_id = %(run_id)s
   AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
@@ -273,7 +275,7 @@ ORDER BY symbol;
 -- name: halted_by
 -- The first ledger line of a run that ended for a reason which no other symbol can escape.
 -- Takes   run_id; reasons: an array of the reason codes.
-SELECT run_id, symbol, status, reason, detail, worker, api_calls, retry_at
+SELECT run_id, symbol, status, reason, detail, worker, api_calls, retry_at, dataset
 FROM fetch_outcomes
 WHERE run_id = %(run_id)s AND status = 'failed' AND reason = ANY (%(reasons)s)
 ORDER BY finished_at
@@ -281,11 +283,11 @@ LIMIT 1;
 
 -- name: open_runs
 -- The other runs of a dataset that have lines without an outcome.
--- Takes   run_id: the run that asks; dataset.
+-- Takes   run_id: the run that asks.
 -- One symbol on the command line takes minutes at most; within the hour it may still be at work.
 SELECT DISTINCT run_id
 FROM fetch_outcomes
-WHERE status = 'planned' AND dataset = %(dataset)s AND run_id <> %(run_id)s
+WHERE status = 'planned' AND run_id <> %(run_id)s
   AND (run_id NOT LIKE 'cli\_\_%%' OR planned_at < now() - interval '1 hour');
 
 -- name: close_run
@@ -353,6 +355,14 @@ SELECT permit_id, extract(epoch FROM now() - coalesce(settled_at, sent_at))::flo
 FROM api_calls
 WHERE key_digest = %(key_digest)s AND coalesce(settled_at, sent_at) > now() - make_interval(secs => %(seconds)s)
 ORDER BY coalesce(settled_at, sent_at), permit_id;
+
+-- name: count_calls
+-- How many calls of a key were for a dataset within the last seconds.
+-- Takes   key_digest, dataset, seconds.
+SELECT count(*)
+FROM api_calls
+WHERE key_digest = %(key_digest)s AND dataset = %(dataset)s
+  AND coalesce(settled_at, sent_at) > now() - make_interval(secs => %(seconds)s);
 
 -- name: ever_called
 -- Whether any call was ever made, as far as this database knows.

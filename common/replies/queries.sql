@@ -1,16 +1,16 @@
 -- name: keep_replies
 -- Keep what the provider said. The same bytes in answer to the same request are the same row, and only its time moves.
--- Takes   dataset; arrays, a reply in each place: function, params (JSON), symbol, received_at, sha256, size, body.
+-- Takes   arrays, a reply in each place: dataset, function, params (JSON), symbol, received_at, sha256, size, body.
 -- Returns the rows' ids.
 -- In the order of the key: two writers take their locks in one order and cannot deadlock.
 INSERT INTO raw_replies AS kept (
     dataset, function, params, symbol, received_at, last_seen_at, sha256, size, body
 )
-SELECT %(dataset)s, function, params, symbol, received_at, received_at, sha256, size, body
+SELECT dataset, function, params, symbol, received_at, received_at, sha256, size, body
 FROM unnest(
-    %(function)s::text[], %(params)s::jsonb[], %(symbol)s::text[], %(received_at)s::timestamptz[],
+    %(dataset)s::text[], %(function)s::text[], %(params)s::jsonb[], %(symbol)s::text[], %(received_at)s::timestamptz[],
     %(sha256)s::bytea[], %(size)s::integer[], %(body)s::bytea[]
-) AS incoming (function, params, symbol, received_at, sha256, size, body)
+) AS incoming (dataset, function, params, symbol, received_at, sha256, size, body)
 ORDER BY function, params, sha256
 ON CONFLICT (function, (jsonb_hash_extended(params, 0)), sha256) DO UPDATE SET
     last_seen_at = greatest(kept.last_seen_at, excluded.last_seen_at)

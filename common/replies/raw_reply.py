@@ -20,13 +20,15 @@ class RawReply:
     """What the provider said to one request, before anybody judged it. The caller has redacted ``text``.
 
     It is whole: the bound on a reply is ``request.max_bytes``, and only what was refused as ``too_large`` ends there.
-    ``symbol`` is None where the request was not for one symbol. ``received_at`` is aware.
+    ``symbol`` is None where the request was not for one symbol. ``received_at`` is aware. ``dataset``:
+    what was asked for.
     """
 
     request: Request
     symbol: Symbol | None
     text: str
     received_at: datetime
+    dataset: str = "quotes"
 
     @property
     def params(self) -> str:

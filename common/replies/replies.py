@@ -32,13 +32,11 @@ class KeptReply:
 class Replies:
     """The rows of ``raw_replies``. Thread-safe; each method is one transaction.
 
-    What is kept is of ``dataset``, what is read of all. ``days`` is how long a reply is kept after it last came: with 0
-    none is written.
+    ``days`` is how long a reply is kept after it last came: with 0 none is written.
     """
 
-    def __init__(self, connections: Connections, dataset: str, *, days: int) -> None:
+    def __init__(self, connections: Connections, *, days: int) -> None:
         self._connections = connections
-        self._dataset = dataset
         self.days = days
 
     def keep(self, replies: Sequence[RawReply]) -> None:
@@ -52,7 +50,7 @@ class Replies:
             return []
         rows = {(row["function"], row["params"], row["sha256"]): row for row in map(_row_of, replies)}
         columns = {name: [row[name] for row in rows.values()] for name in next(iter(rows.values()))}
-        cursor.execute(statement("keep_replies"), {"dataset": self._dataset, **columns})
+        cursor.execute(statement("keep_replies"), columns)
         return [number for (number,) in cursor.fetchall()]
 
     def of(self, dataset: str, symbol: Symbol, limit: int = 10) -> list[KeptReply]:
@@ -69,6 +67,7 @@ class Replies:
 def _row_of(reply: RawReply) -> dict[str, Any]:
     data = reply.data
     return {
+        "dataset": reply.dataset,
         "function": reply.request.function,
         "params": reply.params,
         "symbol": reply.symbol,

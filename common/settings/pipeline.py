@@ -68,6 +68,8 @@ class PipelineSettings(BaseModel):
     api_attempts: int = Field(default=3, ge=1, le=10)
 
     # The symbols and the run
+    quotes_from: Literal["quote", "bars"] = "quote"
+    full_history: Literal["auto", "on", "off"] = "auto"
     stock_symbols: Symbols = Field(default_factory=lambda: _split_symbols(DEFAULT_SYMBOLS), min_length=1)
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
@@ -111,6 +113,11 @@ class PipelineSettings(BaseModel):
     def quota(self) -> Quota:
         """The windows that hold: spelled out, or the plan's."""
         return chosen_quota(self.alpha_vantage_plan, self.alpha_vantage_quota)
+
+    @property
+    def asks_full_history(self) -> bool:
+        """Whether whole series are asked for: the plan allows it, or a person says that it does."""
+        return self.full_history == "on" or (self.full_history == "auto" and self.alpha_vantage_plan != "free")
 
     @property
     def uses_sandbox(self) -> bool:

@@ -1,18 +1,21 @@
 """Every dataset of the registry goes the whole way: permit, call, reading, table, ledger."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
 from common.command_line import ExitCode
-from common.datasets import DATASETS, Dataset
+from common.datasets import DAILY_BARS, DATASETS, QUOTES, QUOTES_FROM_BARS, Dataset, quotes
 from common.settings import PipelineSettings
 from common.store import Store
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
+from tests.integration.conftest import wired
 from tests.support.market import Market
 from tests.support.replies import reply_of
 from workers import fetch_and_store
+from workers.pipeline.feeds import FIRST
 from workers.wiring import Wiring
 
 PAYER = Symbol("SPLIT7")
@@ -26,7 +29,7 @@ def wiring(request: pytest.FixtureRequest, environment: dict[str, str]) -> Itera
 
 
 def run(wiring: Wiring, name: str, symbol: Symbol = PAYER):
-    wiring.store.ledger.plan_run(name, [symbol])
+    wiring.store.ledger.plan_run(name, [symbol], dataset=wiring.dataset.name)
     wiring.job.run(name, symbol)
     (line,) = wiring.store.ledger.outcomes(name)
     return line
@@ -52,7 +55,7 @@ def test_a_dataset_is_stored_once(wiring: Wiring, market: Market):
 def test_a_refused_reply_is_kept(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """A reply that is no JSON stores nothing, and stands in quarantine under its dataset and function."""
     sandbox.change("faults", faults="cut-json:1")
-    wiring.store.ledger.plan_run("run", [PAYER])
+    wiring.store.ledger.plan_run("run", [PAYER], dataset=wiring.dataset.name)
     with pytest.raises(Exception, match="SPLIT7"):
         wiring.job.run("run", PAYER)
     (kept,) = wiring.store.quarantine.waiting()
@@ -74,7 +77,7 @@ def test_the_command_line_knows_each_dataset(
 def test_what_the_list_lost_is_withdrawn(market_dsn, market: Market):
     """A split that is listed no more is marked, and is back when it is listed again; an empty list marks none."""
     splits = DATASETS["splits"]
-    with Store(market_dsn, dataset=splits.name) as store:
+    with Store(market_dsn) as store:
 
         def listed(*days: str) -> list[bool]:
             document = {"symbol": "IBM", "data": [{"effective_date": day, "split_factor": "2.0"} for day in days]}
@@ -105,3 +108,24 @@ def test_sound_rows_are_kept_beside_refused_ones(environment: dict[str, str], mo
         assert line.detail == "1 in the list; 1 refused and in quarantine"
         assert [kept.reason for kept in wiring.store.quarantine.waiting()] == ["not_a_date"]
     assert len(rows(market, splits)) == 1
+
+
+def test_bars_hold_the_providers_quote(environment, sandbox: RunningSandbox):
+    """Of the same session both ways bring the same quote, but for the time of the reply."""
+    with wired(environment) as wiring:
+        both = [
+            dataset.parse(Symbol("IBM"), wiring.client.fetch(dataset.request(Symbol("IBM")))).rows[quotes.TABLE]
+            for dataset in (QUOTES, QUOTES_FROM_BARS)
+        ]
+    first, second = (asdict(quote) for [quote] in both)
+    assert first | {"data_timestamp": None} == second | {"data_timestamp": None}
+    assert sandbox.entries()[-1].function == "TIME_SERIES_DAILY"
+
+
+def test_the_setting_chooses_the_source(environment):
+    """QUOTES_FROM decides what the first feed asks for; the ledger knows the bars by their own name."""
+    with wired(environment) as wiring:
+        assert wiring.dataset_of(FIRST) is QUOTES
+    with wired(environment, QUOTES_FROM="bars") as wiring:
+        assert wiring.dataset_of(FIRST) is QUOTES_FROM_BARS
+    assert QUOTES_FROM_BARS.name == DAILY_BARS.name

@@ -1,10 +1,6 @@
 """What became of one dataset says nothing of another."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-
-import pytest
-from pydantic import SecretStr
 
 from common.provider import Request
 from common.replies import RawReply
@@ -13,6 +9,7 @@ from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.market import Market
 from tests.support.rows import quote, save_quotes
 from workers.pipeline.planning import StoredState, make_plan
+from workers.pipeline.report import close_left_over_runs
 from workers.wiring import Wiring
 
 IBM = Symbol("IBM")
@@ -21,57 +18,55 @@ NOON = datetime(2026, 10, 5, 16, 0, tzinfo=UTC)
 NIGHT = datetime(2026, 10, 6, 4, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def bars(market_dsn: SecretStr) -> Iterator[Store]:
-    """The store as the daily bars see it."""
-    with Store(market_dsn, dataset="daily_bars") as opened:
-        yield opened
-
-
-def ended(run: str, status: OutcomeStatus, reason: str) -> Outcome:
-    return Outcome(run, IBM, status, reason, "", api_calls=1)
+def ended(run: str, status: OutcomeStatus, reason: str, dataset: str = "quotes") -> Outcome:
+    return Outcome(run, IBM, status, reason, "", api_calls=1, dataset=dataset)
 
 
 def at(market: Market, run: str, time: datetime) -> None:
     market.query("UPDATE fetch_outcomes SET planned_at = %s, finished_at = %s WHERE run_id = %s", time, time, run)
 
 
-def plan_of(store: Store):
-    known = StoredState(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM]))
+def plan_of(store: Store, dataset: str = "quotes"):
+    known = StoredState(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM], dataset))
     return make_plan([IBM], known, None, moment=NIGHT, grace=timedelta(minutes=15))
 
 
-def test_history_makes_no_quote_final(store: Store, bars: Store, market: Market):
+def test_history_makes_no_quote_final(store: Store, market: Market):
     """A quote of noon is asked for again at night, though the day's bars came after the close."""
     save_quotes(store, [quote(data_timestamp=NOON)], [ended("noon", OutcomeStatus.STORED, "stored")])
     at(market, "noon", NOON)
-    bars.ledger.record_outcomes([ended("night", OutcomeStatus.STORED, "stored")])
+    store.ledger.record_outcomes([ended("night", OutcomeStatus.STORED, "stored", "daily_bars")])
     at(market, "night", NIGHT - timedelta(hours=1))
     assert plan_of(store).fetch == (IBM,)
-    assert plan_of(bars).skip
+    assert plan_of(store, "daily_bars").skip
 
 
-def test_a_refused_history_silences_no_quote(store: Store, bars: Store, market: Market):
+def test_a_refused_history_silences_no_quote(store: Store, market: Market):
     """That the plan does not cover full history keeps the bars back for a week, and the quote not at all."""
-    bars.ledger.record_outcomes([ended("night", OutcomeStatus.FAILED, "premium_required")])
+    store.ledger.record_outcomes([ended("night", OutcomeStatus.FAILED, "premium_required", "daily_bars")])
     at(market, "night", NIGHT - timedelta(days=1))
-    assert plan_of(bars).failed
+    assert plan_of(store, "daily_bars").failed
     assert plan_of(store).fetch == (IBM,)
 
 
-def test_each_dataset_closes_its_own_runs(store: Store, bars: Store):
-    """A run of quotes that begins leaves the lines of the bars' run open."""
-    bars.ledger.plan_run("bars of today", [IBM])
-    store.ledger.plan_run("quotes of yesterday", [IBM])
-    assert store.ledger.open_runs("quotes of today") == ["quotes of yesterday"]
-    assert bars.ledger.open_runs("bars of tomorrow") == ["bars of today"]
+def test_each_feed_closes_its_own_runs(wiring: Wiring):
+    """A run of quotes that begins leaves the lines of the history's run open, and the other way round."""
+    ledger = wiring.store.ledger
+    ledger.plan_run("history:yesterday", [IBM], dataset="daily_bars")
+    ledger.plan_run("yesterday", [IBM])
+    close_left_over_runs(wiring, "today", lambda _: False)
+    assert ledger.open_runs("today") == ["history:yesterday"]
+    close_left_over_runs(wiring, "history:today", lambda run_id: run_id == "yesterday", feed="history")
+    assert ledger.open_runs("today") == ["history:yesterday"]
+    close_left_over_runs(wiring, "history:today", lambda _: False, feed="history")
+    assert ledger.open_runs("today") == []
 
 
-def test_a_refused_reply_knows_its_dataset(store: Store, bars: Store):
+def test_a_refused_reply_knows_its_dataset(store: Store):
     """Whoever replays it knows which reader it is for."""
-    line = ended("night", OutcomeStatus.QUARANTINED, "no_rows")
-    said = RawReply(Request("TIME_SERIES_DAILY", IBM), IBM, "{}", NIGHT)
-    bars.quarantine.keep(line, Rejection("no_rows", "none"), said)
+    line = ended("night", OutcomeStatus.QUARANTINED, "no_rows", "daily_bars")
+    said = RawReply(Request("TIME_SERIES_DAILY", IBM), IBM, "{}", NIGHT, "daily_bars")
+    store.quarantine.keep(line, Rejection("no_rows", "none"), said)
     assert [reply.dataset for reply in store.quarantine.waiting()] == ["daily_bars"]
 
 

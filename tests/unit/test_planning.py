@@ -8,10 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.datasets.dataset import Backfill, Every
 from common.ledger import LastAttempt
 from common.trading_calendar import latest_session
 from common.values import OutcomeStatus, Symbol
-from workers.pipeline.planning import FINAL_AFTER, NOTHING_NEWER, REFUSED_FOR, UP_TO_DATE, Plan, StoredState, make_plan
+from workers.pipeline.planning import (
+    FINAL_AFTER,
+    NOT_DUE,
+    NOTHING_NEWER,
+    REFUSED_FOR,
+    UP_TO_DATE,
+    Plan,
+    StoredState,
+    make_plan,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas
 
@@ -262,3 +272,60 @@ def test_a_plan_numbers_its_tasks():
     assert list(Plan(fetch).batch_numbers) == [1, 2, 3]
     assert list(Plan(fetch, batch_size=2).batch_numbers) == [1, 2]
     assert list(Plan((), batch_size=2).batch_numbers) == []
+
+
+# What is due by other rules than the session
+
+
+def test_an_answer_holds_for_its_period():
+    """What is asked for every month is skipped until a month has passed, whatever its rows are of."""
+    due = Every(30 * DAY)
+    fresh = StoredState({}, {IBM: attempt("IBM", NOW - 29 * DAY)}, "splits", due)
+    assert [(left.symbol, left.reason) for left in plan("IBM", fresh).skip] == [(IBM, NOT_DUE)]
+    assert plan("IBM", StoredState({}, {IBM: attempt("IBM", NOW - 30 * DAY)}, "splits", due)).fetch == (IBM,)
+    failed = StoredState({}, {IBM: attempt("IBM", NOW - DAY, FAILED, "network")}, "splits", due)
+    assert plan("IBM", failed).fetch == (IBM,)
+    assert plan("IBM", failed).wanted == {}
+
+
+def test_a_jump_is_asked_about_early():
+    """A price that jumped since the last answer makes the symbol due, though the period is not over."""
+    known = StoredState({}, {IBM: attempt("IBM", NOW - DAY)}, "splits", Every(30 * DAY), jumped={IBM})
+    assert plan("IBM", known).fetch == (IBM,)
+
+
+def whole(day: date, last: LastAttempt | None, of_its_end: LastAttempt | None = None) -> StoredState:
+    """Return what is known of a whole series, whose end another dataset brings."""
+    days, attempts = {IBM: day}, {} if last is None else {IBM: last}
+    end = StoredState(days, {IBM: of_its_end or last} if last else {}, "daily_bars")
+    return StoredState(days, attempts, "full_history", Backfill(beyond=100), instead=end)
+
+
+def test_the_whole_series_is_asked_for_once():
+    """A symbol without an answer gets the whole series, one with it the end, where a session is missing."""
+    assert plan("IBM", StoredState({}, {}, "full_history", Backfill(100), instead=known())).instead == {}
+    answered = plan("IBM", whole(FRIDAY, attempt("IBM", CLOSED - DAY)))
+    assert (answered.fetch, answered.instead) == ((IBM,), {IBM: "daily_bars"})
+    current = plan("IBM", whole(MONDAY, attempt("IBM", CLOSED + HOUR)))
+    assert (current.fetch, [left.reason for left in current.skip]) == ((), [UP_TO_DATE])
+
+
+def test_a_long_gap_needs_the_whole_series():
+    """Beyond the sessions that the end of a series has, the whole is asked for again."""
+    old, older = date(2026, 5, 12), date(2026, 5, 11)  # 100 and 101 sessions before Monday
+    last = attempt("IBM", datetime(2026, 5, 13, tzinfo=UTC))
+    assert plan("IBM", whole(old, last)).instead == {IBM: "daily_bars"}
+    assert plan("IBM", whole(older, last)).instead == {}
+
+
+def test_a_refused_series_leaves_its_end():
+    """That the key may not ask for the whole series keeps nobody from its end."""
+    refused = attempt("IBM", CLOSED + HOUR, FAILED, "premium_required")
+    made = plan("IBM", whole(FRIDAY, refused, attempt("IBM", CLOSED - DAY)))
+    assert (made.fetch, made.instead) == ((IBM,), {IBM: "daily_bars"})
+
+
+def test_a_postponed_symbol_keeps_its_dataset():
+    """The line of what the quota does not reach says what will be asked for."""
+    made = plan("IBM", whole(FRIDAY, attempt("IBM", CLOSED - DAY)), left=0)
+    assert [(line.status, line.dataset) for line in made.lines("run")] == [(OutcomeStatus.POSTPONED, "daily_bars")]

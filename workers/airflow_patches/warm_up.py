@@ -29,14 +29,15 @@ PRELOADED: Final = (
     "airflow.sdk.execution_time.task_runner",
     "workers.airflow_operator",
     "workers.airflow_patches.map_index_label",
+    "workers.airflow_dag",
     "workers.pipeline.environment",
     "workers.pipeline.report",
     "workers.pipeline.run",
     "workers.wiring",
 )
 
-#: The DAG that a worker parses once. It reads nothing but itself and the environment.
-DAG_FILE: Final = "stock_data_dag.py"
+#: The DAG files that a worker parses once. They read nothing but themselves and the environment.
+DAG_FILES: Final = "stock_*_dag.py"
 
 
 def preload() -> None:
@@ -62,17 +63,16 @@ def warm_up() -> None:
 
 @cache
 def pipeline_bags() -> tuple[tuple[Path, BundleDagBag], ...]:
-    """Parse the pipeline's DAG file; return what each bundle of DAGs holds of it, none where that fails."""
+    """Parse the pipeline's DAG files; return what each bundle of DAGs holds of them, none where that fails."""
     try:
-        return tuple(_parsed(bundle.path, bundle.name) for bundle in DagBundlesManager().get_all_dag_bundles())
+        return tuple(
+            (file, parse(file, bundle_path=bundle.path, bundle_name=bundle.name))
+            for bundle in DagBundlesManager().get_all_dag_bundles()
+            for file in sorted(bundle.path.glob(DAG_FILES))
+        )
     except Exception:
-        log.exception("%s could not be parsed in advance: each task parses it for itself", DAG_FILE)
+        log.exception("%s could not be parsed in advance: each task parses its file for itself", DAG_FILES)
         return ()
-
-
-def _parsed(folder: Path, bundle: str) -> tuple[Path, BundleDagBag]:
-    file = Path(folder, DAG_FILE)
-    return file, parse(file, bundle_path=folder, bundle_name=bundle)
 
 
 def parse(file: Path, *, bundle_path: Path, bundle_name: str = "") -> BundleDagBag:

@@ -151,7 +151,7 @@ class BatchThreads:
 
     def _one(self, symbol: Symbol, permit_id: str) -> None:
         try:
-            self._job.run(self._run_id, symbol, permit_id=permit_id)
+            self._job.run(self._run_id, symbol, dataset=self._claims.dataset_of(symbol), permit_id=permit_id)
         except QuotaWait as wait:
             self._put_back(symbol)
             self._wait_for(wait)
@@ -197,10 +197,18 @@ class BatchThreads:
             raise self._failed
 
     def _write_off(self, why: str) -> None:
-        left = [*self._started, *self._waiting]
-        worker = self._job.worker
-        halted = [Outcome(self._run_id, s, OutcomeStatus.FAILED, RunHalted.reason, why, worker) for s in left]
-        self._writer.record(halted)
+        self._writer.record([self._halted(symbol, why) for symbol in (*self._started, *self._waiting)])
+
+    def _halted(self, symbol: Symbol, why: str) -> Outcome:
+        return Outcome(
+            self._run_id,
+            symbol,
+            OutcomeStatus.FAILED,
+            RunHalted.reason,
+            why,
+            self._job.worker,
+            dataset=self._claims.dataset_of(symbol),
+        )
 
     def _leave_the_queue(self) -> None:
         """Give up the permits that nobody will come back for."""

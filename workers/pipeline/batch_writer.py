@@ -50,9 +50,9 @@ class BufferedLedger:
     def __init__(self, put: Callable[[Entry], None]) -> None:
         self._put = put
 
-    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None:
+    def start(self, run_id: str, symbol: Symbol, worker: str, dataset: str) -> Outcome | None:
         """Nothing: the pass took the symbol up."""
-        del run_id, symbol, worker
+        del run_id, symbol, worker, dataset
         return None
 
     def halted_by(self, run_id: str) -> Outcome | None:

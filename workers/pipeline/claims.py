@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from common.clock import boot_clock
+from common.ledger import Claim
 from common.values import Symbol
 
 #: How long (s) a claim is taken to hold. Far below the time after which Airflow gives up a worker without heartbeats.
@@ -17,10 +18,10 @@ FRESH_S: Final = 10.0
 class ClaimLedger(Protocol):
     """Where claims are kept: the store."""
 
-    def claim_batch(self, run_id: str, batch: int, worker: str) -> Mapping[Symbol, int]:
+    def claim_batch(self, run_id: str, batch: int, worker: str) -> Mapping[Symbol, Claim]:
         """Take up what is to be done of a batch; return each symbol's claim."""
 
-    def still_claimed(self, run_id: str, claims: Mapping[Symbol, int]) -> Sequence[Symbol]:
+    def still_claimed(self, run_id: str, claims: Mapping[Symbol, Claim]) -> Sequence[Symbol]:
         """Return what is still to be done. Raises ClaimLost."""
 
 
@@ -38,6 +39,10 @@ class Claims:
     def symbols(self) -> list[Symbol]:
         """What was to be done when it was taken up, in the plan's order."""
         return list(self._claims)
+
+    def dataset_of(self, symbol: Symbol) -> str:
+        """Return what the plan asks of the symbol."""
+        return self._claims[symbol].dataset
 
     def still_due(self, symbols: Sequence[Symbol]) -> Sequence[Symbol]:
         """Return those of the symbols that are still to be done; asks the ledger only where time has passed."""

@@ -76,11 +76,18 @@ class Attempt:
 
     def said(self, text: str, received_at: datetime) -> RawReply:
         """Return what the provider said to it, as it is kept."""
-        return RawReply(self.request, self.symbol, text, received_at)
+        return RawReply(self.request, self.symbol, text, received_at, self.dataset.name)
+
+    def turn_to(self, dataset: Dataset) -> None:
+        """Ask for another dataset of the one symbol."""
+        (symbol,) = self.symbols
+        self.dataset, self.request = dataset, dataset.request(symbol)
 
     def outcomes(self, status: OutcomeStatus, reason: str, detail: str, *, worker: str) -> list[Outcome]:
         """Return a ledger line for each symbol. The first one carries the calls, so that they add up."""
-        line = Outcome(self.run_id, self.symbols[0], status, reason, detail, worker, self.api_calls)
+        line = Outcome(
+            self.run_id, self.symbols[0], status, reason, detail, worker, self.api_calls, dataset=self.dataset.name
+        )
         return [line, *(replace(line, symbol=symbol, api_calls=0) for symbol in self.symbols[1:])]
 
 

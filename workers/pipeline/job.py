@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from common.datasets.dataset import Dataset, Parsed, Table
+from common.datasets import DATASETS, Dataset
+from common.datasets.dataset import Parsed, Table
 from common.errors import (
     ClaimLost,
     PayloadRejected,
     PipelineError,
+    PremiumRequired,
     ProviderBusy,
     QuotaWait,
     RunHalted,
@@ -32,10 +34,20 @@ log = logging.getLogger(__name__)
 _NAMED: Final = 5
 
 
+class Entitlements(Protocol):
+    """What the provider refuses to the key."""
+
+    def may_ask(self, feature: str) -> bool: ...
+
+    def refuse(self, feature: str, message: str) -> None: ...
+
+    def allow(self, feature: str) -> None: ...
+
+
 class Ledger(Protocol):
     """Where outcomes go."""
 
-    def start(self, run_id: str, symbol: Symbol, worker: str) -> Outcome | None: ...
+    def start(self, run_id: str, symbol: Symbol, worker: str, dataset: str) -> Outcome | None: ...
 
     def halted_by(self, run_id: str) -> Outcome | None: ...
 
@@ -68,7 +80,7 @@ def _not_needed(_: Sequence[Symbol]) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """The work on one symbol of a dataset. Thread-safe if its collaborators are.
+    """The work on one symbol of a dataset, or of its ``instead``. Thread-safe if its collaborators are.
 
     ``worker`` is the name that the ledger keeps; ``max_wait_s`` is how long a permit is waited for in place.
     ``confirm`` is asked before each call, and raises ClaimLost if the symbol is another worker's by now.
@@ -78,6 +90,7 @@ class Job:
     dataset: Dataset
     provider: Provider
     permits: Permits
+    entitlements: Entitlements
     store: Store
     ledger: Ledger
     replies: Replies
@@ -88,19 +101,20 @@ class Job:
     postpone_beyond_s: float = POSTPONE_BEYOND_S
     confirm: Callable[[Sequence[Symbol]], None] = _not_needed
 
-    def run(self, run_id: str, symbol: Symbol, *, permit_id: str = "") -> Outcome:
+    def run(self, run_id: str, symbol: Symbol, *, dataset: str = "", permit_id: str = "") -> Outcome:
         """Fetch, validate and store the symbol's rows; return what became of it.
 
         A symbol that is done in this run already is left alone, and a run that was halted makes no further call.
-        ``permit_id`` continues the wait that a QuotaWait ended.
+        ``dataset`` is the name of the one to ask for, by default the job's own; ``permit_id`` continues the wait that a
+        QuotaWait ended.
 
         Raises the PipelineError that ended the try: QuotaWait (come back at ``retry_at`` with its
         ``permit_id``), another Retryable, a SymbolFailed or a RunFailed.
         """
-        if done := self.ledger.start(run_id, symbol, self.worker):
+        chosen = self._chosen(dataset)
+        if done := self.ledger.start(run_id, symbol, self.worker, chosen.name):
             return done
-        request = self.dataset.request(symbol)
-        attempt = Attempt(run_id, self.dataset, [symbol], request, permit_id or uuid4().hex)
+        attempt = Attempt(run_id, chosen, [symbol], chosen.request(symbol), permit_id or uuid4().hex)
         [outcome] = self.attempt(attempt, self._fetch_and_store)
         return outcome
 
@@ -131,8 +145,30 @@ class Job:
         return reply
 
     def _fetch_and_store(self, attempt: Attempt) -> Sequence[Outcome]:
-        reply = self.fetch(attempt)
-        return [self._store(attempt, reply, self.dataset.parse(attempt.symbols[0], reply))]
+        reply = self._fetch_entitled(attempt)
+        return [self._store(attempt, reply, attempt.dataset.parse(attempt.symbols[0], reply))]
+
+    def _chosen(self, name: str) -> Dataset:
+        """Return the dataset of that name: a run may have been planned under other settings."""
+        for dataset in (self.dataset, self.dataset.instead):
+            if dataset and name in {"", dataset.name}:
+                return dataset
+        return DATASETS[name]
+
+    def _fetch_entitled(self, attempt: Attempt) -> Reply:
+        """Make the call; what the provider refuses to the key, now or lately, is given up for what is asked instead."""
+        while attempt.dataset.instead:
+            name = attempt.dataset.name
+            if self.entitlements.may_ask(name):
+                try:
+                    reply = self.fetch(attempt)
+                except PremiumRequired as refusal:
+                    self.entitlements.refuse(name, str(refusal))
+                else:
+                    self.entitlements.allow(name)
+                    return reply
+            attempt.turn_to(attempt.dataset.instead)
+        return self.fetch(attempt)
 
     def _stop_if_halted(self, run_id: str) -> None:
         if halted := self.ledger.halted_by(run_id):

@@ -11,13 +11,15 @@ from functools import cached_property
 from math import ceil
 from typing import Final, Protocol
 
+from common.datasets.dataset import Backfill, BySession, Every
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.ledger import LastAttempt
-from common.trading_calendar import UNKNOWN, Session, latest_session
+from common.trading_calendar import UNKNOWN, Session, latest_session, sessions_after
 from common.values import Misspelt, Outcome, OutcomeStatus, Symbol
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"
+NOT_DUE: Final = "not_due"
 #: An answer that came so long after a close is final: what the provider did not have then (a suspended share, a
 #: holiday that the calendar does not know) it will not have before the next session.
 FINAL_AFTER: Final = timedelta(hours=12)
@@ -25,6 +27,9 @@ FINAL_AFTER: Final = timedelta(hours=12)
 REFUSED: Final = frozenset({UnknownSymbol.reason, PremiumRequired.reason})
 #: How long such a refusal holds before a call is spent on asking again.
 REFUSED_FOR: Final = timedelta(days=7)
+#: The provider gave data, be they of the session wanted or of an earlier one.
+ANSWERED: Final = frozenset({OutcomeStatus.STORED, OutcomeStatus.STALE})
+BY_SESSION: Final = BySession()
 _NAMED: Final = 5
 #: What the summary says of symbols that fail without a call, by whether they can be none.
 _NOT_ASKED: Final = {True: "can be no symbol", False: "the provider refused lately"}
@@ -32,10 +37,19 @@ _NOT_ASKED: Final = {True: "can be no symbol", False: "the provider refused late
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What the store knows: the newest stored trading day, and the last attempt, of each symbol that has one."""
+    """What is known of a dataset's symbols: the newest stored trading day, and the last attempt, where there is one.
+
+    ``dataset``: its name. ``due``: when a symbol that was answered is asked for again. ``jumped``: symbols whose price
+    has jumped since the last answer, for which nothing that is stored accounts. ``instead``: what is known for the
+    dataset that is asked of a symbol for which this one is not due.
+    """
 
     days: Mapping[Symbol, date]
     attempts: Mapping[Symbol, LastAttempt]
+    dataset: str = "quotes"
+    due: BySession | Every | Backfill = BY_SESSION
+    jumped: Collection[Symbol] = frozenset()
+    instead: "StoredState | None" = None
 
 
 class Budget(Protocol):
@@ -64,6 +78,7 @@ class Plan:
     """What a run does with each of its symbols. ``fetch`` is in the order in which the quota is spent.
 
     ``failed``: what can be no symbol, and symbols that the provider refused lately: a call would be in vain.
+    ``dataset``: what is asked for; ``instead``: what is asked for of some of the symbols, where that is another one.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
     ``batch_size``: how many symbols share a task; with 1 each has its own.
     ``wanted``: the latest completed session of what is fetched, where the exchange's calendar is known.
@@ -73,6 +88,8 @@ class Plan:
     skip: tuple[NotFetched, ...] = ()
     postpone: tuple[NotFetched, ...] = ()
     failed: tuple[NotFetched, ...] = ()
+    dataset: str = "quotes"
+    instead: Mapping[Symbol, str] = field(default_factory=dict)
     settled: int = 0
     batch_size: int = 1
     wanted: Mapping[Symbol, date] = field(default_factory=dict)
@@ -83,7 +100,10 @@ class Plan:
     def lines(self, run_id: str) -> Iterator[Outcome]:
         """Yield the ledger lines of what gets no call."""
         for left in (*self.skip, *self.postpone, *self.failed):
-            yield Outcome(run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at)
+            dataset = self.instead.get(left.symbol, self.dataset)
+            yield Outcome(
+                run_id, left.symbol, left.status, left.reason, left.detail, retry_at=left.retry_at, dataset=dataset
+            )
 
     @property
     def batch_numbers(self) -> range:
@@ -131,21 +151,22 @@ def make_plan(
     first by name. ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
     ``force`` fetches what would be skipped, or was refused lately, all the same; the quota holds for it too.
     """
-    reasons = (_without_call(symbol, known, moment, grace, force=force) for symbol in symbols)
-    left_out = {left.symbol: left for left in reasons if left}
-    wanted = sorted(
-        (symbol for symbol in symbols if symbol not in left_out), key=lambda symbol: _priority(symbol, known)
-    )
+    asked = {symbol: _ask(symbol, known, moment, grace, force=force) for symbol in symbols}
+    left_out = [answer for answer in asked.values() if isinstance(answer, NotFetched)]
+    states = {symbol: state for symbol, state in asked.items() if isinstance(state, StoredState)}
+    wanted = sorted(states, key=lambda symbol: _priority(symbol, states[symbol]))
     affordable = budget.affordable(len(wanted)) if budget else len(wanted)
     return Plan(
         fetch=tuple(wanted[:affordable]),
-        skip=tuple(left for left in left_out.values() if left.status is OutcomeStatus.SKIPPED),
+        skip=tuple(left for left in left_out if left.status is OutcomeStatus.SKIPPED),
         postpone=tuple(
             _postponed(budget, nth, wanted[nth - 1]) for nth in range(affordable + 1, len(wanted) + 1) if budget
         ),
-        failed=tuple(left for left in left_out.values() if left.status is OutcomeStatus.FAILED),
+        failed=tuple(left for left in left_out if left.status is OutcomeStatus.FAILED),
+        dataset=known.dataset,
+        instead={symbol: state.dataset for symbol, state in states.items() if state is not known},
         settled=settled,
-        wanted=dict(_wanted(wanted[:affordable], moment, grace)),
+        wanted={} if isinstance(known.due, Every) else dict(_wanted(wanted[:affordable], moment, grace)),
     )
 
 
@@ -154,6 +175,16 @@ def _wanted(symbols: Sequence[Symbol], moment: datetime, grace: timedelta) -> It
         session = latest_session(symbol, moment, grace)
         if session.exchange != UNKNOWN:  # every day of which may be a session, or not
             yield symbol, session.day
+
+
+def _ask(
+    symbol: Symbol, known: StoredState, moment: datetime, grace: timedelta, *, force: bool
+) -> StoredState | NotFetched:
+    """Return the state of the dataset that the symbol is asked for, or why it is asked for none."""
+    left = _without_call(symbol, known, moment, grace, force=force)
+    if left and known.instead:
+        return _ask(symbol, known.instead, moment, grace, force=force)
+    return left or known
 
 
 def _without_call(
@@ -167,12 +198,38 @@ def _without_call(
         return None
     if attempt.reason in REFUSED:
         return _refused_lately(symbol, attempt.reason, attempt.attempted_at, moment)
-    day = known.days.get(symbol)
-    if day is None:
+    return _not_due(attempt, known, attempt.attempted_at, moment, grace)
+
+
+def _not_due(
+    attempt: LastAttempt, known: StoredState, attempted_at: datetime, moment: datetime, grace: timedelta
+) -> NotFetched | None:
+    """Return why what is stored of an attempted symbol is enough, or None if it is not."""
+    symbol = attempt.symbol
+    answered_at = attempted_at if attempt.status in ANSWERED else datetime.min.replace(tzinfo=UTC)
+    if isinstance(known.due, Every):
+        again = moment if symbol in known.jumped else answered_at + known.due.period
+        return _answered_lately(symbol, answered_at, again, moment)
+    if (day := known.days.get(symbol)) is None:
         return None
-    answered = attempt.status in {OutcomeStatus.STORED, OutcomeStatus.STALE}
-    answered_at = attempt.attempted_at if answered else datetime.min.replace(tzinfo=UTC)
-    return _up_to_date(symbol, day, answered_at, latest_session(symbol, moment, grace))
+    session = latest_session(symbol, moment, grace)
+    if isinstance(known.due, Backfill):
+        return _within_reach(symbol, day, attempt, session, known.due.beyond)
+    return _up_to_date(symbol, day, answered_at, session)
+
+
+def _answered_lately(symbol: Symbol, answered_at: datetime, again: datetime, moment: datetime) -> NotFetched | None:
+    if again <= moment:
+        return None
+    detail = f"Answered at {_minute(answered_at)}; it is asked for again from {_minute(again)} on."
+    return NotFetched(symbol, OutcomeStatus.SKIPPED, NOT_DUE, detail)
+
+
+def _within_reach(symbol: Symbol, day: date, attempt: LastAttempt, session: Session, beyond: int) -> NotFetched | None:
+    """Return why the whole series would bring no more than its last ``beyond`` sessions do."""
+    if attempt.status not in ANSWERED or sessions_after(day, session) > beyond:
+        return None
+    return NotFetched(symbol, OutcomeStatus.SKIPPED, NOT_DUE, f"All of it was stored; its newest session is {day}.")
 
 
 def _refused_lately(symbol: Symbol, reason: str, attempted_at: datetime, moment: datetime) -> NotFetched | None:

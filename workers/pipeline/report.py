@@ -9,6 +9,7 @@ from typing import Any, Final
 from common.errors import LEFT_OPEN
 from common.values import Outcome, OutcomeStatus
 from workers.pipeline.batch import failures_in_words
+from workers.pipeline.feeds import FIRST, run_id_of
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -85,13 +86,14 @@ def report_run(wiring: Wiring, run_id: str) -> Report:
     return Report(wiring.store.ledger.outcomes(run_id), wiring.settings.max_failure_ratio)
 
 
-def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str], bool]) -> None:
-    """Give every symbol an outcome that another run has left open, such as one whose report was killed.
+def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str], bool], *, feed: str = FIRST) -> None:
+    """Give every symbol an outcome that another run of the feed has left open, such as one whose report was killed.
 
-    ``is_at_work`` tells whether the run of that name goes on still; then its symbols are its own affair.
+    ``is_at_work`` tells whether the Airflow run of that id goes on still; then its symbols are its own affair.
     """
     for other in wiring.store.ledger.open_runs(run_id):
-        if not is_at_work(other):
+        airflow_run = run_id_of(feed, other)
+        if airflow_run and not is_at_work(airflow_run):
             closed = wiring.store.ledger.close_run(other)
             log.warning(
                 "%s had left %d symbols without an outcome; they are closed: %s", other, len(closed), closed[:20]

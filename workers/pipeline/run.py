@@ -3,14 +3,21 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
-from common.quota.forecast import QuotaForecast
+from common.datasets import Dataset
+from common.ledger import LastAttempt
+from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
+from common.settings import PipelineSettings
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batching import symbols_per_task
 from workers.pipeline.environment import requested_symbols
-from workers.pipeline.planning import Plan, StoredState, make_plan
+from workers.pipeline.feeds import FIRST
+from workers.pipeline.planning import ANSWERED, Plan, StoredState, make_plan
 from workers.wiring import Wiring
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +27,7 @@ def plan_run(
     run_id: str,
     asked: Iterable[str] | None,
     *,
+    feed: str = FIRST,
     force: bool,
     cleared: bool = False,
     moment: datetime | None = None,
@@ -27,7 +35,7 @@ def plan_run(
     """Plan the run as of ``moment`` (now by default), write the whole plan to the ledger, and return it.
 
     What this run has settled before, in an earlier pass, stays as it is and is not planned again; but where a person
-    ``cleared`` the plan of a run with ``force``.
+    ``cleared`` the plan of a run with ``force``. ``feed``: one of ``feeds.DAGS``.
 
     Raises ConfigurationError where none of the symbols can be one: then nothing is written.
     """
@@ -36,25 +44,32 @@ def plan_run(
     again = cleared and force
     settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
-    plan = _plan(wiring, [symbol for symbol in symbols if symbol not in settled], moment, force, len(settled))
+    left = [symbol for symbol in symbols if symbol not in settled]
+    plan = make_plan(
+        left,
+        _known(wiring, wiring.dataset_of(feed), left),
+        _budget(wiring, feed),
+        moment=moment,
+        grace=timedelta(seconds=wiring.settings.session_grace),
+        force=force,
+        settled=len(settled),
+    )
+    plan = _in_batches(plan, wiring.settings)
     wiring.store.ledger.plan_run(
-        run_id, plan.fetch, plan.lines(run_id), batch_size=plan.batch_size, again=again, wanted=plan.wanted
+        run_id,
+        plan.fetch,
+        plan.lines(run_id),
+        batch_size=plan.batch_size,
+        again=again,
+        wanted=plan.wanted,
+        dataset=plan.dataset,
+        instead=plan.instead,
     )
     log.info("%s", plan.summary)
     return plan
 
 
-def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bool, settled: int) -> Plan:
-    store, settings = wiring.store, wiring.settings
-    plan = make_plan(
-        symbols,
-        StoredState(store.latest_sessions(symbols), store.ledger.last_attempts(symbols)),
-        QuotaForecast(wiring.limiter.usage) if settings.on_daily_quota == "postpone" else None,
-        moment=moment,
-        grace=timedelta(seconds=settings.session_grace),
-        force=force,
-        settled=settled,
-    )
+def _in_batches(plan: Plan, settings: PipelineSettings) -> Plan:
     size = symbols_per_task(
         len(plan.fetch),
         settings.quota,
@@ -63,6 +78,55 @@ def _plan(wiring: Wiring, symbols: Sequence[Symbol], moment: datetime, force: bo
         wanted=settings.symbols_per_task,
     )
     return replace(plan, batch_size=size)
+
+
+def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: Dataset | None = None) -> StoredState:
+    """Return what is known of the symbols; ``whole``: the dataset whose answers hold all that this one's would."""
+    store = wiring.store
+    attempts = store.ledger.last_attempts(symbols, dataset.name)
+    if whole:
+        attempts = _with_answers(attempts, store.ledger.last_attempts(symbols, whole.name))
+    by_session = [table for table in dataset.tables if table.session]
+    days = store.latest_sessions(symbols, by_session) if by_session else _days_of_answers(attempts)
+    instead = _known(wiring, dataset.instead, symbols, dataset) if dataset.instead else None
+    return StoredState(days, attempts, dataset.name, dataset.due, instead=instead)
+
+
+def _with_answers(attempts: dict[Symbol, LastAttempt], whole: dict[Symbol, LastAttempt]) -> dict[Symbol, LastAttempt]:
+    """Let an answer of the whole series count as one of its last part; its failures say nothing of that."""
+    merged = dict(attempts)
+    for symbol, answer in whole.items():
+        known = attempts.get(symbol)
+        later = known is None or known.attempted_at is None or known.attempted_at < (answer.attempted_at or _NEVER)
+        if answer.status in ANSWERED and later:
+            merged[symbol] = answer
+    return merged
+
+
+def _days_of_answers(attempts: dict[Symbol, LastAttempt]) -> dict[Symbol, date]:
+    """Return the day of each symbol's last answer: the place in line of what is of no session."""
+    return {
+        symbol: attempt.attempted_at.date()
+        for symbol, attempt in attempts.items()
+        if attempt.attempted_at and attempt.status in ANSWERED
+    }
+
+
+def _budget(wiring: Wiring, feed: str) -> QuotaForecast | None:
+    if wiring.settings.on_daily_quota == "wait":
+        return None
+    return QuotaForecast(wiring.limiter.usage, reserved=_reserved(wiring, feed))
+
+
+def _reserved(wiring: Wiring, feed: str) -> int:
+    """Return how many calls of the long windows belong to the first feed's next run, and are not made yet."""
+    settings = wiring.settings
+    longest = settings.quota.windows[-1]
+    if feed == FIRST or longest.period_s <= POSTPONE_BEYOND_S:
+        return 0
+    first = wiring.dataset_of(FIRST).name
+    made = wiring.store.calls.count_since(wiring.limiter.key_digest, first, longest.period_s)
+    return max(0, len(requested_symbols(wiring, None)) - made)
 
 
 def _is_settled(line: Outcome, moment: datetime) -> bool:
