@@ -72,9 +72,14 @@ def check_change(row: ChangeRow) -> Rejection | None:
     return None
 
 
+def latest_day(received_at: datetime) -> date:
+    """Return the last day that a reply can tell of: that after it arrived, because of time zones."""
+    return received_at.date() + timedelta(days=1)
+
+
 def check_day(name: str, day: date, received_at: datetime) -> Rejection | None:
     """Return why the day cannot be true of a reply that arrived at ``received_at``."""
-    if day > received_at.date() + timedelta(days=1):
+    if day > latest_day(received_at):
         return Rejection("future_date", f"{name}={day} lies after {received_at.date()}, when the reply arrived", name)
     return None
 

@@ -1,15 +1,16 @@
 """Daily bars from TIME_SERIES_DAILY and TIME_SERIES_DAILY_ADJUSTED."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.datasets.checks import check_day, check_range, check_symbol, read_row, refuse, section, shown
+from common.datasets.checks import check_day, check_range, check_symbol, latest_day, read_row, refuse, section, shown
 from common.datasets.dataset import PRICE, SYMBOL, BySession, Dataset, Parsed, Table
 from common.datasets.fields import Day, DayOfStamp
+from common.datasets.plain_bars import plain_bars
 from common.datasets.rows import AdjustedRow, BarRow
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, Request
 from common.values import DailyBar, Rejection, Reply, Symbol
@@ -22,6 +23,8 @@ _SYMBOL: Final = "2. Symbol"
 _REFRESHED: Final = "3. Last Refreshed"
 _SERIES: Final = "Time Series (Daily)"
 _ADJUSTED_CLOSE: Final = "5. adjusted close"
+#: How many rows are judged at once: one that is odd costs the exact judgement of all of these.
+_AT_ONCE: Final = 100
 _DAY: Final = TypeAdapter[date](Day)
 _DAY_OF_STAMP: Final = TypeAdapter[date](DayOfStamp)
 
@@ -68,15 +71,16 @@ def bars_from_reply(symbol: Symbol, reply: Reply) -> tuple[list[DailyBar], list[
     series = section(symbol, reply, _SERIES)
     if not series:
         raise refuse(symbol, reply, Rejection("no_rows", f"{_SERIES!r} is empty", _SERIES))
-    unfinished = _open_session(meta)
     bars: list[DailyBar] = []
     rejections: list[Rejection] = []
-    for name, values in series.items():
-        verdict = _bar(symbol, name, values, reply, unfinished)
-        if isinstance(verdict, Rejection):
-            rejections.append(replace(verdict, message=f"{shown(name)}: {verdict.message}"))
-        else:
-            bars.append(verdict)
+    unfinished = _open_session(meta)
+    if unfinished in series:
+        rejections.append(_rejection(unfinished, Rejection(_UNFINISHED, "the session was still open")))
+    rows = [(name, values) for name, values in series.items() if name != unfinished]
+    for start in range(0, len(rows), _AT_ONCE):
+        verdicts = _judge(symbol, rows[start : start + _AT_ONCE], reply.received_at)
+        bars += [verdict for verdict in verdicts if isinstance(verdict, DailyBar)]
+        rejections += [verdict for verdict in verdicts if isinstance(verdict, Rejection)]
     return bars, rejections
 
 
@@ -88,27 +92,37 @@ def parse(symbol: Symbol, reply: Reply) -> Parsed:
     return Parsed({TABLE: bars}, faults, detail)
 
 
-def _open_session(meta: Mapping[str, object]) -> date | None:
+def _open_session(meta: Mapping[str, object]) -> str | None:
     """Return the session that was still open: the provider then says a time of day, else the day alone."""
     try:
-        return _DAY_OF_STAMP.validate_python(meta.get(_REFRESHED))
+        return _DAY_OF_STAMP.validate_python(meta.get(_REFRESHED)).isoformat()
     except ValidationError:
         return None
 
 
-def _bar(symbol: Symbol, name: str, values: object, reply: Reply, unfinished: date | None) -> DailyBar | Rejection:
+def _judge(symbol: Symbol, rows: Sequence[tuple[str, object]], received_at: datetime) -> Sequence[DailyBar | Rejection]:
+    """Return a verdict on each row: on all at once where they are plain, else one by one."""
+    plain = plain_bars(symbol, rows, latest_day(received_at))
+    return plain or [_bar(symbol, name, values, received_at) for name, values in rows]
+
+
+def _bar(symbol: Symbol, name: str, values: object, received_at: datetime) -> DailyBar | Rejection:
     try:
         session = _DAY.validate_python(name)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        return Rejection(first["type"], f"the session {first['msg']}")
-    if session == unfinished:
-        return Rejection(_UNFINISHED, "the session was still open")
+        return _rejection(name, Rejection(first["type"], f"the session {first['msg']}"))
     adjusted = isinstance(values, Mapping) and _ADJUSTED_CLOSE in values
     row = read_row(AdjustedRow if adjusted else BarRow, values)
     if isinstance(row, Rejection):
-        return row
-    return check_day("the session", session, reply.received_at) or check_range(row) or _bar_of(symbol, session, row)
+        return _rejection(name, row)
+    if problem := check_day("the session", session, received_at) or check_range(row):
+        return _rejection(name, problem)
+    return _bar_of(symbol, session, row)
+
+
+def _rejection(name: str, problem: Rejection) -> Rejection:
+    return replace(problem, message=f"{shown(name)}: {problem.message}")
 
 
 def _bar_of(symbol: Symbol, session: date, row: BarRow) -> DailyBar:
