@@ -24,6 +24,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from common.adjust.rebuild import fill_factors
 from common.command_line import run
 from common.database.address import Address, Variables
 from common.database.migrations import HEAD
@@ -101,6 +102,7 @@ def migrate(owner_dsn: SecretStr) -> str:
         raise StoreNotReady(
             f"the database at {address} cannot be migrated: {error}; install the version that it was migrated with."
         ) from None
+    _fill(address)
     return HEAD
 
 
@@ -116,6 +118,18 @@ def _upgrade(connection: SqlConnection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "database" / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _fill(address: Address) -> None:
+    """Compute the factors of what a version before this one stored. Raises PipelineError."""
+    with (
+        address.errors_translated(),
+        closing(address.connect()) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_PATIENCE)
+        fill_factors(cursor)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from psycopg2.extensions import cursor as Cursor
 from pydantic import SecretStr
 
+from common.adjust.rebuild import refresh_factors
 from common.database.address import Address
 from common.database.migrations import HEAD
 from common.database.pool import Connections
@@ -135,6 +136,7 @@ class Store:
         def save(cursor: Cursor) -> UpsertCounts:
             self.replies.write(cursor, replies)
             changes = {table: _upsert(cursor, table, values) for table, values in chosen.items()}
+            refresh_factors(cursor, changes)
             reasons = _reasons(chosen, changes)
             self.ledger.write(cursor, [_with_reason(each, reasons) for each in outcomes], _sessions(chosen))
             return _count(changes, sum(map(len, chosen.values())))
@@ -209,12 +211,14 @@ def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
         return {}
     cursor.execute(statement(table.statement) if table.statement else upsert(table), {"rows": as_json(rows)})
     width, changed = len(table.key), cursor.fetchall()
-    if table.withdrawn:
-        cursor.execute(withdraw(table), {"rows": as_json(rows)})
     for row in changed:
         if any(old_to_new := row[width + 1 :]):
             log.info("%s: the final values of %s changed: %s", *row[:width], *old_to_new)
-    return {row[:width]: "inserted" if row[width] else "updated" for row in changed}
+    changes = {row[:width]: "inserted" if row[width] else "updated" for row in changed}
+    if table.withdrawn:
+        cursor.execute(withdraw(table), {"rows": as_json(rows)})
+        changes |= dict.fromkeys(cursor.fetchall(), "withdrawn")
+    return changes
 
 
 def _reasons(rows: Mapping[Table, Sequence[object]], changes: Mapping[Table, Changes]) -> dict[Symbol, str]:
@@ -245,5 +249,5 @@ def _with_reason(outcome: Outcome, reasons: Mapping[Symbol, str]) -> Outcome:
 
 def _count(changes: Mapping[Table, Changes], total: int) -> UpsertCounts:
     all_changes = [change for of_table in changes.values() for change in of_table.values()]
-    inserted = all_changes.count("inserted")
-    return UpsertCounts(inserted, len(all_changes) - inserted, total - len(all_changes))
+    inserted, updated = all_changes.count("inserted"), all_changes.count("updated")
+    return UpsertCounts(inserted, updated, total - inserted - updated)

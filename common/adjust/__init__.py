@@ -1,4 +1,4 @@
-"""Adjusted prices: pure arithmetic from bars as traded, splits and dividends; nothing here asks anybody.
+"""Adjusted prices: arithmetic from bars as traded, splits and dividends. Only ``rebuild`` knows the database.
 
 A price from before a split or a dividend is comparable with today's once it is multiplied by a factor. Going back from
 the newest session, the factor is multiplied

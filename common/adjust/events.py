@@ -50,9 +50,10 @@ def events(closes: Mapping[date, Decimal], actions: Iterable[CorporateAction]) -
 
 
 def _event(session: date, close_before: Decimal, actions: Iterable[CorporateAction]) -> Event:
-    """Sum up actions that are in order. A dividend of a split's own day is one for each share before the split:
+    """Sum up actions, given in the order of their ex-dates.
 
-    the entitlement is fixed by what is held the day before. One of a later ex-date is for the new shares.
+    A dividend of a split's own day is one for each share before the split, because the entitlement is fixed by what is
+    held the day before. One of a later ex-date is for the new shares.
     """
     dividend, splits, shares = Decimal(0), list[Fraction](), _ONE
     for _, of_a_day in groupby(actions, key=attrgetter("ex_date")):

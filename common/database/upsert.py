@@ -42,8 +42,8 @@ RETURNING {key}, xmax = 0 AS inserted;
 def withdraw(table: Table) -> str:
     """Return the statement that marks the rows which the provider's whole list of a kind no longer has.
 
-    It takes ``rows``, a list as a JSON array. Of a symbol and kind without any row in it nothing is marked: an empty
-    list is also how the provider answers for what it does not know.
+    It takes ``rows``, a list as a JSON array, and returns the key of each row that it marks. Of a symbol and kind
+    without any row in it nothing is marked: an empty list is also how the provider answers for what it does not know.
     """
     key, types = ", ".join(table.key), ", ".join(f"{name} {table.columns[name]}" for name in table.key)
     return f"""
@@ -54,7 +54,8 @@ WITH incoming AS (
 UPDATE {table.name} AS stored SET {table.withdrawn} = now(), updated_at = now()
 WHERE stored.{table.withdrawn} IS NULL
   AND (stored.symbol, stored.kind) IN (SELECT symbol, kind FROM incoming)
-  AND ({_of("stored", table.key)}) NOT IN (SELECT {key} FROM incoming);
+  AND ({_of("stored", table.key)}) NOT IN (SELECT {key} FROM incoming)
+RETURNING {_of("stored", table.key)};
 """.strip()
 
 

@@ -27,6 +27,7 @@ SOLE_USERS = {
     "requests": "common/provider",
     "redis": "common/quota",
     "psycopg2": (
+        "common/adjust/rebuild",
         "common/database",
         "common/ledger",
         "common/quarantine",

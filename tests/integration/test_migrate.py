@@ -225,7 +225,7 @@ def test_a_failed_migration_leaves_nothing(market):
     """All steps are one transaction: if one fails, no table of the others stays."""
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     others = [table for (table,) in market.query(tables) if table != "api_calls"]  # the last of the first step
-    market.query(f"DROP TABLE {', '.join(others)}")
+    market.query(f"DROP TABLE {', '.join(others)} CASCADE")
     with pytest.raises(StoreNotReady, match="already exists"):
         migrate(market.owner)
     assert market.query(tables) == [("api_calls",)]

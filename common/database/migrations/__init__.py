@@ -3,4 +3,4 @@
 from typing import Final
 
 #: The newest step. A worker compares it with the database without loading Alembic.
-HEAD: Final = "0012"
+HEAD: Final = "0013"

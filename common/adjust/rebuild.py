@@ -1,0 +1,96 @@
+"""The factors in the database: computed again, in the transaction that changed an action or the bars beside it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from psycopg2.extensions import cursor as Cursor
+
+from common.adjust.factors import ALWAYS, FOREVER, Adjustment, adjust
+from common.database.queries import statement
+from common.database.rows import as_json
+from common.datasets import daily_bars
+from common.datasets.corporate_actions import ACTIONS, CorporateAction
+from common.datasets.dataset import Table
+from common.values import Symbol
+
+#: How many symbols are computed together where there may be thousands.
+_BATCH: Final = 500
+_ENDS: Final = {ALWAYS: "-infinity", FOREVER: "infinity"}
+
+
+def refresh_factors(cursor: Cursor, changed: Mapping[Table, Collection[tuple[Any, ...]]]) -> None:
+    """Compute the factors of the symbols whose actions changed, or whose bars beside an ex-date did.
+
+    ``changed``: the keys of the rows that this transaction changed, by their tables; of bars the first and the last
+    session of each symbol suffice. Costs nothing where no action and no bar changed.
+    """
+    spans = _spans(changed.get(daily_bars.TABLE, ()))
+    spans |= {key[0]: (None, None) for key in changed.get(ACTIONS, ())}
+    if spans:
+        _refresh(cursor, spans)
+
+
+def fill_factors(cursor: Cursor) -> int:
+    """Compute the factors of every symbol that has bars and none yet; return for how many."""
+    filled = 0
+    while True:
+        cursor.execute(statement("symbols_without_factors"), {"row_limit": _BATCH})
+        if not (symbols := [symbol for (symbol,) in cursor.fetchall()]):
+            return filled
+        _refresh(cursor, dict.fromkeys(symbols, (None, None)))
+        filled += len(symbols)
+
+
+Spans = dict[str, tuple[date | None, date | None]]
+
+
+def _spans(keys: Iterable[tuple[Any, ...]]) -> Spans:
+    spans: dict[str, tuple[date, date]] = {}
+    for symbol, session in keys:
+        first, last = spans.get(symbol, (session, session))
+        spans[symbol] = min(first, session), max(last, session)
+    return dict(spans)
+
+
+def _refresh(cursor: Cursor, spans: Spans) -> None:
+    cursor.execute(statement("lock_factors"), {"symbols": as_json(spans)})
+    rows = [{"symbol": symbol, "first": first, "last": last} for symbol, (first, last) in spans.items()]
+    cursor.execute(statement("actions_to_adjust_for"), {"rows": as_json(rows)})
+    adjustments = {
+        symbol: _adjustment(Symbol(symbol), list(group)) for symbol, group in groupby(cursor.fetchall(), itemgetter(0))
+    }
+    if adjustments:
+        symbols = as_json(adjustments)
+        cursor.execute(statement("write_factors"), {"symbols": symbols, "rows": as_json(_segments(adjustments))})
+        cursor.execute(statement("write_findings"), {"symbols": symbols, "rows": as_json(_findings(adjustments))})
+
+
+def _adjustment(symbol: Symbol, rows: Iterable[tuple[Any, ...]]) -> Adjustment:
+    closes, actions = dict[date, Decimal](), list[CorporateAction]()
+    for _, kind, ex_date, numerator, denominator, amount, *bars in rows:
+        if kind:
+            actions.append(CorporateAction(symbol, kind, ex_date, 0, numerator, denominator, amount))
+            closes |= {session: close for session, close in (bars[:2], bars[2:]) if session}
+    return adjust(closes, actions)
+
+
+def _segments(adjustments: Mapping[str, Adjustment]) -> Iterable[dict[str, object]]:
+    for symbol, adjustment in adjustments.items():
+        for segment in adjustment.segments:
+            yield {
+                "symbol": symbol,
+                "valid_from": _ENDS.get(segment.valid_from, segment.valid_from),
+                "valid_before": _ENDS.get(segment.valid_before, segment.valid_before),
+                "split_factor": segment.split_factor,
+                "total_factor": segment.total_factor,
+            }
+
+
+def _findings(adjustments: Mapping[str, Adjustment]) -> Iterable[dict[str, object]]:
+    for symbol, adjustment in adjustments.items():
+        for finding in adjustment.findings:
+            yield {"symbol": symbol, "session": finding.session, "code": finding.code, "message": finding.message}
