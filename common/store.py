@@ -69,7 +69,8 @@ class StoreHealth:
 
 
 class Store:
-    """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``.
+    """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``,
+    and ``listings``, the lists of companies.
 
     Replies are kept for ``raw_retention_days``; 0 keeps none.
 

@@ -1,4 +1,4 @@
-"""What ``python -m workers.fetch_and_store`` does: fetch one symbol, check the health, show the quota."""
+"""What ``python -m workers.fetch_and_store`` does: fetch a symbol or a list, check the health, show the quota."""
 
 import json
 import logging
@@ -23,8 +23,10 @@ from common.errors import (
     UnknownSymbol,
 )
 from common.redaction import RedactingFilter, Redactor, escape_controls
+from common.universe.listings import Status
 from common.values import Outcome, OutcomeStatus, Quote, Symbol
 from workers.health import HealthCheck, check_health, usage_lines
+from workers.pipeline.universe import renew_listings
 from workers.wiring import Wiring
 
 _CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
@@ -124,6 +126,24 @@ def _when(retry_at: datetime | None) -> str:
         return ""
     full = (retry_at + timedelta(microseconds=999_999)).astimezone(UTC)
     return f" Try again at {full:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def listings(status: Status, *, accept: bool = False, verbose: bool = False) -> CommandResult:
+    """Fetch and store the list of companies; ``accept`` takes over one that shrank."""
+    try:
+        with Wiring.from_environment() as wiring, _logging(wiring, verbose=verbose):
+            return _listings(wiring, status, accept=accept)
+    except PipelineError as error:
+        return _failed(error)
+
+
+def _listings(wiring: Wiring, status: Status, *, accept: bool) -> CommandResult:
+    try:
+        renewed = renew_listings(wiring, status, accept=accept)
+    except QuotaWait as wait:
+        return _failed(wait, retry_at=wait.retry_at)
+    lines = [renewed.summary, *(f"{finding.code:<14} {finding.message}" for finding in renewed.findings)]
+    return CommandResult(ExitCode.DONE, {"status": OutcomeStatus.STORED, **renewed.as_dict()}, lines)
 
 
 def health(output: TextIO) -> CommandResult:

@@ -1,7 +1,7 @@
-"""The command line: fetch and store one symbol, check the health of every dependency, show the quota.
+"""The command line: fetch and store one symbol, or the list of companies; check every dependency, show the quota.
 
-``python -m workers.fetch_and_store --symbol AAPL | --health-check | --quota [--json]``; ``--help`` lists the exit
-codes.
+``python -m workers.fetch_and_store --symbol AAPL | --listings | --health-check | --quota [--json]``; ``--help`` lists
+the exit codes.
 """
 
 import argparse
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         answer = commands.health(output)
     elif options.quota:
         answer = commands.quota()
+    elif options.listings:
+        answer = commands.listings(options.listings, accept=options.accept, verbose=options.verbose)
     else:
         answer = commands.fetch(options.symbol, options.dataset, verbose=options.verbose)
     return answer.show(output, as_json=options.json)
@@ -43,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SYMBOL",
         help="fetch and store this symbol, such as AAPL (--symbol=-P-A for one that begins so), and print what came",
     )
+    task.add_argument(
+        "--listings",
+        nargs="?",
+        const="Active",
+        choices=("Active", "Delisted"),
+        help="fetch and store the list of companies that STOCK_SYMBOLS=listing:… chooses from, or that of the delisted",
+    )
     task.add_argument("--health-check", action="store_true", help="check every dependency without spending quota")
     task.add_argument("--quota", action="store_true", help="show what is used of the quota, and what waits")
     parser.add_argument(
@@ -50,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=_DATASETS,
         default=_DATASETS[0],
         help="what to fetch with --symbol: quotes by default; bars of 100 sessions, or all; all splits or dividends",
+    )
+    parser.add_argument(
+        "--accept", action="store_true", help="take over a list with --listings although it shrank by a tenth or more"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts, whatever the outcome")
     parser.add_argument("--verbose", action="store_true", help="log each step to standard error")

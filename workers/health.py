@@ -9,6 +9,7 @@ from typing import Final
 from common.errors import PipelineError
 from common.quota.results import Usage
 from common.settings import DagSettings, PipelineSettings
+from common.universe.listing_filter import ListingFilter
 from workers.dag_health import check_dag, knows_airflow
 from workers.wiring import Wiring
 
@@ -65,7 +66,9 @@ def _run(name: str, check: Callable[[], str]) -> HealthCheck:
 def _settings() -> str:
     settings = PipelineSettings.from_environment()
     source = "the sandbox (no API key is set)" if settings.uses_sandbox else settings.base_url
-    return f"{len(settings.stock_symbols)} symbols, quota {settings.quota}, quotes from {source}"
+    chosen = settings.stock_symbols
+    symbols = f"the symbols of {chosen}" if isinstance(chosen, ListingFilter) else f"{len(chosen)} symbols"
+    return f"{symbols}, quota {settings.quota}, quotes from {source}"
 
 
 def _schedule() -> str:

@@ -202,7 +202,7 @@ class AlphaVantageClient:
         return ProviderBusy(sentence, status=status, code=code, payload=text)
 
     def _rejected(self, subject: str, code: str, why: str, text: str) -> PayloadRejected:
-        sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept in quarantine."
+        sentence = f"{subject}: the reply of {self._transport.host} cannot be used: {why}. It is kept to be looked at."
         return PayloadRejected(sentence, code=code, payload=text)
 
 

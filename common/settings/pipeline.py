@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    model_validator,
+)
 
 from common.quota.quota import Quota, chosen_quota
 from common.settings.source import read, read_variable
 from common.settings.urls import filled_in, password_in, require_plain_url, require_safe_url
 from common.symbol_file import read_symbols
+from common.universe.listing_filter import PREFIX, ListingFilter
 from common.values import Symbol, parse_symbols
 
 ALPHA_VANTAGE_URL: Final = "https://www.alphavantage.co"
@@ -21,9 +31,13 @@ SANDBOX_API_KEY: Final = "sandbox"
 _MAX_KEY_LENGTH: Final = 200
 
 
-def _split_symbols(value: object) -> tuple[Symbol, ...]:
-    """Read ``IBM, AAPL`` (commas or white space), or the file named by ``@path`` (one a line, # comments)."""
+def _read_universe(value: object) -> tuple[Symbol, ...] | ListingFilter:
+    """Read ``IBM, AAPL`` (commas or white space), the file named by ``@path`` (one a line, # comments), or a choice of
+    the listed companies, which a plan looks up: ``listing:NASDAQ,NYSE``.
+    """
     text = str(value)
+    if text.lower().startswith(PREFIX):
+        return ListingFilter.parse(text)
     if text.startswith("@"):
         return tuple(dict.fromkeys(read_symbols(text[1:])))
     return parse_symbols(text.replace(",", " ").split())
@@ -47,7 +61,8 @@ def _one_word(key: SecretStr) -> SecretStr:
     return key
 
 
-Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_symbols)]
+_Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1)]
+Universe = Annotated[_Symbols | InstanceOf[ListingFilter], BeforeValidator(_read_universe)]
 
 
 class PipelineSettings(BaseModel):
@@ -70,7 +85,7 @@ class PipelineSettings(BaseModel):
     # The symbols and the run
     quotes_from: Literal["quote", "bars"] = "quote"
     full_history: Literal["auto", "on", "off"] = "auto"
-    stock_symbols: Symbols = Field(default_factory=lambda: _split_symbols(DEFAULT_SYMBOLS), min_length=1)
+    stock_symbols: Universe = Field(default_factory=lambda: _read_universe(DEFAULT_SYMBOLS))
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None

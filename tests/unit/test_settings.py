@@ -13,6 +13,7 @@ from redis.connection import parse_url
 from common.errors import ConfigurationError
 from common.quota.quota import PLANS, Quota
 from common.settings import ALPHA_VANTAGE_URL, DagSettings, PipelineSettings
+from common.universe.listing_filter import ListingFilter
 
 SECRET = "MARKEDSECRET99"
 
@@ -90,6 +91,8 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("STOCK_SYMBOLS", "A;B,C;D"),
         ("STOCK_SYMBOLS", ","),
         ("STOCK_SYMBOLS", "@/no/such/file"),
+        ("STOCK_SYMBOLS", "listing:"),
+        ("STOCK_SYMBOLS", "listing:NYSE;type=ETF"),
         ("ALPHA_VANTAGE_PLAN", "gold"),
         ("ALPHA_VANTAGE_QUOTA", "many"),
         ("ALPHA_VANTAGE_BASE_URL", "http://example.org"),
@@ -192,6 +195,11 @@ def test_a_comment_in_a_file_is_no_symbol(tmp_path: Path):
     path = tmp_path / "universe"
     path.write_text("AAC#  # when issued\n#IBM\nM&M.BSE\nA B;\n")
     assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("AAC#", "M&M.BSE", "A", "line 4 of universe")
+
+
+def test_symbols_may_be_chosen_from_a_list():
+    """listing:… is kept as what it chooses: which companies that are, no setting can know."""
+    assert settings(STOCK_SYMBOLS="Listing:NYSE ARCA:type=ETF").stock_symbols == ListingFilter(("NYSE_ARCA",), ("ETF",))
 
 
 @pytest.mark.parametrize("line", ["API_KEY=SECRET", "  export REDIS_PASSWORD = SECRET", "A_B=SECRET"])

@@ -6,19 +6,35 @@ from datetime import UTC, datetime, timedelta
 
 from common.errors import SessionGone
 from common.trading_calendar import latest_session
+from common.universe.listing_filter import ListingFilter
 from common.values import Symbol, parse_symbols
+from workers.pipeline.universe import awaits_list, listed_symbols, renew_if_due
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
 
-def requested_symbols(wiring: Wiring, asked: Iterable[str] | None) -> tuple[Symbol, ...]:
+def requested_symbols(
+    wiring: Wiring, asked: Iterable[str] | None, *, renew_at: datetime | None = None
+) -> tuple[Symbol, ...]:
     """Return the symbols of the trigger form, or those of STOCK_SYMBOLS where none were given.
 
-    Raises ConfigurationError where symbols were given and none of them can be one.
+    Where these are chosen from the list of companies, one that is not there, or is old at ``renew_at``, is fetched.
+
+    Raises ConfigurationError where symbols were given and none of them can be one, or where none is chosen.
     """
-    symbols = parse_symbols(text for text in asked if text.strip()) if asked else ()
-    return symbols or wiring.settings.stock_symbols
+    if symbols := _typed(asked):
+        return symbols
+    chosen = wiring.settings.stock_symbols
+    if not isinstance(chosen, ListingFilter):
+        return chosen
+    if renew_at:
+        renew_if_due(wiring, renew_at)
+    return listed_symbols(wiring, chosen)
+
+
+def _typed(asked: Iterable[str] | None) -> tuple[Symbol, ...]:
+    return parse_symbols(text for text in asked if text.strip()) if asked else ()
 
 
 def validate_environment(
@@ -30,8 +46,12 @@ def validate_environment(
 
     Raises the error of what is wrong: ConfigurationError, SessionGone, StoreUnavailable or LimiterUnavailable.
     """
-    symbols = requested_symbols(wiring, asked)
-    if wanted:
+    symbols = _typed(asked)
+    if not symbols and awaits_list(wiring):
+        log.warning("no list of companies is stored yet: the plan fetches it, with one call")
+    else:
+        symbols = requested_symbols(wiring, asked)
+    if wanted and symbols:
         grace = timedelta(seconds=wiring.settings.session_grace)
         _refuse_past(symbols, wanted, moment or datetime.now(UTC), grace)
     if wiring.settings.uses_sandbox:

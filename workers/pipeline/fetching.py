@@ -55,6 +55,30 @@ class Permits(Protocol):
     def leave(self, permit_id: str) -> None: ...
 
 
+class Named(Protocol):
+    """What calls are noted under: a dataset, or the lists of companies, which are none."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Call(Protocol):
+    """What a fetcher has to know of a try; ``Attempt`` says what each is."""
+
+    request: Request
+    permit_id: str
+    api_calls: int
+
+    @property
+    def dataset(self) -> Named: ...
+
+    @property
+    def symbols(self) -> Sequence[Symbol]: ...
+
+    @property
+    def symbol(self) -> Symbol | None: ...
+
+
 @dataclass
 class Attempt:
     """One try at a symbol of a dataset, or at several that share the ``request``, and what it used.
@@ -103,7 +127,7 @@ class Fetcher:
     max_wait_s: float
     confirm: Callable[[Sequence[Symbol]], None]
 
-    def fetch(self, attempt: Attempt) -> Reply:
+    def fetch(self, attempt: Call) -> Reply:
         """Fetch within the quota; when the provider says "too fast", the limiter learns it and we queue again."""
         refusals = 0
         while True:
@@ -121,7 +145,7 @@ class Fetcher:
                 raise self.permits.outage() or failure from None  # an outage is not the symbol's failure
 
     @contextmanager
-    def _gate(self, attempt: Attempt) -> Iterator[Permit]:
+    def _gate(self, attempt: Call) -> Iterator[Permit]:
         """Hold a permit while one request is out. Each request has a permit of its own, and counts if it was sent."""
         with self.permits.permit(
             attempt.permit_id, max_wait_s=self.max_wait_s, dataset=attempt.dataset.name, symbol=attempt.symbol
@@ -135,7 +159,7 @@ class Fetcher:
                 attempt.api_calls -= not error.request_sent
                 raise
 
-    def _confirm(self, attempt: Attempt, permit: Permit) -> None:
+    def _confirm(self, attempt: Call, permit: Permit) -> None:
         """See that the symbols are still ours; else, or where that cannot be known, the permit goes back."""
         try:
             self.confirm(attempt.symbols)

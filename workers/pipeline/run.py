@@ -15,6 +15,7 @@ from workers.pipeline.batching import symbols_per_task
 from workers.pipeline.environment import requested_symbols
 from workers.pipeline.feeds import FIRST
 from workers.pipeline.planning import ANSWERED, Plan, StoredState, make_plan
+from workers.pipeline.universe import awaits_list
 from workers.wiring import Wiring
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -40,7 +41,7 @@ def plan_run(
     Raises ConfigurationError where none of the symbols can be one: then nothing is written.
     """
     moment = moment or datetime.now(UTC)
-    symbols = requested_symbols(wiring, asked)
+    symbols = requested_symbols(wiring, asked, renew_at=moment)
     again = cleared and force
     settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
@@ -122,7 +123,7 @@ def _reserved(wiring: Wiring, feed: str) -> int:
     """Return how many calls of the long windows belong to the first feed's next run, and are not made yet."""
     settings = wiring.settings
     longest = settings.quota.windows[-1]
-    if feed == FIRST or longest.period_s <= POSTPONE_BEYOND_S:
+    if feed == FIRST or longest.period_s <= POSTPONE_BEYOND_S or awaits_list(wiring):
         return 0
     first = wiring.dataset_of(FIRST).name
     made = wiring.store.calls.count_since(wiring.limiter.key_digest, first, longest.period_s)
