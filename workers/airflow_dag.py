@@ -19,6 +19,8 @@ from workers.airflow_operator import (
 from workers.pipeline.batching import fetches_at_once
 from workers.pipeline.feeds import DAGS
 
+#: Sundays: the list follows the exchanges, most of which rest then.
+WEEKLY: Final = "0 5 * * 0"
 #: The form that a person triggers a run with.
 _PARAMETERS: Final[dict[str, Any]] = {
     "symbols": {
@@ -42,12 +44,13 @@ def ended(feed: str) -> Asset:
     return Asset(name=f"{feed}_run_ended", uri=f"stocks://runs/{feed}", group="runs")
 
 
-def timetable(settings: DagSettings) -> BaseTimetable | None:
-    """Return when the DAG runs by itself: at the cron line's or preset's times, at intervals, or (None) never.
+def timetable(settings: DagSettings, rarer: str = "") -> BaseTimetable | None:
+    """Return when a DAG runs by itself: at the cron line's or preset's times, at intervals, or (None) never.
 
-    A fresh installation waits for the next time; one that was off when a run was due makes up for the latest.
+    With ``rarer``, a cron line, that is when it runs, where STOCK_SCHEDULE lets any DAG run by itself. A fresh
+    installation waits for the next time; one that was off when a run was due makes up for the latest.
     """
-    schedule = settings.stock_schedule
+    schedule = settings.stock_schedule and (rarer or settings.stock_schedule)
     if isinstance(schedule, timedelta):
         return DeltaTriggerTimetable(schedule)
     if schedule is None:
@@ -55,6 +58,20 @@ def timetable(settings: DagSettings) -> BaseTimetable | None:
     # Airflow's own default makes up for a time that passed less than a tenth of the period ago: at two in the morning a
     # fresh installation would spend the day's quota before anybody has looked at it.
     return CronTriggerTimetable(schedule, timezone=settings.stock_timezone, run_immediately=timedelta(0))
+
+
+def default_args(settings: DagSettings) -> dict[str, Any]:
+    """Return what every task has that does not say otherwise."""
+    return {
+        "queue": settings.housekeeping_queue,
+        "weight_rule": "absolute",
+        "priority_weight": 2,  # before hundreds of fetching tasks, which no other DAG's task waits behind either
+        "retries": settings.task_retries,
+        "retry_delay": timedelta(seconds=settings.task_retry_delay),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(seconds=settings.task_retry_max_delay),
+        "execution_timeout": timedelta(seconds=settings.task_timeout),
+    }
 
 
 def feed_dag(
@@ -70,16 +87,7 @@ def feed_dag(
         max_active_runs=1,  # two runs at once would spend the same quota twice
         tags=["stocks", "alpha-vantage"],
         params={name: Param(**how) for name, how in _PARAMETERS.items()},
-        default_args={
-            "queue": settings.housekeeping_queue,
-            "weight_rule": "absolute",
-            "priority_weight": 2,  # before hundreds of fetching tasks, which no other DAG's task waits behind either
-            "retries": settings.task_retries,
-            "retry_delay": timedelta(seconds=settings.task_retry_delay),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(seconds=settings.task_retry_max_delay),
-            "execution_timeout": timedelta(seconds=settings.task_timeout),
-        },
+        default_args=default_args(settings),
     ) as dag:
         _steps(feed, settings)
     return dag

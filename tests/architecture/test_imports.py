@@ -12,6 +12,7 @@ AIRFLOW_DOORS = {
     "workers/airflow_dag.py",
     "workers/airflow_operator.py",
     "workers/airflow_trigger.py",
+    "workers/airflow_universe.py",
     "workers/celery_config.py",
 }
 #: The room that may import what Airflow does not document.

@@ -120,9 +120,14 @@ def renew_if_due(wiring: Wiring, moment: datetime) -> None:
         log.warning("the list of companies of %s is gone on with: %s", seen_at.date(), error)
 
 
+def chooses_from_list(wiring: Wiring) -> bool:
+    """Whether STOCK_SYMBOLS is ``listing:…``."""
+    return isinstance(wiring.settings.stock_symbols, ListingFilter)
+
+
 def awaits_list(wiring: Wiring) -> bool:
     """Whether STOCK_SYMBOLS chooses from a list that is not there yet: the first plan fetches it."""
-    return isinstance(wiring.settings.stock_symbols, ListingFilter) and wiring.store.listings.seen_at() is None
+    return chooses_from_list(wiring) and wiring.store.listings.seen_at() is None
 
 
 def listed_symbols(wiring: Wiring, chosen: ListingFilter) -> tuple[Symbol, ...]:
