@@ -96,10 +96,10 @@ class FaultPicker:
         asked = _asked_by_symbol(call.symbol)
         if not asked and not self.mix.shares:
             return None
-        number = self._count(call.symbol)
         if asked:
-            name, times = asked
-            return name if not times or number <= times else None
+            symbol, name, times = asked
+            return name if not times or self._count(symbol) <= times else None
+        number = self._count(call.symbol)
         draw = random.Random(f"{self._seed}:{call.function}:{call.symbol}:{number}").random()  # noqa: S311  no secret
         return self.mix.pick(draw)
 
@@ -114,12 +114,12 @@ class FaultPicker:
         return self._calls[symbol]
 
 
-def _asked_by_symbol(text: str) -> tuple[str, int] | None:
-    """Return the fault that one of the symbols names, and for how many calls (0: for all)."""
+def _asked_by_symbol(text: str) -> tuple[str, str, int] | None:
+    """Return the one of the symbols that names a fault, the fault, and for how many calls (0: for all)."""
     if "FAULT" not in text:
         return None
     for symbol in text.split(","):
         match = _SYMBOL.fullmatch(symbol.strip())
         if match and (name := match["name"].lower()) in FAULTS:
-            return name, int(match["times"] or 0)
+            return match[0], name, int(match["times"] or 0)
     return None

@@ -13,7 +13,7 @@ _PRICE: Final = frozenset({"price", "close"})
 
 
 def _newest_row(document: object) -> Row | None:
-    """Return the fields of the quote, of the newest bar, or of the first bulk quote."""
+    """Return the fields of the quote, of the newest bar, or of the bulk quote that names a fault, else of the first."""
     if not isinstance(document, dict):
         return None
     for name, part in document.items():
@@ -22,7 +22,7 @@ def _newest_row(document: object) -> Row | None:
         if name.startswith("Time Series"):
             return next(iter(part.values()), None)
         if name == "data":
-            return next(iter(part), None)
+            return next((row for row in part if "FAULT" in row.get("symbol", "")), next(iter(part), None))
     return None
 
 

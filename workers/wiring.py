@@ -1,11 +1,12 @@
 """The only place where the concrete classes meet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.datasets import DAILY_BARS, DATASETS, FULL_HISTORY, QUOTES, QUOTES_FROM_BARS, Dataset
+from common.datasets import BULK, DAILY_BARS, DATASETS, FULL_HISTORY, QUOTES, QUOTES_FROM_BARS, Dataset
 from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
@@ -13,6 +14,7 @@ from common.quota.limiter import Limiter
 from common.settings import PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
+from workers.pipeline.bulk import BulkRight
 from workers.pipeline.feeds import FIRST, HISTORY
 from workers.pipeline.job import Job
 from workers.pipeline.planning import REFUSED_FOR
@@ -95,6 +97,12 @@ class Wiring:
             postpones=self.settings.on_daily_quota == "postpone",
         )
 
+    @cached_property
+    def bulk(self) -> Mapping[str, BulkRight]:
+        """The right to ask for many symbols with one call, by the dataset, where the settings want it."""
+        wanted = BULK if self.settings.asks_in_bulk else {}
+        return {name: BulkRight(bulk, self.entitlements) for name, bulk in wanted.items()}
+
     def dataset_of(self, feed: str) -> Dataset:
         """Return what a feed (``workers.pipeline.feeds``) asks for under these settings."""
         if feed == FIRST:
@@ -106,7 +114,8 @@ class Wiring:
     def batch(self, dataset: Dataset | None = None, *, budget_s: float) -> Batch:
         """Return the work on a run's batches, by default of the wiring's dataset; a pass lasts about ``budget_s``."""
         job = replace(self.job, dataset=dataset) if dataset else self.job
-        return Batch(job, self.store.ledger, concurrency=self.settings.batch_concurrency, budget_s=budget_s)
+        bulk = self.bulk.get(job.dataset.name)
+        return Batch(job, self.store.ledger, self.settings.batch_concurrency, budget_s, bulk)
 
     def make_all(self) -> None:
         """Make every collaborator. Nothing connects before it is used."""

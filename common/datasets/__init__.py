@@ -23,6 +23,7 @@ own (Rejection). The codes are stable, for the ledger, the quarantine and the me
 ``not_a_date``       not YYYY-MM-DD, or no day of the calendar
 ``future_date``      more than a day after the reply arrived (a day, because of time zones)
 ``ancient_date``     before 1900
+``no_session``       a bulk row's time is before its day's session, or on no weekday: the prices are of another day
 ``symbol_mismatch``  the reply is about another symbol
 ``duplicate_symbol`` a bulk reply has two rows for the symbol
 ``absent``           a bulk reply has no row for the symbol
@@ -42,9 +43,9 @@ to four decimals and arithmetic in single precision explain: 0.0003 at 1,000, 0.
 from collections.abc import Mapping
 from typing import Final
 
-from common.datasets.bulk_quotes import quotes_from_bulk_reply
+from common.datasets.bulk_quotes import BULK_QUOTES, quotes_from_bulk_reply
 from common.datasets.daily_bars import DAILY_BARS, bars_from_reply
-from common.datasets.dataset import Dataset
+from common.datasets.dataset import Bulk, Dataset
 from common.datasets.dividends import DIVIDENDS
 from common.datasets.full_history import FULL_HISTORY
 from common.datasets.quotes import QUOTES, quote_from_reply
@@ -52,11 +53,13 @@ from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.datasets.splits import SPLITS
 
 __all__ = [
+    "BULK",
     "DAILY_BARS",
     "DATASETS",
     "FULL_HISTORY",
     "QUOTES",
     "QUOTES_FROM_BARS",
+    "Bulk",
     "Dataset",
     "bars_from_reply",
     "quote_from_reply",
@@ -67,3 +70,6 @@ __all__ = [
 DATASETS: Final[Mapping[str, Dataset]] = {
     dataset.name: dataset for dataset in (QUOTES, DAILY_BARS, FULL_HISTORY, SPLITS, DIVIDENDS)
 }
+
+#: How many symbols of a dataset are asked for at once, by the dataset's name, where there is a way.
+BULK: Final[Mapping[str, Bulk]] = {QUOTES.name: BULK_QUOTES}

@@ -75,6 +75,21 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Bulk:
+    """How a dataset is asked for with one call for up to ``size`` symbols. Not every key may: ``feature`` is the right.
+
+    ``covers`` tells whether a symbol can be among them. ``parse`` returns what the reply holds of each symbol, or why
+    that is refused; nothing for one that the reply leaves out. It raises PayloadRejected where the structure is wrong.
+    """
+
+    feature: str
+    size: int
+    covers: Callable[[Symbol], bool]
+    request: Callable[[Sequence[Symbol]], Request]
+    parse: Callable[[Sequence[Symbol], Reply], Mapping[Symbol, Parsed | Rejection]]
+
+
+@dataclass(frozen=True, slots=True)
 class BySession:
     """Due once the exchange has completed a session that is not stored."""
 

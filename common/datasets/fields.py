@@ -23,7 +23,10 @@ _NOTHING: Final = frozenset({"", "-", "--", ".", "none", "null", "nil", "n/a", "
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_STAMP: Final = re.compile(r"(?P<day>[0-9-]{10}) [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?", re.ASCII)
+_STAMP: Final = re.compile(r"(?P<day>[0-9-]{10}) (?P<minute>[0-9]{2}:[0-9]{2}):[0-9]{2}(\.[0-9]{1,6})?", re.ASCII)
+#: When a session of New York begins, on each of its days; earlier trades are of no session.
+_OPEN: Final = "09:30"
+_SATURDAY: Final = 5
 
 
 def _fail(code: str, message: str) -> PydanticCustomError:
@@ -113,11 +116,18 @@ def _day(value: object) -> date:
 
 
 def _day_of_stamp(value: object) -> date:
-    """Take the day of a bulk row's ``2024-10-30 19:59:57.644``, which is in the exchange's own time."""
+    """Take the day of a bulk row's ``2024-10-30 19:59:57.644``, which is in the exchange's own time.
+
+    It tells when the last trade was, and trades go on outside of the session that the prices are of: after its close
+    that is the same day's, before its open it is an earlier one, which nothing in the row names.
+    """
     match = _STAMP.fullmatch(_text(value))
     if not match:
         raise _fail("not_a_date", "is not a time (YYYY-MM-DD HH:MM:SS)")
-    return _day(match["day"])
+    day = _day(match["day"])
+    if match["minute"] < _OPEN or day.weekday() >= _SATURDAY:
+        raise _fail("no_session", "is no time of a session or after it, so it does not tell the prices' day")
+    return day
 
 
 def day_or_none(value: object) -> date | None:

@@ -63,7 +63,11 @@ def quote_from_reply(symbol: Symbol, reply: Reply) -> Quote:
 
 def parse(symbol: Symbol, reply: Reply) -> Parsed:
     """Return the quote as what a GLOBAL_QUOTE reply holds. Raises PayloadRejected as ``quote_from_reply``."""
-    quote = quote_from_reply(symbol, reply)
+    return parsed(quote_from_reply(symbol, reply))
+
+
+def parsed(quote: Quote) -> Parsed:
+    """Return a sound quote as what a reply holds of its symbol."""
     return Parsed({TABLE: [quote]}, detail=f"{quote.price} on {quote.latest_trading_day}")
 
 

@@ -314,13 +314,14 @@ RETURNING line.symbol;
 -- When a call was last spent on each symbol, with what result, and since when it waits for its turn.
 -- Takes   dataset; symbols: a JSON array of strings, each once.
 -- Returns a row for each symbol that has one of the two.
+-- What failed without a call says nothing new; a row that came with another symbol's call counts no call of its own.
 SELECT asked.symbol, attempt.finished_at, attempt.status, attempt.reason, waiting.postponed_at
 FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
 LEFT JOIN LATERAL (
     SELECT finished_at, status, reason FROM fetch_outcomes
     WHERE dataset = %(dataset)s AND fetch_outcomes.symbol = asked.symbol COLLATE "C"
       AND status IN ('stored', 'stale', 'quarantined', 'failed')
-      AND api_calls > 0
+      AND (status <> 'failed' OR api_calls > 0)
     ORDER BY finished_at DESC LIMIT 1
 ) AS attempt ON true
 LEFT JOIN LATERAL (

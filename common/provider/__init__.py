@@ -26,7 +26,9 @@ A reply that cannot be read raises PayloadRejected with one of these codes:
 
 The order of trust is: data, then known notices (also as plain words in place of JSON), then emptiness. What is none
 of these, but a page (``not_json``, say), a notice that nobody knows (``unexpected_notice``), or the refusal of a
-gateway (403, 408, 425, a page with another 4xx), is ProviderBusy: the provider may merely be away.
+gateway (403, 408, 425, a page with another 4xx), is ProviderBusy: the provider may merely be away. Of many symbols'
+data nothing is taken where a notice stands beside them, and a notice that nobody knows is PayloadRejected: it is about
+that way of asking.
 
 Proxies and certificates: on https the platform's conventions hold (``HTTPS_PROXY``, ``NO_PROXY``,
 ``REQUESTS_CA_BUNDLE``); on http, which is for loopback, no proxy is ever used. ``.netrc`` and cookies never are.

@@ -135,7 +135,7 @@ class AlphaVantageClient:
             clean = read_object(text.encode()) if STARS in text else original
         except Unreadable as problem:
             return self._unreadable(request, answer.body, problem, text)
-        if request.format == "json" and self._carries_data(request.subject, clean):
+        if request.format == "json" and not request.notice_in_message and self._carries_data(request.subject, clean):
             return clean
         return self._without_data(request, original, clean, text)
 
@@ -168,7 +168,8 @@ class AlphaVantageClient:
         if refused := refusal(original, request.subject, bulk=not of_one_symbol):
             return refused
         if said := notices(clean):
-            return self._busy(request.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
+            judge = self._rejected if request.notice_in_message else self._busy  # of many: each can be asked for alone
+            return judge(request.subject, "unexpected_notice", f"it says {one_line(said[0])!r}", text)
         if request.format == "csv":
             subject = request.subject
             return self._rejected(subject, "not_csv", "it is JSON", text) if clean else not_covered(subject)

@@ -17,8 +17,8 @@ class Request:
     """One call. ``subject`` names what it is about in messages, ``params`` are its query besides function and key.
 
     ``format``: what the data come as; a refusal is JSON also where they are CSV, and the reply to a CSV call has its
-    table in ``text`` and an empty document. ``notice_in_message``: the reply says in ``message`` what other replies say
-    in a notice.
+    table in ``text`` and an empty document. ``notice_in_message``: the reply is about many symbols, says in ``message``
+    what other replies say in a notice, and has samples beside a refusal.
     """
 
     function: str

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from common.errors import ConfigurationError
 
@@ -79,10 +79,12 @@ class Quota:
         return cls(tuple(sorted(windows, key=lambda window: window.period_s)))
 
 
+#: The plan without a price. Every other one is premium.
+FREE: Final = "free"
 #: Alpha Vantage's plans. Premium plans have no daily cap, but a ceiling a second: 30/s on 1200/min, and the
 #: same ratio (a fortieth of the minute, at least one) on the smaller ones.
 PLANS: dict[str, Quota] = {
-    "free": Quota.parse("1/s,25/day"),
+    FREE: Quota.parse("1/s,25/day"),
     "premium75": Quota.parse("2/s,75/min"),
     "premium150": Quota.parse("4/s,150/min"),
     "premium300": Quota.parse("8/s,300/min"),

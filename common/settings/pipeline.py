@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from common.quota.quota import Quota, chosen_quota
+from common.quota.quota import FREE, Quota, chosen_quota
 from common.settings.source import read, read_variable
 from common.settings.urls import filled_in, password_in, require_plain_url, require_safe_url
 from common.symbol_file import read_symbols
@@ -76,7 +76,7 @@ class PipelineSettings(BaseModel):
     # The provider
     alpha_vantage_api_key: Annotated[SecretStr, AfterValidator(_one_word)] = SecretStr("")
     alpha_vantage_base_url: str = ""
-    alpha_vantage_plan: str = "free"
+    alpha_vantage_plan: str = FREE
     alpha_vantage_quota: str = ""
     sandbox_url: str = "http://127.0.0.1:8765"
     api_timeout: float = Field(default=30, ge=0.1, le=600)
@@ -85,6 +85,7 @@ class PipelineSettings(BaseModel):
     # The symbols and the run
     quotes_from: Literal["quote", "bars"] = "quote"
     full_history: Literal["auto", "on", "off"] = "auto"
+    bulk_quotes: Literal["auto", "on", "off"] = "auto"
     stock_symbols: Universe = Field(default_factory=lambda: _read_universe(DEFAULT_SYMBOLS))
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
@@ -132,7 +133,12 @@ class PipelineSettings(BaseModel):
     @property
     def asks_full_history(self) -> bool:
         """Whether whole series are asked for: the plan allows it, or a person says that it does."""
-        return self.full_history == "on" or (self.full_history == "auto" and self.alpha_vantage_plan != "free")
+        return self.full_history == "on" or (self.full_history == "auto" and self.alpha_vantage_plan != FREE)
+
+    @property
+    def asks_in_bulk(self) -> bool:
+        """Whether the quotes of many symbols are asked for with one call: on premium plans, or as a person says."""
+        return self.bulk_quotes == "on" or (self.bulk_quotes == "auto" and self.alpha_vantage_plan != FREE)
 
     @property
     def uses_sandbox(self) -> bool:

@@ -27,7 +27,7 @@ from common.errors import (
 )
 from common.provider import MAX_BYTES, MAX_BYTES_FULL, AlphaVantageClient
 from common.values import Symbol
-from tests.support.replies import quote_document
+from tests.support.replies import BULK_ROW, quote_document
 from tests.support.served import GOOD, IBM, KEY, PAGE, QUOTE, closes, refused, resets, says, serving
 from tests.support.wire import Behaviour, Connection, answering, response, wire
 
@@ -389,6 +389,22 @@ def test_an_empty_bulk_reply_condemns_no_symbol():
     """What means "no such symbol" of one symbol says nothing of many: validation refuses it as a reply."""
     with serving(answering(response(b"{}"))) as (_, client):
         assert client.fetch(bulk_request([IBM, Symbol("AAPL")])).document == {}
+
+
+@pytest.mark.parametrize(
+    ("notice", "error"),
+    [
+        ({"message": "This is a premium endpoint."}, PremiumRequired),
+        ({"Information": "This is a premium endpoint."}, PremiumRequired),
+        ({"message": "success", "Note": "Thank you! API call frequency is 5 calls per minute."}, RateLimited),
+        ({"message": "We have news for you."}, PayloadRejected),
+    ],
+)
+def test_bulk_data_beside_a_notice_are_samples(notice: dict[str, str], error: type[PipelineError]):
+    """Rows beside a notice are no data, whatever its key; one that nobody knows refuses this way of asking."""
+    body = json.dumps({"endpoint": "Realtime Bulk Quotes", "data": [BULK_ROW]} | notice).encode()
+    refusal = refused(answering(response(body)), lambda client: client.fetch(bulk_request([IBM, Symbol("AAPL")])))
+    assert type(refusal) is error
 
 
 def test_a_byte_order_mark_is_tolerated():

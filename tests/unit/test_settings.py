@@ -232,6 +232,20 @@ def test_any_environment_is_read_or_refused(values: dict[str, str]):
             assert read({name.upper(): text for name, text in values.items()})
 
 
+@pytest.mark.parametrize(
+    ("plan", "bulk", "asks"),
+    [
+        ("free", "auto", False),
+        ("premium75", "auto", True),
+        ("free", "on", True),
+        ("premium1200", "off", False),
+    ],
+)
+def test_premium_plans_ask_in_bulk(plan: str, bulk: str, *, asks: bool):
+    """By itself a free plan spends no call on what it may not do; a person's word counts."""
+    assert settings(ALPHA_VANTAGE_PLAN=plan, BULK_QUOTES=bulk).asks_in_bulk is asks
+
+
 def test_auto_is_no_number_of_symbols():
     """``auto`` and nothing at all leave the number of symbols a task to the plan; a number is one."""
     assert settings().symbols_per_task is settings(SYMBOLS_PER_TASK="Auto").symbols_per_task is None

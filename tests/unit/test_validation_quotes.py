@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from common.datasets import quote_from_reply, quotes_from_bulk_reply
+from common.datasets import BULK, quote_from_reply, quotes_from_bulk_reply
 from common.errors import PayloadRejected
 from common.values import Quote, Rejection, Symbol
 from tests.support.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of
@@ -313,7 +313,10 @@ def test_good_rows_are_kept_beside_bad_ones():
         ({"timestamp": "2024-10-30"}, "not_a_date"),
         ({"timestamp": "2024-10-30T19:59:57Z"}, "not_a_date"),
         ({"timestamp": "2024-02-30 19:59:57"}, "not_a_date"),
-        ({"timestamp": "2027-10-30 19:59:57"}, "future_date"),
+        ({"timestamp": "2027-10-29 19:59:57"}, "future_date"),
+        ({"timestamp": "2024-10-30 09:29:59"}, "no_session"),
+        ({"timestamp": "2024-10-30 04:00:00.001"}, "no_session"),
+        ({"timestamp": "2024-11-02 12:00:00"}, "no_session"),  # a Saturday
         ({"close": "300"}, "outside_range"),
         ({"change": "-10.90"}, "change_mismatch"),
         ({"previous_close": None}, "missing_field"),
@@ -323,6 +326,23 @@ def test_a_bulk_rejection(changes: dict[str, object], code: str):
     """Bulk rows have their own time and no percent sign; the rest is judged alike."""
     quotes, rejections = bulk(changed(BULK_ROW, changes))
     assert (quotes, rejections[MSTR].code) == ([], code)
+
+
+@pytest.mark.parametrize("time", ["09:30:00", "12:00:00", "16:00:00.5", "19:59:57.644"])
+def test_a_time_of_a_session_tells_its_day(time: str):
+    """From the open on the prices are of the time's own day; a session that is open is one like any other."""
+    quotes, _ = bulk(changed(BULK_ROW, {"timestamp": f"2024-10-30 {time}"}))
+    assert [quote.latest_trading_day for quote in quotes] == [date(2024, 10, 30)]
+
+
+def test_what_is_absent_is_not_refused():
+    """Of many symbols a reply says what each has, or why it is refused, and nothing of those that it leaves out."""
+    bad = changed(BULK_ROW, {"symbol": "BBB", "close": Decimal("1.5")})
+    reply = reply_of(bulk_document(BULK_ROW, bad, "no row"))
+    found = BULK["quotes"].parse([MSTR, Symbol("BBB"), Symbol("CCC")], reply)
+    assert list(found) == [MSTR, "BBB"]
+    assert found[MSTR].detail == "247.31 on 2024-10-30"
+    assert found[Symbol("BBB")].code == "not_text"
 
 
 @pytest.mark.parametrize(

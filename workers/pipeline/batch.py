@@ -13,6 +13,8 @@ from common.errors import HALTED, RETRYABLE, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus
 from workers.pipeline.batch_threads import BatchThreads
 from workers.pipeline.batch_writer import retry_while_database_down
+from workers.pipeline.batching import share_calls
+from workers.pipeline.bulk import BulkRight
 from workers.pipeline.claims import ClaimLedger, Claims
 from workers.pipeline.job import Job
 from workers.pipeline.job import Ledger as JobLedger
@@ -98,13 +100,15 @@ class Batch:
     """The work on the batches of a run. ``job`` knows how one symbol is done; its ledger is ``ledger``.
 
     ``concurrency`` symbols are worked on at once. After ``budget_s`` no further symbol is taken up, so that the task
-    ends well before its time-out and goes on in another one.
+    ends well before its time-out and goes on in another one. ``bulk``: the right to ask for many symbols with one call,
+    where that is wanted.
     """
 
     job: Job
     ledger: Ledger
     concurrency: int
     budget_s: float
+    bulk: BulkRight | None = None
 
     def run(
         self,
@@ -133,10 +137,16 @@ class Batch:
                 lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force)
             )
         claims = retry_while_database_down(lambda: Claims(self.ledger, run_id, number, self.job.worker))
-        current = BatchThreads(self.job, run_id, claims, permit_id, concurrency=self.concurrency)
+        bulk = self._bulk(claims)
+        current = BatchThreads(self.job, run_id, claims, permit_id, concurrency=self.concurrency, bulk=bulk)
         halted = None if cleared else retry_while_database_down(lambda: self.ledger.halted_by(run_id))
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
         else:
             current.work(self.budget_s)
         return BatchEnd(retry_while_database_down(lambda: self.ledger.outcomes(run_id, number)), current.wait, cleared)
+
+    def _bulk(self, claims: Claims) -> BulkRight | None:
+        """Return the right to ask in bulk if there is use for it, and the provider does not refuse it."""
+        useful = self.bulk and share_calls(claims.symbols_of(self.job.dataset.name), self.bulk.bulk)
+        return self.bulk if self.bulk and useful and retry_while_database_down(self.bulk.may_ask) else None

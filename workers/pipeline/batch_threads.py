@@ -1,16 +1,15 @@
-"""One pass over a batch: each symbol goes through the job on one of a few threads, and one thread writes.
+"""One pass over a batch: each symbol, or those that share a call, go through the job on a thread; one thread writes.
 
-A thread that cannot finish a symbol for a reason which is not the symbol's (the quota is far, a server is away) puts it
+A thread that cannot finish symbols for a reason which is not theirs (the quota is far, a server is away) puts them
 back, so that whatever ends the pass, each symbol is either written or left.
 """
 
 import logging
 import threading
 import time
-from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
 from common.errors import (
@@ -25,8 +24,11 @@ from common.errors import (
 )
 from common.values import Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_writer import PATIENCE_S, WRITE_BATCH_SIZE, BufferedLedger, Writer
+from workers.pipeline.batching import share_calls
+from workers.pipeline.bulk import BulkJob, BulkRight
 from workers.pipeline.claims import Claims
 from workers.pipeline.job import Job
+from workers.pipeline.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,13 @@ _PAUSE_S: Final = 1.0
 class BatchThreads:
     """One pass over symbols of a run. ``permit_id`` is the permit that the first symbol has waited for.
 
+    With a ``bulk`` right those that can share calls do.
     ``wait`` is what the pass ended with, if the quota ended it: the first of the permits that were far.
     """
 
-    def __init__(self, job: Job, run_id: str, claims: Claims, permit_id: str, *, concurrency: int) -> None:
+    def __init__(
+        self, job: Job, run_id: str, claims: Claims, permit_id: str, *, concurrency: int, bulk: BulkRight | None = None
+    ) -> None:
         self.wait: QuotaWait | None = None
         symbols = claims.symbols
         self._writer = Writer(job, len(symbols))
@@ -48,13 +53,16 @@ class BatchThreads:
         self._job = replace(
             job, store=buffered, ledger=buffered, replies=self._writer, quarantine=buffered, confirm=claims.confirm
         )
+        self._bulk = BulkJob(self._job, bulk, job.quarantine) if bulk else None
         self._claims = claims
         self._run_id = run_id
         self._threads = min(concurrency, len(symbols))
         self._permit_id = permit_id
-        self._lock = threading.Lock()
-        self._waiting = deque(symbols)
-        self._started: deque[Symbol] = deque()  # they are still to be done, and no thread has them yet
+        together = share_calls(claims.symbols_of(job.dataset.name), bulk.bulk) if bulk else []
+        self._queue = WorkQueue(claims, together, WRITE_BATCH_SIZE)
+        self._calls: dict[Symbol, int] = {}  # of symbols that a shared call did not serve
+        self._shared_calls = 0  # are out
+        self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._until = 0.0
         self._failed: RunFailed | Retryable | None = None
@@ -81,7 +89,7 @@ class BatchThreads:
         self._leave_the_queue()
 
     def _fetch_and_write(self) -> None:
-        if len(self._waiting) <= 1:
+        if len(self._queue.left) <= 1:
             self._fetch_and_write_one()
             return
         try:
@@ -117,13 +125,13 @@ class BatchThreads:
             raise
 
     def _step(self) -> bool:
-        """Work on one symbol; return whether to go on."""
+        """Work on one symbol, or on those that share a call; return whether to go on."""
         taken = None
         try:
             taken = self._take()
             if not taken:
                 return False
-            self._one(*taken)
+            self._work_on(*taken)
             self._trouble_since = None
         except (LimiterUnavailable, StoreUnavailable) as error:
             if taken:
@@ -134,26 +142,27 @@ class BatchThreads:
             self._stopped.set()
         return True
 
-    def _take(self) -> tuple[Symbol, str] | None:
-        """Return the next symbol, with the permit that it waits for if there is one; None if the pass is over."""
-        with self._lock:
-            if self._stopped.is_set() or time.monotonic() > self._until:
-                return None
-            while self._waiting and not self._started:
-                following = list(islice(self._waiting, WRITE_BATCH_SIZE))
-                self._started.extend(self._claims.still_due(following))
-                for _ in following:
-                    self._waiting.popleft()
-            if not self._started:
-                return None
-            permit_id, self._permit_id = self._permit_id, ""
-            return self._started.popleft(), permit_id
+    def _take(self) -> tuple[Sequence[Symbol], str] | None:
+        """Return what the next call is for, with the permit that waits for it if one does; None if the pass is over."""
+        with self._changed:
+            while not self._stopped.is_set() and time.monotonic() <= self._until:
+                if symbols := self._queue.take():
+                    self._shared_calls += len(symbols) > 1
+                    permit_id, self._permit_id = self._permit_id, ""
+                    return symbols, permit_id
+                if not self._shared_calls:
+                    return None
+                self._changed.wait(_PAUSE_S)  # those that a shared call does not serve go on alone
+        return None
 
-    def _one(self, symbol: Symbol, permit_id: str) -> None:
+    def _work_on(self, symbols: Sequence[Symbol], permit_id: str) -> None:
         try:
-            self._job.run(self._run_id, symbol, dataset=self._claims.dataset_of(symbol), permit_id=permit_id)
+            if self._bulk and len(symbols) > 1:
+                self._share_a_call(self._bulk, symbols, permit_id)
+            else:
+                self._ask_alone(symbols[0], permit_id)
         except QuotaWait as wait:
-            self._put_back(symbol)
+            self._put_back(symbols)
             self._wait_for(wait)
         except RunFailed as error:
             self._failed = error
@@ -161,17 +170,35 @@ class BatchThreads:
         except (ClaimLost, LimiterUnavailable, StoreUnavailable):
             raise
         except PipelineError as error:  # the ledger has it, and the batch's end is judged by the ledger
-            log.warning("%s: %s", symbol, error)
+            log.warning("%s", error)
 
-    def _put_back(self, symbol: Symbol, permit_id: str = "") -> None:
-        with self._lock:
-            self._started.appendleft(symbol)
+    def _ask_alone(self, symbol: Symbol, permit_id: str) -> None:
+        dataset, calls = self._claims.dataset_of(symbol), self._calls.get(symbol, 0)
+        self._job.run(self._run_id, symbol, dataset=dataset, permit_id=permit_id, api_calls=calls)
+
+    def _share_a_call(self, bulk: BulkJob, symbols: Sequence[Symbol], permit_id: str) -> None:
+        """Work on symbols together; those that are not served go on alone, and where none was, so do all others."""
+        alone: Mapping[Symbol, int] = {}
+        try:
+            alone = bulk.run(self._run_id, symbols, permit_id=permit_id)
+        finally:
+            with self._changed:
+                self._calls.update(alone)
+                self._queue.ask_alone(alone)
+                if len(alone) == len(symbols):
+                    self._queue.share_no_calls()
+                self._shared_calls -= 1
+                self._changed.notify_all()
+
+    def _put_back(self, symbols: Sequence[Symbol], permit_id: str = "") -> None:
+        with self._changed:
+            self._queue.put_back(symbols)
             self._permit_id = permit_id or self._permit_id
 
     def _wait_for(self, wait: QuotaWait) -> None:
         """End the pass; of all the permits that are far the first is waited for."""
         self._stopped.set()
-        with self._lock:
+        with self._changed:
             last, self.wait = self.wait, min(wait, self.wait or wait, key=lambda each: each.retry_at)
         given_up = wait if self.wait is not wait else last
         if given_up:
@@ -197,7 +224,7 @@ class BatchThreads:
             raise self._failed
 
     def _write_off(self, why: str) -> None:
-        self._writer.record([self._halted(symbol, why) for symbol in (*self._started, *self._waiting)])
+        self._writer.record([self._halted(symbol, why) for symbol in self._queue.left])
 
     def _halted(self, symbol: Symbol, why: str) -> Outcome:
         return Outcome(

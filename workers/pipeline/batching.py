@@ -1,9 +1,12 @@
 """How many tasks a run has, and how many of them are under way: policy, from the quota and what a task costs."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
+from common.datasets.dataset import Bulk
 from common.quota.quota import Quota
+from common.values import Symbol
 
 # How many symbols share a task. A task costs a fifth of a second of a core, so two cores run eight to ten a second,
 # whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
@@ -13,6 +16,8 @@ _TASKS_A_SECOND: Final = 5.0
 #: none that loses much time when its worker is killed.
 _BATCHES: Final = 16
 _LARGEST_BATCH: Final = 250
+#: A symbol that shares its call costs a batch a third of one that does not.
+_LARGEST_BATCH_IN_BULK: Final = 1000
 #: Where the quota is what slows a run down, a few batches use all of it, and a slot more would be held for nothing: as
 #: many as have the calls of so many seconds out at once, and enough that the loss of one leaves the others at work.
 _CALL_S: Final = 1.0
@@ -26,21 +31,57 @@ _MOST_FETCHES: Final = 32
 _WAITED_FOR_S: Final = 3600
 
 
-def symbols_per_task(count: int, quota: Quota, *, most_tasks: int, concurrency: int, wanted: int | None = None) -> int:
+def symbols_per_task(
+    count: int, quota: Quota, *, most_tasks: int, concurrency: int, wanted: int | None = None, a_call: int = 1
+) -> int:
     """Return how many of ``count`` symbols share a task, so that there are at most ``most_tasks``.
 
     Unless so many are ``wanted``: one, while that costs no time (few symbols, or a quota that is slower than the tasks
-    are), and a batch beyond. A batch works on ``concurrency`` symbols at once.
+    are), and a batch beyond; where ``a_call`` brings several symbols, batches for which no call is begun in vain. A
+    batch makes ``concurrency`` calls at once.
     """
     at_least = ceil(count / most_tasks) or 1
     if wanted:
         return max(wanted, at_least)
-    quota_s = max((count - 1) // window.limit * window.period_s for window in quota.windows)
-    if at_least == 1 and (count <= _ALONE_UP_TO or count <= _TASKS_A_SECOND * quota_s):
+    calls = ceil(count / a_call)
+    quota_s = max((calls - 1) // window.limit * window.period_s for window in quota.windows)
+    if a_call == at_least == 1 and (count <= _ALONE_UP_TO or count <= _TASKS_A_SECOND * quota_s):
         return 1
-    unhindered = min(ceil(count / _BATCHES), _LARGEST_BATCH)
-    feeding = ceil(count / max(quota_s, 1) * _CALL_S / concurrency)
-    return max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
+    unhindered = min(ceil(count / _BATCHES), _LARGEST_BATCH if a_call == 1 else _LARGEST_BATCH_IN_BULK)
+    feeding = ceil(calls / max(quota_s, 1) * _CALL_S / concurrency)
+    size = max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
+    return ceil(size / a_call) * a_call
+
+
+def share_calls(symbols: Sequence[Symbol], bulk: Bulk | None) -> list[Sequence[Symbol]]:
+    """Return those of the symbols that can share calls, as many for each as it takes, in their order.
+
+    One that would be alone in it is left out: a call for it alone says more.
+    """
+    if bulk is None:
+        return []
+    covered = [symbol for symbol in symbols if bulk.covers(symbol)]
+    chunks = [covered[first : first + bulk.size] for first in range(0, len(covered), bulk.size)]
+    return [chunk for chunk in chunks if len(chunk) > 1]
+
+
+def calls_up_to(symbols: Sequence[Symbol], bulk: Bulk | None) -> list[int]:
+    """Return for each of the symbols, asked for in this order, how many calls it takes until it is reached."""
+    calls, in_bulk = 0, 0
+    reached = []
+    for symbol in symbols:
+        shares = bulk is not None and bulk.covers(symbol)
+        calls += not (bulk and shares and in_bulk % bulk.size)
+        in_bulk += shares
+        reached.append(calls)
+    return reached
+
+
+def calls_of(symbols: Sequence[Symbol], batch_size: int, bulk: Bulk | None) -> int:
+    """Return how many calls the symbols cost if each is served at once: in batches of that size, which share none."""
+    batches = (symbols[first : first + batch_size] for first in range(0, len(symbols), batch_size))
+    shared = [chunk for batch in batches for chunk in share_calls(batch, bulk)]
+    return len(symbols) - sum(map(len, shared)) + len(shared)
 
 
 def fetches_at_once(quota: Quota, wanted: int | None = None) -> int:

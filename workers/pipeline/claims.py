@@ -44,6 +44,10 @@ class Claims:
         """Return what the plan asks of the symbol."""
         return self._claims[symbol].dataset
 
+    def symbols_of(self, dataset: str) -> list[Symbol]:
+        """Return those of the symbols of which the plan asks the dataset of that name."""
+        return [symbol for symbol, claim in self._claims.items() if claim.dataset == dataset]
+
     def still_due(self, symbols: Sequence[Symbol]) -> Sequence[Symbol]:
         """Return those of the symbols that are still to be done; asks the ledger only where time has passed."""
         now = boot_clock()

@@ -5,7 +5,7 @@ Knows nothing of what the reply holds, nor of the ledger; of one symbol or of ma
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
@@ -109,10 +109,11 @@ class Attempt:
 
     def outcomes(self, status: OutcomeStatus, reason: str, detail: str, *, worker: str) -> list[Outcome]:
         """Return a ledger line for each symbol. The first one carries the calls, so that they add up."""
-        line = Outcome(
-            self.run_id, self.symbols[0], status, reason, detail, worker, self.api_calls, dataset=self.dataset.name
-        )
-        return [line, *(replace(line, symbol=symbol, api_calls=0) for symbol in self.symbols[1:])]
+        name = self.dataset.name
+        return [
+            Outcome(self.run_id, symbol, status, reason, detail, worker, 0 if nth else self.api_calls, dataset=name)
+            for nth, symbol in enumerate(self.symbols)
+        ]
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,14 @@ class Job:
     postpone_beyond_s: float = POSTPONE_BEYOND_S
     confirm: Callable[[Sequence[Symbol]], None] = _not_needed
 
-    def run(self, run_id: str, symbol: Symbol, *, dataset: str = "", permit_id: str = "") -> Outcome:
+    def run(
+        self, run_id: str, symbol: Symbol, *, dataset: str = "", permit_id: str = "", api_calls: int = 0
+    ) -> Outcome:
         """Fetch, validate and store the symbol's rows; return what became of it.
 
         A symbol that is done in this run already is left alone, and a run that was halted makes no further call.
         ``dataset`` is the name of the one to ask for, by default the job's own; ``permit_id`` continues the wait that a
-        QuotaWait ended.
+        QuotaWait ended; ``api_calls`` it has cost in this try already.
 
         Raises the PipelineError that ended the try: QuotaWait (come back at ``retry_at`` with its
         ``permit_id``), another Retryable, a SymbolFailed or a RunFailed.
@@ -114,7 +116,7 @@ class Job:
         chosen = self._chosen(dataset)
         if done := self.ledger.start(run_id, symbol, self.worker, chosen.name):
             return done
-        attempt = Attempt(run_id, chosen, [symbol], chosen.request(symbol), permit_id or uuid4().hex)
+        attempt = Attempt(run_id, chosen, [symbol], chosen.request(symbol), permit_id or uuid4().hex, api_calls)
         [outcome] = self.attempt(attempt, self._fetch_and_store)
         return outcome
 

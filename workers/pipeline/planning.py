@@ -4,6 +4,7 @@ What is known comes in, a frozen plan comes out; docs/adr/0002-spend-a-scarce-qu
 so. Nothing here asks a clock, a database or the limiter.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,11 +12,12 @@ from functools import cached_property
 from math import ceil
 from typing import Final, Protocol
 
-from common.datasets.dataset import Backfill, BySession, Every
+from common.datasets.dataset import Backfill, Bulk, BySession, Every
 from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.ledger import LastAttempt
 from common.trading_calendar import UNKNOWN, Session, latest_session, sessions_after
 from common.values import Misspelt, Outcome, OutcomeStatus, Symbol
+from workers.pipeline.batching import calls_up_to
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"
@@ -80,7 +82,8 @@ class Plan:
     ``failed``: what can be no symbol, and symbols that the provider refused lately: a call would be in vain.
     ``dataset``: what is asked for; ``instead``: what is asked for of some of the symbols, where that is another one.
     ``settled``: how many symbols an earlier pass of the same run had settled; they are in no other group.
-    ``batch_size``: how many symbols share a task; with 1 each has its own.
+    ``batch_size``: how many symbols share a task; with 1 each has its own. ``calls``: what ``fetch`` costs, where some
+    share a call. ``remark``: a sentence on how it is asked.
     ``wanted``: the latest completed session of what is fetched, where the exchange's calendar is known.
     """
 
@@ -92,6 +95,8 @@ class Plan:
     instead: Mapping[Symbol, str] = field(default_factory=dict)
     settled: int = 0
     batch_size: int = 1
+    calls: int | None = None
+    remark: str = ""
     wanted: Mapping[Symbol, date] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -114,7 +119,7 @@ class Plan:
     def summary(self) -> str:
         """One sentence: what the run will spend, skip and postpone."""
         parts = [
-            f"spend {_count(len(self.fetch), 'call')}{self._batches()}",
+            f"spend {_count(len(self.fetch) if self.calls is None else self.calls, 'call')}{self._batches()}",
             f"skip {len(self.skip)}, stored as far as there is data",
             f"postpone {len(self.postpone)}, beyond the quota" + self._moments(),
         ]
@@ -125,7 +130,7 @@ class Plan:
                 parts.append(f"ask nothing for {len(names)} that {what} ({', '.join(names[:_NAMED])}{more})")
         if self.settled:
             parts.append(f"leave {self.settled} as this run settled them before")
-        return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}."
+        return f"{_count(len(self), 'symbol')}: {'; '.join(parts)}." + (f" {self.remark}" if self.remark else "")
 
     def _batches(self) -> str:
         return f" in {len(self.batch_numbers)} batches of {self.batch_size}" if self.batch_size > 1 else ""
@@ -144,23 +149,26 @@ def make_plan(
     grace: timedelta,
     force: bool = False,
     settled: int = 0,
+    bulk: Bulk | None = None,
 ) -> Plan:
     """Decide for each of the symbols (each given once) at ``moment`` (aware).
 
     First in line is what was postponed longest, then what was never stored, then what is stalest; of equals the
     first by name. ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
     ``force`` fetches what would be skipped, or was refused lately, all the same; the quota holds for it too.
+    ``bulk``: how symbols share calls.
     """
     asked = {symbol: _ask(symbol, known, moment, grace, force=force) for symbol in symbols}
     left_out = [answer for answer in asked.values() if isinstance(answer, NotFetched)]
     states = {symbol: state for symbol, state in asked.items() if isinstance(state, StoredState)}
     wanted = sorted(states, key=lambda symbol: _priority(symbol, states[symbol]))
-    affordable = budget.affordable(len(wanted)) if budget else len(wanted)
+    calls = calls_up_to(wanted, bulk)
+    affordable = bisect_right(calls, budget.affordable(max(calls, default=0))) if budget else len(wanted)
     return Plan(
         fetch=tuple(wanted[:affordable]),
         skip=tuple(left for left in left_out if left.status is OutcomeStatus.SKIPPED),
         postpone=tuple(
-            _postponed(budget, nth, wanted[nth - 1]) for nth in range(affordable + 1, len(wanted) + 1) if budget
+            _postponed(budget, calls[place], wanted[place]) for place in range(affordable, len(wanted)) if budget
         ),
         failed=tuple(left for left in left_out if left.status is OutcomeStatus.FAILED),
         dataset=known.dataset,

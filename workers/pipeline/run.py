@@ -7,14 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from common.datasets import Dataset
+from common.datasets.dataset import Bulk
 from common.ledger import LastAttempt
 from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
 from common.settings import PipelineSettings
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
-from workers.pipeline.batching import symbols_per_task
+from workers.pipeline.batching import calls_of, share_calls, symbols_per_task
 from workers.pipeline.environment import requested_symbols
 from workers.pipeline.feeds import FIRST
-from workers.pipeline.planning import ANSWERED, Plan, StoredState, make_plan
+from workers.pipeline.planning import ANSWERED, REFUSED_FOR, Plan, StoredState, make_plan
 from workers.pipeline.universe import awaits_list
 from workers.wiring import Wiring
 
@@ -46,16 +47,19 @@ def plan_run(
     settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     left = [symbol for symbol in symbols if symbol not in settled]
+    dataset = wiring.dataset_of(feed)
+    bulk, remark = _bulk(wiring, dataset)
     plan = make_plan(
         left,
-        _known(wiring, wiring.dataset_of(feed), left),
+        _known(wiring, dataset, left),
         _budget(wiring, feed),
         moment=moment,
         grace=timedelta(seconds=wiring.settings.session_grace),
         force=force,
         settled=len(settled),
+        bulk=bulk,
     )
-    plan = _in_batches(plan, wiring.settings)
+    plan = replace(_in_batches(plan, wiring.settings, bulk), remark=remark)
     wiring.store.ledger.plan_run(
         run_id,
         plan.fetch,
@@ -70,15 +74,31 @@ def plan_run(
     return plan
 
 
-def _in_batches(plan: Plan, settings: PipelineSettings) -> Plan:
+def _in_batches(plan: Plan, settings: PipelineSettings, bulk: Bulk | None) -> Plan:
     size = symbols_per_task(
         len(plan.fetch),
         settings.quota,
         most_tasks=settings.max_mapped_tasks,
         concurrency=settings.batch_concurrency,
         wanted=settings.symbols_per_task,
+        a_call=bulk.size if bulk and share_calls(plan.fetch, bulk) else 1,
     )
-    return replace(plan, batch_size=size)
+    return replace(plan, batch_size=size, calls=calls_of(plan.fetch, size, bulk))
+
+
+def _bulk(wiring: Wiring, dataset: Dataset) -> tuple[Bulk | None, str]:
+    """Return how symbols share calls; where the provider refuses that, None and a sentence that says so."""
+    if dataset.name not in wiring.bulk:
+        return None, ""
+    bulk = wiring.bulk[dataset.name].bulk
+    refused_at = wiring.entitlements.refused_at(bulk.feature)
+    if refused_at is None:
+        return bulk, ""
+    said_at, again_at = (moment.astimezone(UTC) for moment in (refused_at, refused_at + REFUSED_FOR))
+    return None, (
+        f"Each symbol has a call of its own: at {said_at:%Y-%m-%d %H:%M} UTC the provider said that {bulk.feature} is "
+        f"not for the key's plan, and it is asked again from {again_at:%Y-%m-%d %H:%M} UTC on."
+    )
 
 
 def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: Dataset | None = None) -> StoredState:

@@ -1,0 +1,144 @@
+"""Symbols that share a call: one permit, one request, and what the reply holds of each of them.
+
+It saves calls, and no symbol depends on it: one that it does not serve is asked for alone. docs/adr/0021-bulk-quotes.md
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from common.datasets.dataset import Bulk, Parsed
+from common.errors import PayloadRejected, PremiumRequired, StoreUnavailable, UnknownFunction, UnknownSymbol
+from common.replies import RawReply
+from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol
+from workers.pipeline.batch_writer import retry_while_database_down
+from workers.pipeline.fetching import Attempt
+from workers.pipeline.job import Entitlements, Job, Quarantine
+
+log = logging.getLogger(__name__)
+
+
+class BulkRight:
+    """Whether this process may ask in bulk. Thread-safe.
+
+    Until one was served, calls take turns: a key without the right costs a process one call, however many threads ask.
+    """
+
+    def __init__(self, bulk: Bulk, entitlements: Entitlements) -> None:
+        self.bulk = bulk
+        self._entitlements = entitlements
+        self._turn = threading.Lock()
+        self._served = self._refused = False
+
+    def may_ask(self) -> bool:
+        """Whether a pass should ask in bulk. Raises StoreUnavailable."""
+        self._refused = not self._entitlements.may_ask(self.bulk.feature)
+        return not self._refused
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Wait for the turn to ask; yield whether that still makes sense."""
+        if self._served:
+            yield True
+            return
+        with self._turn:
+            yield not self._refused
+
+    def serve(self) -> None:
+        """Note that the provider serves the key."""
+        if not self._served:
+            self._served = True
+            self._tell(lambda: self._entitlements.allow(self.bulk.feature))
+
+    def refuse(self, message: str) -> None:
+        """Note that the provider refuses it to the key."""
+        self._served, self._refused = False, True
+        self._tell(lambda: self._entitlements.refuse(self.bulk.feature, message))
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """Remember it for other processes. The call was made: its symbols do not wait for that, nor for its failure."""
+        try:
+            tell()
+        except StoreUnavailable as error:
+            log.warning("whether the key may use %s could not be remembered: %s", self.bulk.feature, error)
+
+
+@dataclass(frozen=True)
+class BulkJob:
+    """The work on symbols that share a call, as ``job`` does it for one. Thread-safe as that is.
+
+    ``quarantine`` writes at once: a refused row stands there before its symbol is asked for alone.
+    """
+
+    job: Job
+    right: BulkRight
+    quarantine: Quarantine
+
+    def run(self, run_id: str, symbols: Sequence[Symbol], *, permit_id: str = "") -> Mapping[Symbol, int]:
+        """Fetch, validate and store; return the symbols to be asked for alone, each with the calls that it has cost.
+
+        The call counts with the first symbol that it served, or with the first of all where it served none. Raises what
+        ends the try of all of them, as ``Job.run`` does; then their lines are written.
+        """
+        request = self.right.bulk.request(symbols)
+        attempt = Attempt(run_id, self.job.dataset, symbols, request, permit_id or uuid4().hex)
+        ended = {outcome.symbol for outcome in self.job.attempt(attempt, self._fetch_and_store)}
+        alone = {symbol: 0 for symbol in symbols if symbol not in ended}
+        if not ended and attempt.api_calls:
+            alone[symbols[0]] = attempt.api_calls
+            self.job.ledger.record_outcomes(attempt.outcomes(OutcomeStatus.PLANNED, "", "", worker=self.job.worker)[:1])
+        return alone
+
+    def _fetch_and_store(self, attempt: Attempt) -> Sequence[Outcome]:
+        """Return the lines of the symbols that were served."""
+        try:
+            reply = self._fetch(attempt)
+            return self._store(attempt, reply, self.right.bulk.parse(attempt.symbols, reply)) if reply else []
+        except UnknownSymbol as error:
+            log.warning("they are asked for one by one: %s", error)
+        except PayloadRejected as error:
+            log.warning("they are asked for one by one: %s", error)
+            said = attempt.said(error.payload, datetime.now(UTC))
+            self._keep(attempt, attempt.symbols[0], Rejection(error.code, str(error)), said)
+        return []
+
+    def _fetch(self, attempt: Attempt) -> Reply | None:
+        """Return the reply, or None where the key may not ask so."""
+        with self.right.turn() as makes_sense:
+            if not makes_sense:
+                return None
+            try:
+                reply = self.job.fetch(attempt)
+            except (PremiumRequired, UnknownFunction) as refusal:
+                self.right.refuse(str(refusal))
+                return None
+            self.right.serve()
+            return reply
+
+    def _store(self, attempt: Attempt, reply: Reply, found: Mapping[Symbol, Parsed | Rejection]) -> Sequence[Outcome]:
+        served = {symbol: rows for symbol, rows in found.items() if isinstance(rows, Parsed)}
+        lines = replace(attempt, symbols=list(served)).outcomes(
+            OutcomeStatus.STORED, "stored", "", worker=self.job.worker
+        )
+        for line in lines:
+            rows = served[line.symbol]
+            self.job.store.save(rows.rows, [replace(line, detail=rows.detail)])
+        for symbol, refused in found.items():
+            if isinstance(refused, Rejection):
+                log.warning("%s: %s", symbol, refused.message)
+                self._keep(attempt, symbol, refused, attempt.said(reply.text, reply.received_at))
+        return lines
+
+    def _keep(self, attempt: Attempt, symbol: Symbol, rejection: Rejection, said: RawReply) -> None:
+        """Keep what was refused; the symbol's line stays open. It is asked for alone even if the database is away."""
+        code, message = rejection.code, rejection.message
+        name, worker = attempt.dataset.name, self.job.worker
+        line = Outcome(attempt.run_id, symbol, OutcomeStatus.PLANNED, code, message, worker, dataset=name)
+        try:
+            retry_while_database_down(lambda: self.quarantine.keep(line, rejection, said))
+        except StoreUnavailable as lost:
+            log.warning("that the row of %s is refused is not kept: %s", symbol, lost)
