@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from common.adjust.rebuild import refresh_factors
 from common.database.address import Address
+from common.database.copying import copy_new
 from common.database.migrations import HEAD
 from common.database.pool import Connections
 from common.database.queries import read_version, statement
@@ -32,9 +34,9 @@ log = logging.getLogger(__name__)
 #: What became of the rows that changed, by their keys.
 Changes = dict[tuple[Any, ...], str]
 
+_INSERTED: Final = "inserted"
+_UPDATED: Final = "updated"
 _UNCHANGED: Final = "unchanged"
-#: What a symbol's reason is where its rows differ: the first of these.
-_TELLING: Final = ("inserted", "updated", _UNCHANGED)
 _BATCH: Final = 5_000
 #: Of replies fewer go in a step: the history of a symbol fills eighty rows of TOAST.
 _REPLY_BATCH: Final = 500
@@ -136,7 +138,7 @@ class Store:
 
         def save(cursor: Cursor) -> UpsertCounts:
             self.replies.write(cursor, replies)
-            changes = {table: _upsert(cursor, table, values) for table, values in chosen.items()}
+            changes = {table: _store(cursor, table, values) for table, values in chosen.items()}
             refresh_factors(cursor, changes)
             reasons = _reasons(chosen, changes)
             self.ledger.write(cursor, [_with_reason(each, reasons) for each in outcomes], _sessions(chosen))
@@ -206,6 +208,13 @@ def _require_aware(rows: Mapping[Table, Sequence[object]]) -> None:
                 aware(getattr(row, table.version))
 
 
+def _store(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
+    """Copy the rows of symbols that are new as a whole, and upsert the others."""
+    copied = dict.fromkeys(copy_new(cursor, table, rows), _INSERTED)
+    keyed = zip(map(table.key_of, rows), rows, strict=True)
+    return copied | _upsert(cursor, table, [row for key, row in keyed if key not in copied])
+
+
 def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     """Run an upsert; return what became of each row that changed, by its key, and log what is worth it."""
     if not rows:
@@ -215,7 +224,7 @@ def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     for row in changed:
         if any(old_to_new := row[width + 1 :]):
             log.info("%s: the final values of %s changed: %s", *row[:width], *old_to_new)
-    changes = {row[:width]: "inserted" if row[width] else "updated" for row in changed}
+    changes = {row[:width]: _INSERTED if row[width] else _UPDATED for row in changed}
     if table.withdrawn:
         cursor.execute(withdraw(table), {"rows": as_json(rows)})
         changes |= dict.fromkeys(cursor.fetchall(), "withdrawn")
@@ -224,11 +233,10 @@ def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
 
 def _reasons(rows: Mapping[Table, Sequence[object]], changes: Mapping[Table, Changes]) -> dict[Symbol, str]:
     """Return what became of each symbol: inserted if a row of it was, else updated if one was, else unchanged."""
-    reasons: dict[Symbol, str] = {}
-    for table, values in rows.items():
-        for key in map(table.key_of, values):
-            found = changes[table].get(key, _UNCHANGED)
-            reasons[key[0]] = min(reasons.get(key[0], found), found, key=_TELLING.index)
+    reasons = {symbol: _UNCHANGED for table, values in rows.items() for symbol in map(table.symbol_of, values)}
+    for change in (_UPDATED, _INSERTED):
+        changed = {key[0] for of_table in changes.values() for key, what in of_table.items() if what == change}
+        reasons |= dict.fromkeys(changed & reasons.keys(), change)
     return reasons
 
 
@@ -236,8 +244,7 @@ def _sessions(rows: Mapping[Table, Sequence[object]]) -> dict[Symbol, date]:
     """Return the newest session of each symbol's rows."""
     newest: dict[Symbol, date] = {}
     for table, values in rows.items():
-        for row in values if table.session else ():
-            symbol, session = table.key_of(row)[0], getattr(row, table.session)
+        for symbol, session in map(attrgetter(table.key[0], table.session), values) if table.session else ():
             newest[symbol] = max(session, newest.get(symbol, session))
     return newest
 
@@ -250,5 +257,5 @@ def _with_reason(outcome: Outcome, reasons: Mapping[Symbol, str]) -> Outcome:
 
 def _count(changes: Mapping[Table, Changes], total: int) -> UpsertCounts:
     all_changes = [change for of_table in changes.values() for change in of_table.values()]
-    inserted, updated = all_changes.count("inserted"), all_changes.count("updated")
+    inserted, updated = all_changes.count(_INSERTED), all_changes.count(_UPDATED)
     return UpsertCounts(inserted, updated, total - inserted - updated)

@@ -46,15 +46,24 @@ class Table:
     statement: str = ""
     supersedes: Callable[[Any, Any], bool] = _the_later_one
 
-    def key_of(self, row: object) -> tuple[Any, ...]:
-        """Return the row's key; its first value is the symbol."""
-        return tuple(getattr(row, name) for name in self.key)
+    @property
+    def symbol_of(self) -> Callable[[Any], Symbol]:
+        """What takes a row and returns its symbol."""
+        return attrgetter(self.key[0])
+
+    @property
+    def key_of(self) -> Callable[[Any], tuple[Any, ...]]:
+        """What takes a row and returns its key, whose first value is the symbol."""
+        return attrgetter(*self.key)
 
     def one_of_each(self, rows: Iterable[Any]) -> list[Any]:
         """Return one row for each key: the newest that supersedes those before it."""
+        oldest_first = sorted(rows, key=attrgetter(self.version)) if self.version else list(rows)
+        keys = list(map(self.key_of, oldest_first))
+        if len(set(keys)) == len(keys):
+            return oldest_first
         chosen: dict[tuple[Any, ...], Any] = {}
-        for row in sorted(rows, key=attrgetter(self.version)) if self.version else rows:
-            key = self.key_of(row)
+        for key, row in zip(keys, oldest_first, strict=True):
             if key not in chosen or self.supersedes(chosen[key], row):
                 chosen[key] = row
         return list(chosen.values())
