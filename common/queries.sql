@@ -9,6 +9,31 @@ WHERE %(symbols)s::text[] IS NULL OR symbol = ANY (%(symbols)s::text[])
 ORDER BY symbol, latest_trading_day DESC
 LIMIT %(row_limit)s;
 
+-- name: unexplained_jumps
+-- Symbols whose close has lately jumped as in a split, without one that is stored, and when the last such bar arrived.
+-- Takes   symbols: a JSON array of strings, each once.
+-- Of the last 20 sessions; the bounds let pass what a bad day does to a share, and catch splits from 3:2 on.
+SELECT asked.symbol, max(step.created_at) AS seen_at
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT
+        session, created_at, close_price,
+        lag(session) OVER by_session AS session_before, lag(close_price) OVER by_session AS close_before
+    FROM (
+        SELECT session, created_at, close_price FROM daily_bars
+        WHERE daily_bars.symbol = asked.symbol COLLATE "C"
+        ORDER BY session DESC LIMIT 21
+    ) AS recent
+    WINDOW by_session AS (ORDER BY session)
+) AS step
+WHERE step.close_before > 0 AND step.close_price / step.close_before NOT BETWEEN 0.67 AND 1.5
+  AND NOT EXISTS (
+      SELECT FROM corporate_actions AS action
+      WHERE action.symbol = asked.symbol COLLATE "C" AND action.kind = 'split' AND action.withdrawn_at IS NULL
+        AND action.ex_date > step.session_before AND action.ex_date <= step.session
+  )
+GROUP BY asked.symbol;
+
 -- name: insert_quarantine
 -- Keep a refused reply with the reason. The same reply again is the same row.
 -- Takes   run_id, dataset, symbol, function, reason, message, payload (redacted), received_at; reply_id: where it is

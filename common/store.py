@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 from time import perf_counter
 from types import TracebackType
@@ -167,6 +167,11 @@ class Store:
             return {Symbol(symbol): min(of_table[symbol] for of_table in days) for symbol in in_all}
 
         return self._connections.run(look)
+
+    def unexplained_jumps(self, symbols: Iterable[Symbol]) -> dict[Symbol, datetime]:
+        """Return the symbols whose price has lately jumped without a split that is stored, and when that was seen."""
+        rows = self._connections.query("unexplained_jumps", {"symbols": as_json(dict.fromkeys(symbols))})
+        return {Symbol(symbol): seen_at for symbol, seen_at in rows}
 
     # Upkeep
 

@@ -55,6 +55,11 @@ class AirflowApi:
         """Return the run's state: queued, running, success or failed."""
         return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
 
+    def runs(self, dag_id: str = DAG_ID) -> dict[str, str]:
+        """Return the state of each of the DAG's last hundred runs, by id."""
+        listed = self.get(f"dags/{dag_id}/dagRuns?order_by=-run_after&limit=100")["dag_runs"]
+        return {str(run["dag_run_id"]): str(run["state"]) for run in listed}
+
     def task_instances(self, run_id: str, dag_id: str = DAG_ID) -> list[dict[str, Any]]:
         """Return all task instances of the run, page by page."""
         return list(self._pages(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances"))

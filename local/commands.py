@@ -26,10 +26,11 @@ from common.command_line import ExitCode, say
 from common.errors import PipelineError, RunFailed
 from common.settings import DagSettings
 from local.cluster import Cluster, ClusterFailed
-from local.demo import Shown, show_addresses, show_run, trigger, watch
+from local.demo import Shown, show_addresses, show_run, trigger, watch, watch_history
 from local.services import ServiceMissing
 from local.state import State
 from local.terminal import console, foreign
+from workers.pipeline.feeds import DAGS, HISTORY
 
 Command = Callable[[Cluster, argparse.Namespace, Console], int]
 
@@ -123,7 +124,11 @@ def _demo(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int
             cluster.up(ends_with_us=True)
             screen.print("triggering stock_data_pipeline …")
             # Invented prices cost nobody's quota, so there each demonstration shows the workers at work.
+            has_history = DagSettings.from_environment(cluster.environment).stock_history == "on"
+            earlier = cluster.api.runs(DAGS[HISTORY]) if has_history else {}
             state = _run_and_show(cluster, [], screen, force=cluster.settings.uses_sandbox).state
+            if has_history:
+                watch_history(cluster, earlier, screen)
             show_addresses(cluster, screen)
             screen.print("stopping; `make up` starts it again with what was stored, and leaves it running")
         finally:

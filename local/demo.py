@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from common.datasets import daily_bars
 from common.errors import Retryable
 from common.quota.limiter import Limiter
 from common.store import Store
@@ -22,6 +23,7 @@ from local.airflow_api import AirflowRefused, new_run_id
 from local.cluster import ADMIN, Cluster
 from local.terminal import foreign, percent, price
 from workers.dag_health import DAG_ID
+from workers.pipeline.feeds import DAGS, FIRST, HISTORY, run_name
 from workers.wiring import Wiring
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ _ENDED: Final = frozenset({"success", "failed"})
 _PATIENCE_S: Final = 5
 #: How long Airflow or a database may be away (s): a restart takes half a minute on a busy machine.
 _OUTAGE_S: Final = 180
+#: How long it may take (s) until a run of bars begins after the quotes' run, generously: a loop of the scheduler.
+_FOLLOWS_S: Final = 60
 #: How many symbols the table shows, and how many a line names: a screen of ten thousand lines helps nobody.
 _SHOWN: Final = 300
 _NAMED: Final = 10
@@ -61,14 +65,15 @@ def trigger(cluster: Cluster, symbols: Sequence[str], screen: Console, *, force:
     return _outlasting(lambda: cluster.api.trigger(conf, run_id=run_id), cluster, screen)
 
 
-def watch(cluster: Cluster, run_id: str, screen: Console, *, timeout_s: float = 3600) -> str:
-    """Show the run's progress until it ends; return its state, ``success`` or ``failed``."""
-    begun = time.monotonic()
+def watch(cluster: Cluster, run_id: str, screen: Console, *, feed: str = FIRST, timeout_s: float = 3600) -> str:
+    """Show the progress of a feed's run until it ends; return its state, ``success`` or ``failed``."""
+    begun, name = time.monotonic(), run_name(feed, run_id)
     shown = ""
     with Store(cluster.settings.market_dsn) as store, screen.status(Text("waiting for the run to start")) as status:
         while time.monotonic() - begun < timeout_s:
-            state = _outlasting(lambda: cluster.api.run_state(run_id), cluster, screen)
-            text = f"{state}: {_progress(_outlasting(lambda: store.ledger.outcomes(run_id), cluster, screen))}"
+            state = _outlasting(lambda: cluster.api.run_state(run_id, DAGS[feed]), cluster, screen)
+            outcomes = _outlasting(lambda: store.ledger.outcomes(name), cluster, screen)
+            text = f"{state}: {_progress(outcomes)}"
             if state == "queued" and time.monotonic() - begun > _PATIENCE_S:
                 text = "queued: an earlier run is not over yet, and one runs at a time"
             status.update(Text(text))
@@ -79,6 +84,35 @@ def watch(cluster: Cluster, run_id: str, screen: Console, *, timeout_s: float = 
                 return state
             time.sleep(0.5)
     raise TimeoutError(f"the run {run_id} has not ended after {timeout_s:.0f} s: see it at {cluster.api.url}")
+
+
+def watch_history(cluster: Cluster, known: Collection[str], screen: Console) -> None:
+    """Show the run of daily bars that follows the quotes, the first one that is not ``known``, and what it brought."""
+    screen.print(f"{DAGS[HISTORY]} follows …")
+    run_id = _next_run(cluster, known, screen)
+    if run_id is None:
+        screen.print(f"it has not begun within {_FOLLOWS_S} s: `make logs PROCESS=scheduler` may say why")
+        return
+    state = watch(cluster, run_id, screen, feed=HISTORY)
+    with Wiring(cluster.settings) as wiring:
+        outcomes = wiring.store.ledger.outcomes(run_name(HISTORY, run_id))
+        days = wiring.store.latest_sessions([outcome.symbol for outcome in outcomes], [daily_bars.TABLE])
+    reach = f", up to {max(days.values())}" if days else ""
+    screen.print(f"daily bars: {_progress(outcomes)}{reach}; run {run_id}: ", _coloured(state), sep="")
+
+
+def _next_run(cluster: Cluster, known: Collection[str], screen: Console) -> str | None:
+    deadline = time.monotonic() + _FOLLOWS_S
+    while time.monotonic() < deadline:
+        for run_id in _outlasting(lambda: cluster.api.runs(DAGS[HISTORY]), cluster, screen):
+            if run_id not in known:
+                return run_id
+        time.sleep(0.5)
+    return None
+
+
+def _coloured(state: str) -> Text:
+    return Text(state, "green" if state == "success" else "red")
 
 
 def _outlasting(ask: Callable[[], T], cluster: Cluster, screen: Console) -> T:
@@ -128,7 +162,7 @@ def show_run(cluster: Cluster, run_id: str, state: str, screen: Console) -> Show
             screen.print(f"… and {left} more: the table fetch_outcomes has every symbol of the run")
         _show_failures(outcomes, screen)
         screen.print(_outlasting(lambda: _quota(wiring.limiter), cluster, screen))
-    screen.print(f"run {run_id}: ", Text(state, "green" if state == "success" else "red"), sep="")
+    screen.print(f"run {run_id}: ", _coloured(state), sep="")
     return Shown(run_id, state, outcomes, quotes)
 
 

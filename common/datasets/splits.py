@@ -88,4 +88,4 @@ def _of_numerator(exact: Fraction, half_unit: Fraction, parts: int) -> list[Frac
     return [Fraction(parts, denominator) for denominator in range(max(low, 1), high + 1)]
 
 
-SPLITS: Final = Dataset("splits", request, parse, (ACTIONS,), due=Every(timedelta(days=30)))
+SPLITS: Final = Dataset("splits", request, parse, (ACTIONS,), due=Every(timedelta(days=30), on_jumps=True))

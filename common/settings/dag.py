@@ -76,6 +76,7 @@ class DagSettings(BaseModel):
     stock_schedule: Annotated[str | timedelta | None, BeforeValidator(_read_schedule)] = "0 0 * * *"
     stock_timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     stock_history: Literal["on", "off"] = "on"
+    stock_actions: Literal["on", "off"] = "on"
     task_retries: int = Field(default=3, ge=0, le=20)
     task_retry_delay: float = Field(default=300, ge=0, le=86_400)
     task_retry_max_delay: float = Field(default=3600, ge=0, le=86_400)

@@ -44,16 +44,16 @@ class Running:
         run_id = self.last_run = self.cluster.api.trigger(conf)
         return run_id, self.wait(run_id, timeout_s)
 
-    def wait(self, run_id: str, timeout_s: float = 180) -> str:
+    def wait(self, run_id: str, timeout_s: float = 180, dag_id: str = DAG_ID) -> str:
         """Wait for the run's end; return its state."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             with suppress(requests.RequestException):  # a busy machine answers late; the deadline decides
-                state = self.cluster.api.run_state(run_id)
+                state = self.cluster.api.run_state(run_id, dag_id)
                 if state in ENDED:
                     return state
             time.sleep(0.5)
-        states = Counter((task["task_id"], task["state"]) for task in self.cluster.api.task_instances(run_id))
+        states = Counter((task["task_id"], task["state"]) for task in self.cluster.api.task_instances(run_id, dag_id))
         raise TimeoutError(f"{run_id} has not ended: {states}")
 
     def state(self, run_id: str, task_id: str) -> str | None:
@@ -124,7 +124,7 @@ def running(services_folder: Path) -> Iterator[Running]:
             missing(str(error))
         try:
             running = Running(cluster, sandbox)
-            running.pause("stock_history", paused=True)  # its calls are a test's of their own
+            running.pause("stock_history", paused=True)  # its calls, and of what follows it, are a test's of their own
             yield running
         finally:
             cluster.down()

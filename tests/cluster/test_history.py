@@ -1,35 +1,50 @@
-"""Daily bars through the cluster: after the quotes, within the same quota."""
+"""What follows the quotes through the cluster, within the same quota: daily bars, splits, dividends."""
+
+from collections import Counter
 
 import pytest
 
-from common.values import Symbol
 from local.temporary import wait_until
-from tests.cluster.conftest import ENDED, Running
+from tests.cluster.conftest import Running
+from workers.pipeline.feeds import DAGS, FIRST, run_name
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
-HISTORY = "stock_history"
-SYMBOLS = ["HISTORY1", "HISTORY2"]
+FUNCTIONS = {
+    "quotes": "GLOBAL_QUOTE",
+    "history": "TIME_SERIES_DAILY",
+    "splits": "SPLITS",
+    "dividends": "DIVIDENDS",
+}
+#: The second one splits within its last hundred sessions, the first one pays.
+SYMBOLS = ["HISTORY2", "SPLIT7"]
 
 
-def runs(running: Running) -> dict[str, str]:
-    """Return the state of each run of the history."""
-    return {run["dag_run_id"]: run["state"] for run in running.cluster.api.get(f"dags/{HISTORY}/dagRuns")["dag_runs"]}
+def runs(running: Running, feed: str) -> set[str]:
+    """Return the runs of the feed."""
+    return set(running.cluster.api.runs(DAGS[feed]))
 
 
-def test_the_history_follows_the_quotes(running: Running):
-    """A run of quotes starts one of the history for its symbols: one call each, a hundred sessions stored."""
-    running.pause(HISTORY, paused=False)
+def test_each_feed_follows_the_one_before(running: Running):
+    """A run of quotes brings the bars of its symbols, then their splits, then their dividends: one call each."""
+    for feed in DAGS:
+        running.pause(DAGS[feed], paused=False)
+    known = {feed: runs(running, feed) for feed in DAGS}
+    run_id, state = running.run(SYMBOLS)
+    ended = {FIRST: (run_id, state)}
     try:
-        known = runs(running)
-        running.run(SYMBOLS)
-        wait_until(lambda: set(runs(running).values()) <= ENDED and runs(running).keys() - known, "it ran", 120)
+        for feed in list(DAGS)[1:]:
+            wait_until(lambda feed=feed: runs(running, feed) - known[feed], f"a run of the {feed}", 120)
+            (new,) = runs(running, feed) - known[feed]
+            ended[feed] = new, running.wait(new, dag_id=DAGS[feed])
     finally:
-        running.pause(HISTORY, paused=True)
-    ((run_id, state),) = runs(running).items() - known.items()
-    assert state == "success"
-    assert set(running.outcomes(f"history:{run_id}")) == set(map(Symbol, SYMBOLS))
-    calls = [entry.function for entry in running.sandbox.entries() if entry.symbol in SYMBOLS]
-    assert sorted(calls) == 2 * ["GLOBAL_QUOTE"] + 2 * ["TIME_SERIES_DAILY"]
-    stored = running.query("SELECT symbol, count(*) FROM daily_bars WHERE symbol = ANY (%s) GROUP BY 1", SYMBOLS)
-    assert sorted(stored) == [(symbol, 100) for symbol in SYMBOLS]
+        running.pause(DAGS["history"], paused=True)
+    assert {feed: state for feed, (_, state) in ended.items()} == dict.fromkeys(DAGS, "success")
+    for feed, (run_id, _) in ended.items():
+        assert sorted(running.outcomes(run_name(feed, run_id))) == SYMBOLS
+    calls = Counter(entry.function for entry in running.sandbox.entries() if entry.symbol in SYMBOLS)
+    assert calls == dict.fromkeys(FUNCTIONS.values(), len(SYMBOLS))
+    bars = running.query("SELECT symbol, count(*) FROM daily_bars WHERE symbol = ANY (%s) GROUP BY 1", SYMBOLS)
+    assert sorted(bars) == [(symbol, 100) for symbol in SYMBOLS]
+    actions = running.query("SELECT DISTINCT symbol, kind FROM corporate_actions WHERE symbol = ANY (%s)", SYMBOLS)
+    assert ("SPLIT7", "split") in actions

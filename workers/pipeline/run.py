@@ -1,13 +1,13 @@
 """Plan a run: gather what is known of its symbols, decide, write the plan to the ledger."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from common.datasets import Dataset
-from common.datasets.dataset import Bulk
+from common.datasets.dataset import Bulk, Every
 from common.ledger import LastAttempt
 from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
 from common.settings import PipelineSettings
@@ -110,7 +110,15 @@ def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: D
     by_session = [table for table in dataset.tables if table.session]
     days = store.latest_sessions(symbols, by_session) if by_session else _days_of_answers(attempts)
     instead = _known(wiring, dataset.instead, symbols, dataset) if dataset.instead else None
-    return StoredState(days, attempts, dataset.name, dataset.due, instead=instead)
+    jumped = _jumped(wiring, symbols, attempts) if isinstance(dataset.due, Every) and dataset.due.on_jumps else ()
+    return StoredState(days, attempts, dataset.name, dataset.due, jumped, instead)
+
+
+def _jumped(wiring: Wiring, symbols: Sequence[Symbol], attempts: Mapping[Symbol, LastAttempt]) -> frozenset[Symbol]:
+    """Return the symbols whose price has jumped since they were asked about; what an answer left open stays so."""
+    jumps = wiring.store.unexplained_jumps(symbols)
+    asked = {symbol: attempt.attempted_at or _NEVER for symbol, attempt in attempts.items()}
+    return frozenset(symbol for symbol, seen_at in jumps.items() if asked.get(symbol, _NEVER) < seen_at)
 
 
 def _with_answers(attempts: dict[Symbol, LastAttempt], whole: dict[Symbol, LastAttempt]) -> dict[Symbol, LastAttempt]:
