@@ -1,11 +1,7 @@
 """Start and stop the whole cluster on this machine, and say how it is."""
 
-import hashlib
 import shutil
-import subprocess
-import sys
 import time
-import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,37 +16,27 @@ import requests
 from celery import Celery
 
 from common.errors import ConfigurationError
-from common.redaction import Redactor, one_line
+from common.redaction import Redactor
 from common.settings import DagSettings, PipelineSettings
+from local import init_step
 from local.airflow_api import AirflowApi
 from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
 from local.leftovers import end_leftovers, leftovers
 from local.ports import is_free
-from local.processes import Program, Supervisor, last_lines, pipeline_programs, servers, storage_programs
+from local.processes import Program, Supervisor, pipeline_programs, servers, storage_programs
 from local.program_environment import environment_of
 from local.server_user import remove_copies
 from local.services import ServiceMissing, find_postgres
-from local.state import ROOT, State
+from local.state import State
+from local.waiter import ClusterFailed, Waiter
 from workers import airflow_patches
 from workers.dag_health import last_line
 
 ADMIN: Final = "admin"
-#: What makes another migration necessary: our migrations, Airflow's version, the init step itself.
-_INIT_INPUTS: Final = (
-    "requirements.lock",
-    "config/airflow_init.py",
-    "common/migrate.py",
-    "common/database/migrations/versions/*.py",
-)
-
 #: How often it starts where other programs take its ports between choice and use.
 _STARTS: Final = 3
 
 Say = Callable[[str], None]
-
-
-class ClusterFailed(Exception):
-    """The cluster could not be started; the message says which part and where its log is."""
 
 
 @dataclass
@@ -166,8 +152,8 @@ class Cluster:
             environments["manager"] = environment_of("manager", self.environment)
             self.supervisor.launch(environments, ends_with_us=ends_with_us, held=self._held)
             self.supervisor.start([program.name for program in storage])
-            self._wait("PostgreSQL", lambda: _answers(postgres.url()), 30)
-            self._wait("Redis", lambda: bool(redis.Redis.from_url(broker.url()).ping()), 30)
+            self._waiter.wait_for("PostgreSQL", lambda: _answers(postgres.url()), 30)
+            self._waiter.wait_for("Redis", lambda: bool(redis.Redis.from_url(broker.url()).ping()), 30)
         self._initialise()
         with _step(self.say, f"Airflow, {self.workers} Celery workers and Flower"):
             self.supervisor.start([program.name for program in pipeline])
@@ -190,31 +176,18 @@ class Cluster:
 
     def _initialise(self) -> None:
         """Make databases, roles and the admin user, unless this very version did already."""
-        fingerprint = _fingerprint()
-        if self.state.initialised.exists() and self.state.initialised.read_text("utf-8") == fingerprint:
-            return
-        with _step(self.say, "migrations and the admin user"):
-            environment = self.environment | provisioning_environment(self.state, self.ports)
-            for command in (["-m", "common.migrate"], ["config/airflow_init.py"]):
-                self._run_init(command, environment)
-        self.state.initialised.write_text(fingerprint, encoding="utf-8")
-
-    def _run_init(self, command: list[str], environment: Mapping[str, str]) -> None:
-        log = self.state.logs / "init.log"
-        with log.open("ab") as output:
-            done = subprocess.run(  # noqa: S603  our own command
-                [sys.executable, *command], env=dict(environment), cwd=ROOT, stdout=output, stderr=output, check=False
-            )
-        if done.returncode:
-            raise ClusterFailed(f"{' '.join(command)} failed: see {log}")
+        if not init_step.is_done(self.state):
+            with _step(self.say, "migrations and the admin user"):
+                init_step.run(self.state, self.environment | provisioning_environment(self.state, self.ports))
 
     def wait_healthy(self, timeout_s: float = 180) -> None:
         """Wait until every part is healthy, the DAG is known and every worker consumes."""
         deadline = time.monotonic() + timeout_s
+        waiter = self._waiter
         for part, check in self.checks().items():
-            self._wait(part, check, max(1.0, deadline - time.monotonic()))
+            waiter.wait_for(part, check, max(1.0, deadline - time.monotonic()))
         if self._starting:  # what answered on the port of a program that ended was another one
-            self._refuse_ended()
+            waiter.refuse_ended()
 
     def checks(self) -> dict[str, Callable[[], bool]]:
         """Return a check for each part, cheapest first."""
@@ -244,41 +217,11 @@ class Cluster:
     def _worker_count(self) -> int:
         return sum(1 for name in self.supervisor.states() if name.startswith("worker-"))
 
-    def _wait(self, part: str, ready: Callable[[], bool], timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        problem = "it does not answer"
-        while time.monotonic() < deadline:
-            try:
-                if ready():
-                    return
-            except (OSError, psycopg2.Error, redis.RedisError, requests.RequestException, RuntimeError) as error:
-                problem = one_line(f"{type(error).__name__}: {error}".strip(), 300)
-            if self._starting:
-                self._refuse_ended()
-            time.sleep(0.2)
-        down = ", ".join(name for name, (state, _) in self.supervisor.states().items() if state != "RUNNING")
-        raise ClusterFailed(
-            self._redactor.text(
-                f"{part} is not healthy after {timeout_s:.0f} s ({problem}; not running: {down or 'none'}): "
-                f"see {self.state.logs}"
-            )
-        )
-
-    def _refuse_ended(self) -> None:
-        """Name a program that ended while it is waited for, with its last words."""
-        try:
-            ended = self.supervisor.ended()
-        except (OSError, xmlrpc.client.Error):
-            ended = ["supervisord"]
-        for name in ended:
-            log = self.supervisor.log if name == "supervisord" else self.state.logs / f"{name}.log"
-            raise ClusterFailed(self._redactor.text(f"{name} ended: {last_lines(log)} (see {log})"))
-
     @property
-    def _redactor(self) -> Redactor:
-        """What hides the secrets in the words of programs and drivers."""
+    def _waiter(self) -> Waiter:
         given = (self.environment.get(name, "") for name in ("ALPHA_VANTAGE_API_KEY", "MARKET_DB_PASSWORD"))
-        return Redactor((*self.state.secrets().values(), *given))
+        redactor = Redactor((*self.state.secrets().values(), *given))
+        return Waiter(self.supervisor, self.state.logs, redactor, starting=self._starting)
 
     def down(self) -> bool:
         """Stop everything, workers first; what is left over afterwards is ended too. Return whether anything ran."""
@@ -319,11 +262,3 @@ def _step(say: Say, what: str) -> Iterator[None]:
 def _answers(url: str) -> bool:
     psycopg2.connect(url, connect_timeout=5).close()
     return True
-
-
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
-    for pattern in _INIT_INPUTS:
-        for path in sorted(ROOT.glob(pattern)):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

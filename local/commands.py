@@ -25,11 +25,12 @@ from rich.text import Text
 from common.command_line import ExitCode, say
 from common.errors import PipelineError, RunFailed
 from common.settings import DagSettings
-from local.cluster import Cluster, ClusterFailed
+from local.cluster import Cluster
 from local.demo import Shown, show_addresses, show_run, trigger, watch, watch_history
 from local.services import ServiceMissing
 from local.state import State
 from local.terminal import console, foreign
+from local.waiter import ClusterFailed
 from workers.pipeline.feeds import DAGS, HISTORY
 
 Command = Callable[[Cluster, argparse.Namespace, Console], int]

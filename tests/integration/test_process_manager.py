@@ -16,13 +16,14 @@ import psycopg2
 import pytest
 import redis
 
-from local.cluster import Cluster, ClusterFailed
+from local.cluster import Cluster
 from local.leftovers import end_leftovers, leftovers
 from local.ports import free_port
 from local.processes import Program, Supervisor, servers, storage_programs
 from local.program_environment import environment_of
 from local.state import STATE_VARIABLE, State
 from local.temporary import wait_until
+from local.waiter import ClusterFailed
 from tests.conftest import missing
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
