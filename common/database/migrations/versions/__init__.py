@@ -1,1 +1,1 @@
-"""The steps. A new one gets the next number, and ``HEAD`` its name."""
+"""The steps. A new one gets the next number."""
