@@ -2,22 +2,24 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-from common.datasets import quotes
+from common.datasets import daily_bars, quotes
 from common.provider import Request
 from common.replies import RawReply
 from common.store import Store
 from common.values import Outcome, OutcomeStatus, Rejection, Symbol
 from tests.support.batches import RUN
 from tests.support.market import Market
-from tests.support.rows import NOON, quote
+from tests.support.rows import MONDAY, NOON, bar, quote
 from workers.pipeline import batch_writer
-from workers.pipeline.batch_writer import Entry, Writer
+from workers.pipeline.batch_writer import MAX_ROWS, Entry, Writer
 
 REFUSED = Rejection("incomplete", "no price")
 
@@ -85,6 +87,52 @@ def test_a_refused_row_loses_no_other(store: Store, market: Market):
         OutcomeStatus.STORED,
     ]
     assert market.query("SELECT count(*) FROM raw_replies") == [(len(given),)]
+
+
+def test_a_history_waits_for_room(store: Store, market: Market):
+    """Of histories that come faster than they are written few are held at a time, and few are in one transaction."""
+    symbols = [Symbol(f"H{number}") for number in range(12)]
+    store.ledger.plan_run(RUN, symbols, batch_size=len(symbols))
+    writer = Writer(job_of(store), len(symbols))
+    held: list[int] = []
+
+    def hand_over(symbol: Symbol) -> None:
+        rows = [bar(symbol, session=MONDAY - timedelta(days=back)) for back in range(MAX_ROWS // 2)]
+        writer.put(Entry(Outcome(RUN, symbol, OutcomeStatus.STORED), {daily_bars.TABLE: rows}))
+        held.append(sum(entry.row_count for entry in writer._unwritten))
+
+    with ThreadPoolExecutor(4) as threads:
+        writer.write_all([threads.submit(hand_over, symbol) for symbol in symbols])
+    assert max(held) < MAX_ROWS
+    assert market.query("SELECT count(*) FROM daily_bars") == [(len(symbols) * MAX_ROWS // 2,)]
+    of_each = "SELECT count(DISTINCT symbol) FROM daily_bars GROUP BY xmin::text"
+    assert max(market.query(of_each)) == (2,)
+
+
+def test_a_long_history_alone(store: Store, market: Market):
+    """One that is longer than all that may wait is written in one transaction, and its thread goes on."""
+    rows = [bar(session=MONDAY - timedelta(days=back)) for back in range(MAX_ROWS + 1)]
+    store.ledger.plan_run(RUN, [Symbol("IBM")], batch_size=1)
+    writer = Writer(job_of(store), 1)
+    writer.put(Entry(Outcome(RUN, Symbol("IBM"), OutcomeStatus.STORED), {daily_bars.TABLE: rows}))
+    writer.write_all()
+    assert market.query("SELECT count(*), count(DISTINCT xmin::text) FROM daily_bars") == [(len(rows), 1)]
+
+
+def test_an_interruption_frees_who_waits(store: Store):
+    """A writer that is interrupted lets go of the threads that wait for room, so that the task can end."""
+    symbols = [Symbol(f"H{number}") for number in range(4)]
+    writer = Writer(job_of(store), len(symbols))
+
+    def hand_over(symbol: Symbol) -> None:
+        rows = [bar(symbol, session=MONDAY - timedelta(days=back)) for back in range(MAX_ROWS)]
+        writer.put(Entry(Outcome(RUN, symbol, OutcomeStatus.STORED), {daily_bars.TABLE: rows}))
+
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(hand_over, symbol) for symbol in symbols]
+        with suppress(TimeoutError), interrupted_at(60):
+            writer.write_all(waiting)
+    assert all(worker.done() for worker in waiting)
 
 
 def test_an_interruption_anywhere_loses_no_reply(store: Store, market: Market):

@@ -4,11 +4,14 @@ A reply is held here for a fraction of a second before it is written.
 """
 
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -25,8 +28,13 @@ T = TypeVar("T")
 
 #: How many symbols are taken up, and at most written, in one transaction.
 WRITE_BATCH_SIZE: Final = 50
+#: How many rows wait at most, three histories or so, before whoever has one more waits as well; and as many are written
+#: in one transaction, unless one symbol has more.
+MAX_ROWS: Final = 20_000
 #: How often (s) what came in meanwhile is written.
 WRITE_EVERY_S: Final = 0.2
+#: How often (s) a thread that waits for room looks whether there is some.
+_LOOK_AGAIN_S: Final = 0.01
 #: How long (s) a batch bears the absence of the database or of the limiter; meanwhile it makes no further call.
 PATIENCE_S: Final = 60.0
 #: How often (s) a batch says how far it is.
@@ -42,6 +50,11 @@ class Entry:
     outcome: Outcome
     rows: Mapping[Table, Sequence[object]] = field(default_factory=dict)
     refused: tuple[Rejection, RawReply] | None = None
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it has, in all tables."""
+        return sum(map(len, self.rows.values()))
 
 
 class BufferedLedger:
@@ -90,27 +103,37 @@ class Writer:
     def __init__(self, job: Job, total: int) -> None:
         self._job = job
         self._unwritten: list[Entry] = []
+        self._writing = False
+        # A bare lock: no Python runs while it is waited for, so no interruption can leave it half taken.
+        self._woken = threading.Lock()
         self._replies: list[RawReply] = []
         self._progress = _Progress(total)
 
     def put(self, entry: Entry) -> None:
-        """Hand over what a symbol ended with; for any thread."""
+        """Hand over what a symbol ended with; for any thread. Returns once there is room for more."""
         self._unwritten.append(entry)
+        if self._is_full():
+            self._wake_up()
+        while self._writing and self._is_full():
+            time.sleep(_LOOK_AGAIN_S)
 
     def keep(self, replies: Sequence[RawReply]) -> None:
         """Hand over what the provider said, to be written with what becomes of it or before; for any thread."""
         self._replies.extend(replies)
 
-    def write_all(self, workers: Iterable[Future[None]] = ()) -> None:
+    def write_all(self, workers: Collection[Future[None]] = ()) -> None:
         """Write until the workers have ended. Raises StoreUnavailable after a minute without the database."""
+        for worker in workers:
+            worker.add_done_callback(self._wake_up)
         working = True
-        while working:
-            working = bool(wait(workers, WRITE_EVERY_S).not_done)
-            for _ in range(0, len(self._unwritten), WRITE_BATCH_SIZE):
-                entries = self._unwritten[:WRITE_BATCH_SIZE]
-                self._write(entries)
-                del self._unwritten[: len(entries)]
-                self._progress.add(entries)
+        try:
+            self._writing = True
+            while working:
+                self._woken.acquire(timeout=WRITE_EVERY_S)
+                working = not all(worker.done() for worker in workers)
+                self._write_parts(len(self._unwritten))
+        finally:
+            self._writing = False
 
     def write_rest(self) -> None:
         """Write what an interruption would lose, without waiting for the database: its calls are paid for."""
@@ -121,6 +144,23 @@ class Writer:
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write lines of symbols that were not worked on."""
         retry_while_database_down(lambda: self._job.ledger.record_outcomes(outcomes))
+
+    def _is_full(self) -> bool:
+        return sum(entry.row_count for entry in self._unwritten.copy()) >= MAX_ROWS
+
+    def _wake_up(self, _: object = None) -> None:
+        with suppress(RuntimeError):  # it is awake already
+            self._woken.release()
+
+    def _write_parts(self, count: int) -> None:
+        """Write the ``count`` oldest results, each part in a transaction of its own."""
+        while count > 0:
+            rows = accumulate(entry.row_count for entry in self._unwritten[: min(count, WRITE_BATCH_SIZE)])
+            entries = self._unwritten[: max(1, sum(total <= MAX_ROWS for total in rows))]
+            self._write(entries)
+            del self._unwritten[: len(entries)]
+            self._progress.add(entries)
+            count -= len(entries)
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write what came in, in one transaction; a row that PostgreSQL refuses fails alone."""
