@@ -1,7 +1,8 @@
 """The only place where the concrete classes meet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
@@ -29,6 +30,7 @@ class Wiring:
 
     settings: PipelineSettings
     dataset: Dataset = QUOTES
+    _opened: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     @classmethod
     def from_environment(cls, dataset: Dataset = QUOTES) -> Self:
@@ -38,32 +40,35 @@ class Wiring:
     @cached_property
     def client(self) -> AlphaVantageClient:
         """The API client."""
-        return AlphaVantageClient(
+        client = AlphaVantageClient(
             self.settings.base_url,
             self.settings.api_key,
             timeout_s=self.settings.api_timeout,
             attempts=self.settings.api_attempts,
             pool_size=self.settings.batch_concurrency,
         )
+        return self._opened.enter_context(closing(client))
 
     @cached_property
     def limiter(self) -> Limiter:
         """The quota over all workers."""
-        return Limiter(
+        limiter = Limiter(
             self.settings.redis_dsn,
             self.settings.quota,
             key=self.settings.api_key,
             cap_s=self.settings.api_timeout + CAP_MARGIN_S,
         )
+        return self._opened.enter_context(closing(limiter))
 
     @cached_property
     def store(self) -> Store:
         """The market database."""
-        return Store(
+        store = Store(
             self.settings.market_dsn,
             timeout_s=self.settings.market_db_timeout,
             raw_retention_days=self.settings.raw_retention_days,
         )
+        return self._opened.enter_context(closing(store))
 
     @cached_property
     def permits(self) -> DurablePermits:
@@ -131,7 +136,5 @@ class Wiring:
         self.close()
 
     def close(self) -> None:
-        """Close what was opened; the next use opens it again."""
-        for name in ("client", "limiter", "store"):
-            if name in self.__dict__:  # made, not merely defined
-                getattr(self, name).close()
+        """Close what was made, each of it even if another one fails to; a wiring that is closed is not used again."""
+        self._opened.close()
