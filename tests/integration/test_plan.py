@@ -1,12 +1,8 @@
-"""The plan on real services: a scarce quota is spent on each symbol once, and never in vain.
-
-Redis's clock is the test's, so a day passes when the test says so; what PostgreSQL dated is moved to that day, and the
-sandbox, which judges each day's calls, begins the next one with an empty window.
-"""
+"""The plan on real services: a scarce quota is spent on each symbol once, and never in vain."""
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,78 +15,16 @@ from common.quota.limiter import Limiter
 from common.quota.quota import Quota
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
-from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
+from tests.support.days import DAY, Days
+from tests.support.limiter_clock import ClockedRedis
 from tests.support.market import Market
-from workers.pipeline.planning import Plan
 from workers.pipeline.report import report_run
 from workers.pipeline.run import plan_run
-from workers.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas
 
-DAY = timedelta(days=1)
-#: Tuesday, just after midnight UTC; the sandbox's latest session is Monday the 5th.
-START = datetime(2026, 10, 6, 0, 0, 5, tzinfo=UTC)
 STORED, SKIPPED, POSTPONED = OutcomeStatus.STORED, OutcomeStatus.SKIPPED, OutcomeStatus.POSTPONED
-
-
-class Days:
-    """A pipeline on the free plan, day after day."""
-
-    def __init__(self, environment: dict[str, str], market: Market, sandbox: RunningSandbox, clock: ClockedRedis):
-        self.market, self.sandbox, self.clock = market, sandbox, clock
-        self.environment = environment | {"ALPHA_VANTAGE_QUOTA": "1/s,25/day"}
-        self.moment = START
-        self._dawn()
-        self.wiring = self._wire()
-        self.calls = Counter[str]()
-
-    def _wire(self) -> Wiring:
-        opened = Wiring(wired(self.environment).settings)
-        opened.__dict__["limiter"] = Limiter(
-            SecretStr(""),
-            opened.settings.quota,
-            key=SecretStr("clocked"),
-            cap_s=7,
-            client=self.clock,
-            monotonic=self.clock.monotonic,
-        )
-        return opened
-
-    def _dawn(self) -> None:
-        self.clock.set_clock(round(self.moment.timestamp()) * MICROSECONDS)
-        self.sandbox.change("plan", quota="25/day")
-
-    def run(self, run_id: str, symbols: list[str], *, force: bool = False) -> Plan:
-        """Plan, work on the symbols in order as their tasks would, and date it all to the test's day."""
-        seen = len(self.sandbox.entries())
-        plan = plan_run(self.wiring, run_id, symbols, force=force, moment=self.moment)
-        for symbol in plan.fetch:
-            self.clock.advance(1)  # a worker that waits for the second to pass
-            self.wiring.job.run(run_id, symbol)
-        entries = self.sandbox.entries()[seen:]
-        assert {entry.verdict for entry in entries} <= {"served"}
-        self.calls += Counter(entry.symbol for entry in entries)
-        self.date(run_id)
-        return plan
-
-    def date(self, run_id: str) -> None:
-        """Move what PostgreSQL dated to the test's moment."""
-        self.market.query(
-            "UPDATE fetch_outcomes SET planned_at = moment, finished_at = moment, "
-            "started_at = CASE WHEN started_at IS NOT NULL THEN moment END "
-            "FROM (VALUES (%s::timestamptz)) AS now (moment) WHERE run_id = %s",
-            self.moment,
-            run_id,
-        )
-
-    def next_day(self) -> None:
-        self.moment += DAY
-        self._dawn()
-
-    def statuses(self, run_id: str) -> Counter[OutcomeStatus]:
-        return Counter(line.status for line in self.wiring.store.ledger.outcomes(run_id))
+FREE = {"quota": "25/day"}
 
 
 @pytest.fixture
@@ -102,7 +36,7 @@ def clock(redis_url: str) -> Iterator[ClockedRedis]:
 
 @pytest.fixture
 def days(environment, market: Market, sandbox: RunningSandbox, clock: ClockedRedis) -> Iterator[Days]:
-    opened = Days(environment, market, sandbox, clock)
+    opened = Days(environment | {"ALPHA_VANTAGE_QUOTA": "1/s,25/day"}, market, sandbox, clock, plan=FREE)
     with opened.wiring:
         yield opened
 
@@ -115,7 +49,6 @@ def test_a_hundred_symbols_are_covered_in_four_days(days: Days):
         assert len(plan.fetch) == 25
         assert days.statuses(f"day-{day}") == {STORED: 25, POSTPONED: 75}
         days.next_day()
-        days.sandbox.change("today", today=str((days.moment - DAY).date()))
     assert days.calls == Counter(symbols)
     assert {quote.symbol for quote in days.wiring.store.quotes()} == set(symbols)
     assert days.market.violations() == []
@@ -126,8 +59,7 @@ def test_the_second_run_of_a_day_makes_no_call(days: Days):
     symbols = [f"S{number:02}" for number in range(30)]
     days.run("morning", symbols)
     calls = days.calls.total()
-    days.moment += timedelta(hours=3)
-    days.clock.advance(3 * 3600)
+    days.later(timedelta(hours=3))
     assert days.run("noon", symbols).fetch == ()
     assert days.calls.total() == calls == 25
     assert days.statuses("noon") == {SKIPPED: 25, POSTPONED: 5}
@@ -216,7 +148,8 @@ def test_a_new_plan_overrules_what_was_only_planned(days: Days):
 
 def test_who_waits_for_the_day_postpones_nothing(environment, market, sandbox, clock):
     """With ON_DAILY_QUOTA=wait every symbol is planned, whatever the day's quota says."""
-    days = Days(environment | {"ON_DAILY_QUOTA": "wait"}, market, sandbox, clock)
+    changes = {"ALPHA_VANTAGE_QUOTA": "1/s,25/day", "ON_DAILY_QUOTA": "wait"}
+    days = Days(environment | changes, market, sandbox, clock, plan=FREE)
     with days.wiring as wiring:
         symbols = [f"S{number:02}" for number in range(30)]
         assert len(plan_run(wiring, "run", symbols, force=False, moment=days.moment).fetch) == 30
@@ -326,8 +259,3 @@ def test_the_moments_are_the_limiters_own(clock: ClockedRedis, pauses: list[int]
     moments = [forecast.opens_at(each) for each in range(1, 60)]
     assert moments == sorted(moments)
     assert len(asked) <= 1 + 9
-
-
-def test_the_sandbox_is_the_one_that_the_days_are_meant_for(sandbox: RunningSandbox):
-    """The first day's symbols are stored up to the session that is expected on it."""
-    assert date.fromisoformat(sandbox.health()["latest_session"]) == (START - DAY).date()
