@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from common.errors import Retryable
+from common.errors import Retryable, SymbolFailed
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
 from sandbox.trading_days import exchange_of
@@ -211,3 +211,31 @@ def test_a_long_gap_is_filled(pipeline: Pipeline, pause: int, size: str):
     days.run("after", ["IBM"], feed=HISTORY)
     assert asked_for(days) == Counter(["full", size])
     assert missing(days, ["IBM"], date(1999, 11, 1)) == []
+
+
+def test_an_unknown_symbol_costs_one_call(pipeline: Pipeline):
+    """What the provider does not know it knows no part of either: it is not asked for the last sessions instead."""
+    days = pipeline(PREMIUM, ALPHA_VANTAGE_PLAN="premium75")
+    for day in range(7):
+        days.run(f"day {day}", ["NOSUCH1"], feed=HISTORY, expected=(SymbolFailed,))
+        assert days.statuses(f"history:day {day}") == {OutcomeStatus.FAILED: 1}
+        days.next_day()
+    assert days.calls == {"NOSUCH1": 1}
+
+
+def test_a_key_without_the_right_is_told_once(pipeline: Pipeline, caplog: pytest.LogCaptureFixture):
+    """Refused whole series cost one call: the same run turns to the last hundred sessions, and no symbol fails."""
+    days = pipeline({"quota": "500/day"}, FULL_HISTORY="on")
+    days.run("first", feed=HISTORY)
+    assert days.statuses("history:first") == {OutcomeStatus.STORED: len(DEFAULT)}
+    assert days.calls.total() == len(DEFAULT) + 1
+    assert [record.levelname for record in caplog.records if "does not cover" in record.message] == ["WARNING"]
+    assert missing(days, DEFAULT, date(2026, 6, 1)) == []
+    assert days.run("first again", feed=HISTORY).fetch == ()
+    days.next_day()
+    days.run("second", feed=HISTORY)
+    assert days.calls.total() == 2 * len(DEFAULT) + 1
+    days.next_day(7)
+    days.run("after a week", feed=HISTORY)
+    assert days.calls.total() == 3 * len(DEFAULT) + 2
+    assert days.statuses("history:after a week") == {OutcomeStatus.STORED: len(DEFAULT)}

@@ -190,7 +190,7 @@ def _ask(
 ) -> StoredState | NotFetched:
     """Return the state of the dataset that the symbol is asked for, or why it is asked for none."""
     left = _without_call(symbol, known, moment, grace, force=force)
-    if left and known.instead:
+    if left and known.instead and left.reason != UnknownSymbol.reason:  # of which there is nothing else either
         return _ask(symbol, known.instead, moment, grace, force=force)
     return left or known
 

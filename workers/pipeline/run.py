@@ -47,7 +47,7 @@ def plan_run(
     settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     left = [symbol for symbol in symbols if symbol not in settled]
-    dataset = wiring.dataset_of(feed)
+    dataset = _granted(wiring, wiring.dataset_of(feed))
     bulk, remark = _bulk(wiring, dataset)
     plan = make_plan(
         left,
@@ -99,6 +99,16 @@ def _bulk(wiring: Wiring, dataset: Dataset) -> tuple[Bulk | None, str]:
         f"Each symbol has a call of its own: at {said_at:%Y-%m-%d %H:%M} UTC the provider said that {bulk.feature} is "
         f"not for the key's plan, and it is asked again from {again_at:%Y-%m-%d %H:%M} UTC on."
     )
+
+
+def _granted(wiring: Wiring, dataset: Dataset) -> Dataset:
+    """Return the dataset, or what is asked instead while the provider refuses it to the key.
+
+    By a dataset that is never stored nothing is ever up to date, and each run would spend a call on every symbol.
+    """
+    while dataset.instead and wiring.entitlements.refused_at(dataset.name):
+        dataset = dataset.instead
+    return dataset
 
 
 def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: Dataset | None = None) -> StoredState:
