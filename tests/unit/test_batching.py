@@ -8,7 +8,8 @@ from common.datasets import BULK
 from common.quota.quota import PLANS, Quota
 from common.settings import DagSettings
 from common.values import Symbol
-from workers.pipeline.batching import calls_of, calls_up_to, fetches_at_once, symbols_per_task
+from workers.pipeline.batching import fetches_at_once, symbols_per_task
+from workers.pipeline.shared_calls import calls_of, calls_up_to
 
 FAST = Quota.parse("100000/s")
 QUOTES_IN_BULK = BULK["quotes"]

@@ -13,11 +13,11 @@ from common.errors import HALTED, RETRYABLE, ProviderOutage, QuotaWait
 from common.values import SETTLED, Outcome, OutcomeStatus
 from workers.pipeline.batch_threads import BatchThreads
 from workers.pipeline.batch_writer import retry_while_database_down
-from workers.pipeline.batching import share_calls
 from workers.pipeline.bulk import BulkRight
 from workers.pipeline.claims import ClaimLedger, Claims
 from workers.pipeline.job import Job
 from workers.pipeline.job import Ledger as JobLedger
+from workers.pipeline.shared_calls import share_calls
 
 _NAMED: Final = 5
 
@@ -137,9 +137,9 @@ class Batch:
                 lambda: self.ledger.reopen_batch(run_id, number, cleared=cleared, force=force)
             )
         claims = retry_while_database_down(lambda: Claims(self.ledger, run_id, number, self.job.worker))
-        bulk = self._bulk(claims)
-        current = BatchThreads(self.job, run_id, claims, permit_id, concurrency=self.concurrency, bulk=bulk)
         halted = None if cleared else retry_while_database_down(lambda: self.ledger.halted_by(run_id))
+        bulk = None if halted else self._bulk(claims)
+        current = BatchThreads(self.job, run_id, claims, permit_id, concurrency=self.concurrency, bulk=bulk)
         if halted:
             current.halt(f"Not tried, because {halted.symbol} ended the run: {halted.detail}")
         else:

@@ -24,10 +24,10 @@ from common.errors import (
 )
 from common.values import Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_writer import PATIENCE_S, WRITE_BATCH_SIZE, BufferedLedger, Writer
-from workers.pipeline.batching import share_calls
 from workers.pipeline.bulk import BulkJob, BulkRight
 from workers.pipeline.claims import Claims
 from workers.pipeline.job import Job
+from workers.pipeline.shared_calls import share_calls
 from workers.pipeline.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -146,13 +146,14 @@ class BatchThreads:
         """Return what the next call is for, with the permit that waits for it if one does; None if the pass is over."""
         with self._changed:
             while not self._stopped.is_set() and time.monotonic() <= self._until:
-                if symbols := self._queue.take():
+                proven = self._bulk is not None and self._bulk.right.is_proven
+                if symbols := self._queue.take(share=proven or not self._shared_calls):
                     self._shared_calls += len(symbols) > 1
                     permit_id, self._permit_id = self._permit_id, ""
                     return symbols, permit_id
                 if not self._shared_calls:
                     return None
-                self._changed.wait(_PAUSE_S)  # those that a shared call does not serve go on alone
+                self._changed.wait(_PAUSE_S)  # what it does not serve goes on alone, and others may share once it does
         return None
 
     def _work_on(self, symbols: Sequence[Symbol], permit_id: str) -> None:

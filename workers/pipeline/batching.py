@@ -1,12 +1,9 @@
 """How many tasks a run has, and how many of them are under way: policy, from the quota and what a task costs."""
 
-from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
-from common.datasets.dataset import Bulk
 from common.quota.quota import Quota
-from common.values import Symbol
 
 # How many symbols share a task. A task costs a fifth of a second of a core, so two cores run eight to ten a second,
 # whatever they do; a symbol in a batch costs a fortieth of that. docs/adr/0006-batches.md
@@ -51,37 +48,6 @@ def symbols_per_task(
     feeding = ceil(calls / max(quota_s, 1) * _CALL_S / concurrency)
     size = max(unhindered, ceil(count / max(feeding, _FEWEST_BATCHES)), at_least)
     return ceil(size / a_call) * a_call
-
-
-def share_calls(symbols: Sequence[Symbol], bulk: Bulk | None) -> list[Sequence[Symbol]]:
-    """Return those of the symbols that can share calls, as many for each as it takes, in their order.
-
-    One that would be alone in it is left out: a call for it alone says more.
-    """
-    if bulk is None:
-        return []
-    covered = [symbol for symbol in symbols if bulk.covers(symbol)]
-    chunks = [covered[first : first + bulk.size] for first in range(0, len(covered), bulk.size)]
-    return [chunk for chunk in chunks if len(chunk) > 1]
-
-
-def calls_up_to(symbols: Sequence[Symbol], bulk: Bulk | None) -> list[int]:
-    """Return for each of the symbols, asked for in this order, how many calls it takes until it is reached."""
-    calls, in_bulk = 0, 0
-    reached = []
-    for symbol in symbols:
-        shares = bulk is not None and bulk.covers(symbol)
-        calls += not (bulk and shares and in_bulk % bulk.size)
-        in_bulk += shares
-        reached.append(calls)
-    return reached
-
-
-def calls_of(symbols: Sequence[Symbol], batch_size: int, bulk: Bulk | None) -> int:
-    """Return how many calls the symbols cost if each is served at once: in batches of that size, which share none."""
-    batches = (symbols[first : first + batch_size] for first in range(0, len(symbols), batch_size))
-    shared = [chunk for batch in batches for chunk in share_calls(batch, bulk)]
-    return len(symbols) - sum(map(len, shared)) + len(shared)
 
 
 def fetches_at_once(quota: Quota, wanted: int | None = None) -> int:

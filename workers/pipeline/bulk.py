@@ -4,9 +4,7 @@ It saves calls, and no symbol depends on it: one that it does not serve is asked
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -25,38 +23,28 @@ log = logging.getLogger(__name__)
 class BulkRight:
     """Whether this process may ask in bulk. Thread-safe.
 
-    Until one was served, calls take turns: a key without the right costs a process one call, however many threads ask.
+    Until it ``is_proven`` by a call that was served, one goes out at a time: a key without the right costs a process
+    one call, however many threads it has.
     """
 
     def __init__(self, bulk: Bulk, entitlements: Entitlements) -> None:
         self.bulk = bulk
+        self.is_proven = False
         self._entitlements = entitlements
-        self._turn = threading.Lock()
-        self._served = self._refused = False
 
     def may_ask(self) -> bool:
         """Whether a pass should ask in bulk. Raises StoreUnavailable."""
-        self._refused = not self._entitlements.may_ask(self.bulk.feature)
-        return not self._refused
-
-    @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Wait for the turn to ask; yield whether that still makes sense."""
-        if self._served:
-            yield True
-            return
-        with self._turn:
-            yield not self._refused
+        return self._entitlements.may_ask(self.bulk.feature)
 
     def serve(self) -> None:
         """Note that the provider serves the key."""
-        if not self._served:
-            self._served = True
+        if not self.is_proven:
+            self.is_proven = True
             self._tell(lambda: self._entitlements.allow(self.bulk.feature))
 
     def refuse(self, message: str) -> None:
         """Note that the provider refuses it to the key."""
-        self._served, self._refused = False, True
+        self.is_proven = False
         self._tell(lambda: self._entitlements.refuse(self.bulk.feature, message))
 
     def _tell(self, tell: Callable[[], None]) -> None:
@@ -108,16 +96,13 @@ class BulkJob:
 
     def _fetch(self, attempt: Attempt) -> Reply | None:
         """Return the reply, or None where the key may not ask so."""
-        with self.right.turn() as makes_sense:
-            if not makes_sense:
-                return None
-            try:
-                reply = self.job.fetch(attempt)
-            except (PremiumRequired, UnknownFunction) as refusal:
-                self.right.refuse(str(refusal))
-                return None
-            self.right.serve()
-            return reply
+        try:
+            reply = self.job.fetch(attempt)
+        except (PremiumRequired, UnknownFunction) as refusal:
+            self.right.refuse(str(refusal))
+            return None
+        self.right.serve()
+        return reply
 
     def _store(self, attempt: Attempt, reply: Reply, found: Mapping[Symbol, Parsed | Rejection]) -> Sequence[Outcome]:
         served = {symbol: rows for symbol, rows in found.items() if isinstance(rows, Parsed)}

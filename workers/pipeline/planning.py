@@ -17,7 +17,7 @@ from common.errors import NotASymbol, PremiumRequired, QuotaWait, UnknownSymbol
 from common.ledger import LastAttempt
 from common.trading_calendar import UNKNOWN, Session, latest_session, sessions_after
 from common.values import Misspelt, Outcome, OutcomeStatus, Symbol
-from workers.pipeline.batching import calls_up_to
+from workers.pipeline.shared_calls import calls_up_to
 
 UP_TO_DATE: Final = "up_to_date"
 NOTHING_NEWER: Final = "nothing_newer"

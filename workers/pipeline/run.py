@@ -12,10 +12,11 @@ from common.ledger import LastAttempt
 from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
 from common.settings import PipelineSettings
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
-from workers.pipeline.batching import calls_of, share_calls, symbols_per_task
+from workers.pipeline.batching import symbols_per_task
 from workers.pipeline.environment import requested_symbols
 from workers.pipeline.feeds import FIRST
 from workers.pipeline.planning import ANSWERED, REFUSED_FOR, Plan, StoredState, make_plan
+from workers.pipeline.shared_calls import calls_of, calls_up_to, share_calls
 from workers.pipeline.universe import awaits_list
 from workers.wiring import Wiring
 
@@ -163,9 +164,10 @@ def _reserved(wiring: Wiring, feed: str) -> int:
     longest = settings.quota.windows[-1]
     if feed == FIRST or longest.period_s <= POSTPONE_BEYOND_S or awaits_list(wiring):
         return 0
-    first = wiring.dataset_of(FIRST).name
-    made = wiring.store.calls.count_since(wiring.limiter.key_digest, first, longest.period_s)
-    return max(0, len(requested_symbols(wiring, None)) - made)
+    first = wiring.dataset_of(FIRST)
+    bulk, _ = _bulk(wiring, first)
+    made = wiring.store.calls.count_since(wiring.limiter.key_digest, first.name, longest.period_s)
+    return max(0, max(calls_up_to(requested_symbols(wiring, None), bulk), default=0) - made)
 
 
 def _is_settled(line: Outcome, moment: datetime) -> bool:

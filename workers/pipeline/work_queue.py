@@ -25,9 +25,12 @@ class WorkQueue:
         self._waiting = deque(symbol for symbol in claims.symbols if symbol not in shared)
         self._started: deque[Symbol] = deque()  # they are still to be done, and no thread has them yet
 
-    def take(self) -> Sequence[Symbol]:
-        """Return what the next call is for; nothing if nothing is left. Raises ClaimLost or StoreUnavailable."""
-        while self._together:
+    def take(self, *, share: bool) -> Sequence[Symbol]:
+        """Return what the next call is for, if it may be shared one that is; nothing if there is none.
+
+        Raises ClaimLost or StoreUnavailable.
+        """
+        while share and self._together:
             due = self._claims.still_due(self._together[0])
             self._together.popleft()
             if due:
