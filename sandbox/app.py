@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.calls import Answer, Call
+from sandbox.calls import CSV, Answer, Call
 from sandbox.connection import Wire
 from sandbox.control import control_app
 from sandbox.faults import HEADER
@@ -63,7 +63,7 @@ def read_call(query_string: bytes) -> Call:
 async def send_answer(reply: Answer, send: Send) -> None:
     """Send a reply as it is."""
     headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.body))]
-    if reply.document is None:
+    if reply.content_type == CSV:
         headers.append(_DISPOSITION)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -1,5 +1,6 @@
 """A call and its reply, as the API sees them: parameters in, a document out."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,18 +36,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The API's answer. ``verdict``: ``served`` or ``refused:<why>``. ``counted``: it used one of the quota.
-
-    ``document`` is the JSON document behind the body, None for CSV.
-    """
+    """The API's answer. ``verdict``: ``served`` or ``refused:<why>``. ``counted``: it used one of the quota."""
 
     verdict: str
     body: bytes
     content_type: str = JSON
     counted: bool = True
-    document: object = None
+
+    @property
+    def document(self) -> object:
+        """The JSON document that the body is, None for CSV."""
+        return json.loads(self.body) if self.content_type == JSON else None
 
 
 def refuse(why: str, refusal: texts.Refusal, *, counted: bool = True) -> Answer:
     """Build a refusal: JSON, even where CSV was asked for."""
-    return Answer(f"refused:{why}", payloads.as_json(refusal), counted=counted, document=refusal)
+    return Answer(f"refused:{why}", payloads.as_json(refusal), counted=counted)

@@ -34,5 +34,4 @@ REFUSALS: Final[dict[str, Callable[[Call], Mapping[str, object]]]] = {
 
 def refusal(name: str, call: Call) -> Answer:
     """Return the refusal ``name`` as the API would word it for ``call``."""
-    document = REFUSALS[name](call)
-    return Answer(f"fault:{name}", as_json(document), document=document)
+    return Answer(f"fault:{name}", as_json(REFUSALS[name](call)))

@@ -16,7 +16,7 @@ def serve(world: World, call: Call, premium: bool) -> Answer:
     if not premium:
         samples = [payloads.bulk_row(symbol, *world.last_two(symbol)) for symbol in _SAMPLES]
         document = payloads.bulk_quotes(samples, texts.PREMIUM_ENDPOINT)
-        return Answer("refused:premium", payloads.as_json(document), document=document)
+        return Answer("refused:premium", payloads.as_json(document))
     symbols = [symbol.strip() for symbol in call.symbol.split(",") if symbol.strip()][:MAX_SYMBOLS]
     if not symbols:
         return refuse("parameters", texts.invalid_call(call.function))

@@ -1,9 +1,10 @@
 """What every function of the API answers from: the prices of one seed, the latest session, and replies made before."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from sandbox import payloads
 from sandbox.calls import CSV, SERVED, Answer, Call
@@ -11,12 +12,14 @@ from sandbox.market import Bar, Market
 from sandbox.payloads import Document, Row
 from sandbox.trading_days import NEW_YORK, Exchange, exchange_of
 
+T = TypeVar("T")
+
 #: Symbols that no company has. The second one gets ``{}`` from every function.
 UNKNOWN_PREFIX: Final = "NOSUCH"
 EMPTY_SYMBOL: Final = "NOSUCH-EMPTY"
 
 _SYMBOL: Final = re.compile(r"(?=.*[A-Z0-9])[^\s,_;<>\"\\]{1,32}", re.ASCII)
-_CACHED_BODIES: Final = 20_000
+_MOST_KEPT: Final = 20_000
 
 
 def is_known(symbol: str) -> bool:
@@ -31,13 +34,13 @@ class World:
         self.market = Market(seed)
         self.today = today
         self._latest: dict[Exchange, tuple[float, int]] = {}
-        self._bodies: dict[tuple[object, ...], Answer] = {}
+        self._kept: defaultdict[object, dict[tuple[object, ...], Any]] = defaultdict(dict)
 
     def change_today(self, today: date | None) -> None:
         """Go on at another date, or (None) at the exchanges' own."""
         self.today = today
         self._latest.clear()
-        self._bodies.clear()
+        self._kept.clear()
 
     def latest(self, exchange: Exchange = NEW_YORK) -> int:
         """Return the number of the exchange's latest complete session; looked up once a second."""
@@ -47,18 +50,22 @@ class World:
             return before
         session = exchange.session_on_or_before(self.today) if self.today else exchange.latest_session(moment)
         if session != before:
-            self._bodies.clear()
+            self._kept.clear()
         self._latest[exchange] = moment.timestamp(), session
         return session
 
-    def cached(self, symbol: str, key: tuple[object, ...], build: Callable[[], Answer]) -> Answer:
-        """Return the reply that was built for the symbol and ``key`` in this session, or build it."""
+    def cached(self, symbol: str, key: tuple[object, ...], build: Callable[[], T], most: int = _MOST_KEPT) -> T:
+        """Return what was built for the symbol and ``key`` in this session, or build it; keep ``most`` of a kind.
+
+        The first part of the key is the kind.
+        """
         session = self.latest(exchange_of(symbol))
-        if not (reply := self._bodies.get((session, symbol, *key))):
-            if len(self._bodies) >= _CACHED_BODIES:
-                self._bodies.clear()
-            reply = self._bodies[session, symbol, *key] = build()
-        return reply
+        kept: dict[tuple[object, ...], T] = self._kept[key[0]]
+        if (session, symbol, *key) not in kept:
+            if len(kept) >= most:
+                kept.clear()
+            kept[session, symbol, *key] = build()
+        return kept[session, symbol, *key]
 
     def last_two(self, symbol: str) -> tuple[Bar, Bar]:
         """Return the bars of the latest session and of the one before."""
@@ -71,12 +78,12 @@ class World:
 def unknown(call: Call, document: Mapping[str, object]) -> Answer:
     """Answer for a symbol without data: as the function does, or with an empty object."""
     empty: Mapping[str, object] = {} if call.symbol == EMPTY_SYMBOL else document
-    return Answer("refused:symbol", payloads.as_json(empty), document=empty)
+    return Answer("refused:symbol", payloads.as_json(empty))
 
 
 def json_answer(document: Document) -> Answer:
     """Serve a document."""
-    return Answer(SERVED, payloads.as_json(document), document=document)
+    return Answer(SERVED, payloads.as_json(document))
 
 
 def csv_reply(rows: list[Row]) -> Answer:

@@ -157,6 +157,17 @@ def test_the_full_series_goes_back_to_the_first_session():
     assert list(full["Time Series (Daily)"])[-1] == "1999-11-01"
 
 
+def test_a_full_series_is_the_same_again():
+    """It is kept until the next session, and then made again; a fault finds its document."""
+    served = Functions(1, date(2026, 10, 5))
+    call = Call.of({"function": "TIME_SERIES_DAILY", "symbol": "IBM", "outputsize": "full"})
+    first, second = served.serve(call, premium=True), served.serve(call, premium=True)
+    assert first == second
+    assert next(iter(document(second)["Time Series (Daily)"])) == "2026-10-05"
+    served.change_today(date(2026, 10, 6))
+    assert next(iter(document(served.serve(call, premium=True))["Time Series (Daily)"])) == "2026-10-06"
+
+
 def test_bulk_quotes_have_the_documented_shape():
     """A hundred symbols at most, unknown ones left out, no percent sign, a time of day."""
     found = document(ask("REALTIME_BULK_QUOTES", "msft,NOSUCH1,AAPL"))
