@@ -46,8 +46,8 @@ _NOT_NOW: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, H
 
 #: A sentence for each flaw of a body that the transport notices.
 _FLAWS: Final = {
-    "too_large": "it is larger than such a reply can be",
-    "not_decodable": "its body is not what its Content-Encoding says",
+    "too_large": "it is larger than such a reply can be, and was cut after {max_bytes:,} bytes",
+    "not_decodable": "its body is not what its Content-Encoding says, and was cut where that shows",
 }
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,8 @@ class AlphaVantageClient:
         if answer.status != HTTPStatus.OK:
             return self._status_error(request.subject, answer, text)
         if answer.flaw:
-            return self._rejected(request.subject, answer.flaw, _FLAWS[answer.flaw], text)
+            why = _FLAWS[answer.flaw].format(max_bytes=request.max_bytes)
+            return self._rejected(request.subject, answer.flaw, why, text)
         try:
             if request.format == "csv" and is_table(answer.body):
                 return {}

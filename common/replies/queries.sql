@@ -16,6 +16,10 @@ ON CONFLICT (function, (jsonb_hash_extended(params, 0)), sha256) DO UPDATE SET
     last_seen_at = greatest(kept.last_seen_at, excluded.last_seen_at)
 RETURNING id;
 
+-- name: commit_at_once
+-- End this transaction without a wait for the disk: a crash of the server may lose what was written just before it.
+SET LOCAL synchronous_commit = off;
+
 -- name: reply
 -- One reply.
 -- Takes   id.

@@ -40,9 +40,17 @@ class Replies:
         self.days = days
 
     def keep(self, replies: Sequence[RawReply]) -> None:
-        """Keep replies; of one that is there already only the time moves."""
+        """Keep replies; of one that is there already only the time moves.
+
+        This does not wait for the disk: whatever is stored after it does, and makes it durable, too.
+        """
+
+        def write(cursor: Cursor) -> None:
+            cursor.execute(statement("commit_at_once"))
+            self.write(cursor, replies)
+
         if self.days and replies:
-            self._connections.run(lambda cursor: self.write(cursor, replies))
+            self._connections.run(write)
 
     def write(self, cursor: Cursor, replies: Sequence[RawReply]) -> list[int]:
         """Keep replies within a transaction of the caller's; return their ids, none where none is kept."""

@@ -252,11 +252,12 @@ def bomb(megabytes: int) -> bytes:
     ids=["measured", "unmeasured", "bomb"],
 )
 def test_a_reply_that_is_too_large(reply: bytes):
-    """A reply over the bound is refused as soon as the bound is passed, packed or not."""
+    """A reply over the bound is refused and cut as soon as the bound is passed, packed or not, and says so."""
     error = refused(answering(reply))
     assert isinstance(error, PayloadRejected)
     assert error.code == "too_large"
-    assert len(error.payload) <= MAX_BYTES
+    assert len(error.payload) == MAX_BYTES
+    assert "cut after 2,000,000 bytes" in str(error)
 
 
 def test_a_refused_reply_is_whole():
