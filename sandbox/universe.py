@@ -13,9 +13,9 @@ _MATCHES: Final = 10
 _WELL_KNOWN: Final = (
     ("A", "Agilent Technologies Inc"), ("AAPL", "Apple Inc"), ("AMZN", "Amazon.com Inc"),
     ("BA", "Boeing Company"), ("BRK-B", "Berkshire Hathaway Inc - Class B"), ("GOOGL", "Alphabet Inc - Class A"),
-    ("IBM", "International Business Machines Corp"), ("INF", "Infinity Sandbox Corp"), ("JPM", "JPMorgan Chase & Co"),
-    ("META", "Meta Platforms Inc - Class A"), ("MSFT", "Microsoft Corporation"), ("NA", "Nano Sandbox Corp"),
-    ("NAN", "Nuveen Sandbox Fund"), ("NULL", "Null Sandbox Corp"), ("NVDA", "NVIDIA Corp"),
+    ("IBM", "International Business Machines Corp"), ("INF", "Infinity Invented Corp"), ("JPM", "JPMorgan Chase & Co"),
+    ("META", "Meta Platforms Inc - Class A"), ("MSFT", "Microsoft Corporation"), ("NA", "Nano Invented Corp"),
+    ("NAN", "Nuveen Invented Fund"), ("NULL", "Null Invented Corp"), ("NVDA", "NVIDIA Corp"),
     ("SAIC", "Science Applications International Corp"), ("TRUE", "TrueCar Inc"), ("TSLA", "Tesla Inc"),
     ("V", "Visa Inc - Class A"), ("XOM", "Exxon Mobil Corp"),
 )  # fmt: skip
@@ -58,7 +58,7 @@ def _invented() -> Iterator[tuple[str, str]]:
     known = {symbol for symbol, _ in _WELL_KNOWN}
     for letters in product(_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS):
         if (symbol := "".join(letters)) not in known:
-            yield symbol, f"{symbol.capitalize()} Sandbox Corp"
+            yield symbol, f"{symbol.capitalize()} Invented Corp"
 
 
 def _listing(number: int, symbol: str, name: str) -> Listing:
@@ -82,7 +82,7 @@ _DIRT: Final = (
     ("CBO", "NYSE LISTED TEST STOCK FOR CTS AND CQS", "NYSE", "Stock", "2007-06-01"),
     ("ACWV:BAT", "", "BATS", "ETF", "2011-10-20"),
     ("-P-HIZ", "   ", "NYSE", "Stock", "2012-03-02"),
-    ("NXT(EXP20091224)", "Nextwave Sandbox Corp", "NYSE", "Stock", "2007-01-03"),
+    ("NXT(EXP20091224)", "Nextwave Invented Corp", "NYSE", "Stock", "2007-01-03"),
 )
 #: No line of a listing at all: cells are missing, or the date is no date.
 _UNREADABLE: Final = (
@@ -91,8 +91,8 @@ _UNREADABLE: Final = (
 )
 #: A ticker that a delisted company had before another one took it.
 REUSED: Final = "ULTI"
-_BEFORE: Final = Listing(REUSED, "Ultimate Sandbox Software", "NASDAQ", "Stock", date(1998, 6, 2), date(2019, 5, 6))
-_NOW: Final = Listing(REUSED, "Ultra Sandbox Trust", "NASDAQ", "ETF", date(2025, 10, 31))
+_BEFORE: Final = Listing(REUSED, "Ultimate Invented Software", "NASDAQ", "Stock", date(1998, 6, 2), date(2019, 5, 6))
+_NOW: Final = Listing(REUSED, "Ultra Invented Trust", "NASDAQ", "ETF", date(2025, 10, 31))
 
 
 @lru_cache(maxsize=64)

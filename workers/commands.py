@@ -36,6 +36,7 @@ _CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
     OutcomeStatus.POSTPONED: ExitCode.NOT_NOW,
     OutcomeStatus.QUARANTINED: ExitCode.QUARANTINED,
 }
+_INVENTED: Final = "invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Command
         lines.append(f"{'rows':<18} {line.detail}")
     lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
     if invented:
-        lines.append("invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set")
+        lines.append(_INVENTED)
     return CommandResult(code, asdict(line) | row | {"invented": invented}, lines)
 
 
@@ -142,8 +143,12 @@ def _listings(wiring: Wiring, status: Status, *, accept: bool) -> CommandResult:
         renewed = renew_listings(wiring, status, accept=accept)
     except QuotaWait as wait:
         return _failed(wait, retry_at=wait.retry_at)
-    lines = [renewed.summary, *(f"{finding.code:<14} {finding.message}" for finding in renewed.findings)]
-    return CommandResult(ExitCode.DONE, {"status": OutcomeStatus.STORED, **renewed.as_dict()}, lines)
+    lines = [str(renewed.changes), *(f"{finding.code:<14} {finding.message}" for finding in renewed.findings)]
+    invented = wiring.settings.uses_sandbox
+    if invented:
+        lines.append(_INVENTED)
+    document = {"status": OutcomeStatus.STORED, **renewed.as_dict(), "invented": invented}
+    return CommandResult(ExitCode.DONE, document, lines)
 
 
 def health(output: TextIO) -> CommandResult:

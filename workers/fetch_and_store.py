@@ -17,7 +17,10 @@ _DATASETS: Final = ("quotes", "daily_bars", "full_history", "splits", "dividends
 
 def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
     """Run one command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.accept and not options.listings:
+        parser.error("--accept goes with --listings")
     from workers import commands  # noqa: PLC0415  takes a second, which neither --help nor Ctrl-C should wait for
 
     output = output or sys.stdout

@@ -11,6 +11,8 @@ from common.quota.results import Usage
 from common.settings import DagSettings, PipelineSettings
 from common.universe.listing_filter import ListingFilter
 from workers.dag_health import check_dag, knows_airflow
+from workers.pipeline.environment import requested_symbols
+from workers.pipeline.universe import chooses_from_list
 from workers.wiring import Wiring
 
 _TIME: Final = "%Y-%m-%d %H:%M:%S UTC"
@@ -48,6 +50,7 @@ def _dependencies(wiring: Wiring) -> Checks:
     return {
         "database": lambda: _database(wiring),
         "migrations": lambda: _migrations(wiring),
+        **({"listings": lambda: _listings(wiring)} if chooses_from_list(wiring) else {}),
         "redis": lambda: _redis(wiring),
         "limiter": lambda: _limiter(wiring),
         "api": lambda: _api(wiring),
@@ -85,6 +88,13 @@ def _migrations(wiring: Wiring) -> str:
     health = wiring.store.check()
     health.require_head()
     return f"revision {health.revision}"
+
+
+def _listings(wiring: Wiring) -> str:
+    seen_at = wiring.store.listings.seen_at()
+    if not seen_at:
+        return "no list of companies yet: the next run fetches it"
+    return f"{len(requested_symbols(wiring, None))} symbols, by the list of {seen_at:{_TIME}}"
 
 
 def _redis(wiring: Wiring) -> str:

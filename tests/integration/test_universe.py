@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.command_line import ExitCode
-from common.errors import ConfigurationError, ListShrank, PayloadRejected, ProviderUnavailable
+from common.errors import ApiKeyRejected, ConfigurationError, ListShrank, PayloadRejected, ProviderUnavailable
 from common.universe.listings import Listing
 from common.values import Symbol
 from sandbox.running import RunningSandbox
@@ -137,13 +137,34 @@ def test_an_old_list_is_renewed(choosing: Wiring, sandbox: RunningSandbox):
     assert functions(sandbox) == ["LISTING_STATUS"]
 
 
-def test_an_old_list_is_better_than_none(choosing: Wiring, sandbox: RunningSandbox):
-    """Where the new list cannot be had a plan goes on with the old one, and without an old one it ends."""
+def test_without_a_list_a_plan_ends(choosing: Wiring, sandbox: RunningSandbox):
+    """Where there is no list and none can be had the plan ends with the provider's error."""
     sandbox.change("faults", faults="http503:1")
     with pytest.raises(ProviderUnavailable):
         requested_symbols(choosing, None, renew_at=LATER)
+
+
+def test_an_old_list_is_better_than_none(choosing: Wiring, sandbox: RunningSandbox):
+    """Where the new list cannot be had a plan goes on with the old one, and the next one spends no call on another."""
+    sandbox.change("faults", faults="empty-body:1")
     store_list(choosing, company("IBM"))
-    assert requested_symbols(choosing, None, renew_at=LATER) == ("IBM",)
+    for _ in range(2):
+        assert requested_symbols(choosing, None, renew_at=LATER) == ("IBM",)
+        assert functions(sandbox) == ["LISTING_STATUS"]
+
+
+def test_a_shrunk_list_stops_no_plan(choosing: Wiring):
+    """A plan that finds its new list refused goes on with the old one; the weekly run is the one that is red."""
+    store_list(choosing, *(company(f"S{number}") for number in range(10_000)))
+    assert len(requested_symbols(choosing, None, renew_at=LATER)) == 10_000
+
+
+def test_a_rejected_key_stops_the_plan(choosing: Wiring, sandbox: RunningSandbox):
+    """What no call can escape ends the plan, old list or not."""
+    sandbox.change("faults", faults="key:1")
+    store_list(choosing, company("IBM"))
+    with pytest.raises(ApiKeyRejected):
+        requested_symbols(choosing, None, renew_at=LATER)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +199,8 @@ def run_command(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, *a
 def test_the_command_renews_the_list(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     """--listings says what changed, as a sentence with the lines that are left out, or as one object."""
     code, text = run_command(environment, monkeypatch, "--listings")
-    assert (code, len(text.splitlines())) == (ExitCode.DONE, 3)
+    assert (code, len(text.splitlines())) == (ExitCode.DONE, 4)
+    assert text.endswith("invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set\n")
     code, text = run_command(environment, monkeypatch, "--listings", "--json")
     assert (code, json.loads(text)["new"], json.loads(text)["findings"]) == (0, 0, {"wrong_width": 1, "not_a_date": 1})
 
@@ -205,8 +227,22 @@ def test_a_used_up_quota_is_said(
         assert wiring.limiter.usage().deferred == 0
 
 
-def test_health_shows_the_choice(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
-    """The settings' line says what is chosen; no list is looked up for it."""
+def test_acceptance_goes_with_a_list(capsys: pytest.CaptureFixture[str]):
+    """--accept alone would accept nothing, so it is wrong usage."""
+    with pytest.raises(SystemExit):
+        main(["--quota", "--accept"])
+    assert "--accept goes with --listings" in capsys.readouterr().err
+
+
+def test_health_shows_the_choice(environment: dict[str, str], wiring: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """It says what is chosen, how many symbols that are by which list, and that none is there yet."""
     for name, value in (environment | {"STOCK_SYMBOLS": CHOSEN}).items():
         monkeypatch.setenv(name, value)
-    assert next(iter(check_health())).detail.startswith("the symbols of listing:NASDAQ:type=STOCK, ")
+
+    def details() -> dict[str, str]:
+        return {check.name: check.detail for check in check_health()}
+
+    assert details()["settings"].startswith("the symbols of listing:NASDAQ:type=STOCK, ")
+    assert details()["listings"] == "no list of companies yet: the next run fetches it"
+    store_list(wiring, company("AAPL"), company("IBM", "NYSE"))
+    assert details()["listings"].startswith("1 symbols, by the list of ")

@@ -51,4 +51,10 @@ UNION ALL
 SELECT 'an outcome without its time', run_id || ' ' || symbol
 FROM fetch_outcomes WHERE status <> 'planned' AND (finished_at IS NULL OR finished_at < planned_at)
 UNION ALL
-SELECT 'a call was settled before it was sent', permit_id FROM api_calls WHERE settled_at < sent_at;
+SELECT 'a call was settled before it was sent', permit_id FROM api_calls WHERE settled_at < sent_at
+UNION ALL
+SELECT 'a listing stands twice on the last list', status || ' ' || symbol
+FROM listings WHERE unlisted_at IS NULL
+GROUP BY status, symbol, ipo_date, delisting_date HAVING count(*) > 1
+UNION ALL
+SELECT 'a listing was last seen before it was first', to_jsonb(l)::text FROM listings AS l WHERE last_seen < first_seen;

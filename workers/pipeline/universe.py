@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: How old a list may be before a plan that chooses from it renews it.
 MAX_AGE: Final = timedelta(days=7)
+#: How long a plan goes on with an old list after a call for a new one was in vain: each run would spend another.
+ASKED_AGAIN_AFTER: Final = timedelta(days=1)
 #: How many of the lines that cannot be read the summary shows.
 _SHOWN: Final = 3
 
@@ -107,10 +109,11 @@ def _ask(wiring: Wiring, request: Request, permit_id: str) -> Reply:
 def renew_if_due(wiring: Wiring, moment: datetime) -> None:
     """Renew the list that STOCK_SYMBOLS chooses from where there is none, or it is a week old at ``moment``.
 
-    Where that fails, and not because a person has to act first, an old list is gone on with. Raises PipelineError.
+    Where that fails, and not because a person has to act first, an old list is gone on with, and where calls are scarce
+    no other is asked for before the next day. Raises PipelineError.
     """
     seen_at = wiring.store.listings.seen_at()
-    if seen_at and moment - seen_at < MAX_AGE:
+    if seen_at and (moment - seen_at < MAX_AGE or _asked_lately(wiring)):
         return
     try:
         renew_listings(wiring)
@@ -118,6 +121,12 @@ def renew_if_due(wiring: Wiring, moment: datetime) -> None:
         if seen_at is None or (isinstance(error, RunFailed) and not isinstance(error, ListShrank)):
             raise
         log.warning("the list of companies of %s is gone on with: %s", seen_at.date(), error)
+
+
+def _asked_lately(wiring: Wiring) -> bool:
+    """Whether a list was asked for of late; only where calls are scarce does the ledger know of them."""
+    seconds = ASKED_AGAIN_AFTER.total_seconds()
+    return wiring.store.calls.count_since(wiring.limiter.key_digest, listings.NAME, seconds) > 0
 
 
 def chooses_from_list(wiring: Wiring) -> bool:
