@@ -23,6 +23,7 @@ PARTS: Final = {
     "parsing": ("parsing and validation beside json.loads", 1),
     "planning": ("the plan of 1,000 to 50,000 symbols", 1),
     "store": ("upserts beside executemany, execute_values and COPY", 5),
+    "adjust": ("adjusted prices beside prices as traded, and what keeping their factors costs", 1),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
     "idle": ("what a cluster burns that has nothing to do", 5),
     "waiting": ("500 tasks that wait for 75 calls a minute, and 10,000 symbols on 1,200 a minute", 17),

@@ -59,7 +59,8 @@ class Servers:
         connection = self.administrate()
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE stock_quotes, daily_bars, fetch_outcomes, quarantine, raw_replies, api_calls")
+            cursor.execute("TRUNCATE stock_quotes, daily_bars, adjustment_factors")
+            cursor.execute("TRUNCATE fetch_outcomes, quarantine, raw_replies, api_calls")
             cursor.execute("CHECKPOINT")
         connection.close()
 

@@ -1,10 +1,10 @@
 -- name: lock_factors
 -- Let nobody else compute the factors of these symbols until this transaction ends: two that saved at once, one an action
 -- and one the bar of its ex-date, would each miss what the other saved.
--- Takes   symbols: a JSON array of texts. A symbol's oldest segment is its lock; one that has none gets it.
+-- Takes   symbols: an array. A symbol's oldest segment is its lock; one that has none gets it.
 INSERT INTO adjustment_factors AS stored (symbol, valid_from, valid_before, split_factor, total_factor)
 SELECT symbol, '-infinity', 'infinity', 1, 1
-FROM json_array_elements_text(%(symbols)s) AS symbol
+FROM unnest(%(symbols)s) AS symbol
 ORDER BY symbol COLLATE "C"
 ON CONFLICT (symbol, valid_from) DO UPDATE SET symbol = excluded.symbol WHERE false;
 
@@ -53,7 +53,7 @@ ORDER BY affected.symbol, action.ex_date, action.kind, action.seq;
 
 -- name: write_factors
 -- Make the segments of some symbols these; a segment that says the same is left alone.
--- Takes   symbols: a JSON array of texts; rows: all their segments, a JSON array of objects.
+-- Takes   symbols: an array; rows: all their segments, a JSON array of objects.
 WITH incoming AS MATERIALIZED (
     SELECT symbol, valid_from, valid_before, split_factor, total_factor
     FROM json_to_recordset(%(rows)s) AS incoming (
@@ -64,7 +64,7 @@ WITH incoming AS MATERIALIZED (
 
 gone AS (
     DELETE FROM adjustment_factors
-    WHERE symbol IN (SELECT json_array_elements_text(%(symbols)s))
+    WHERE symbol = ANY(%(symbols)s)
       AND (symbol, valid_from) NOT IN (SELECT symbol, valid_from FROM incoming)
 )
 
@@ -79,7 +79,7 @@ WHERE (stored.valid_before, stored.split_factor, stored.total_factor)
 
 -- name: write_findings
 -- Make the findings of some symbols these; one that is told already keeps the time at which it was first told.
--- Takes   symbols: a JSON array of texts; rows: all their findings, a JSON array of objects.
+-- Takes   symbols: an array; rows: all their findings, a JSON array of objects.
 WITH incoming AS MATERIALIZED (
     SELECT symbol, session, code, message
     FROM json_to_recordset(%(rows)s) AS incoming (
@@ -89,7 +89,7 @@ WITH incoming AS MATERIALIZED (
 
 gone AS (
     DELETE FROM adjustment_findings
-    WHERE symbol IN (SELECT json_array_elements_text(%(symbols)s))
+    WHERE symbol = ANY(%(symbols)s)
       AND (symbol, session, code) NOT IN (SELECT symbol, session, code FROM incoming)
 )
 

@@ -57,14 +57,14 @@ def _spans(keys: Iterable[tuple[Any, ...]]) -> Spans:
 
 
 def _refresh(cursor: Cursor, spans: Spans) -> None:
-    cursor.execute(statement("lock_factors"), {"symbols": as_json(spans)})
+    cursor.execute(statement("lock_factors"), {"symbols": list(spans)})
     rows = [{"symbol": symbol, "first": first, "last": last} for symbol, (first, last) in spans.items()]
     cursor.execute(statement("actions_to_adjust_for"), {"rows": as_json(rows)})
     adjustments = {
         symbol: _adjustment(Symbol(symbol), list(group)) for symbol, group in groupby(cursor.fetchall(), itemgetter(0))
     }
     if adjustments:
-        symbols = as_json(adjustments)
+        symbols = list(adjustments)
         cursor.execute(statement("write_factors"), {"symbols": symbols, "rows": as_json(_segments(adjustments))})
         cursor.execute(statement("write_findings"), {"symbols": symbols, "rows": as_json(_findings(adjustments))})
 

@@ -125,6 +125,7 @@ def test_a_bar_beside_an_ex_date(store: Store, market: Market):
     assert before() == (day(6), Decimal("0.98"))
     save_closes(store, 50, first=5)
     assert before() == (day(5), Decimal("0.98"))
+    assert market.violations() == []
 
 
 def test_findings_follow_the_actions(store: Store, market: Market):
@@ -146,6 +147,7 @@ def test_a_symbol_s_factors_are_its_own(store: Store, market: Market):
         ("A", Decimal("0.5")),
         ("C", Decimal("0.25")),
     ]
+    assert market.violations() == []
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -57,4 +57,17 @@ SELECT 'a listing stands twice on the last list', status || ' ' || symbol
 FROM listings WHERE unlisted_at IS NULL
 GROUP BY status, symbol, ipo_date, delisting_date HAVING count(*) > 1
 UNION ALL
-SELECT 'a listing was last seen before it was first', to_jsonb(l)::text FROM listings AS l WHERE last_seen < first_seen;
+SELECT 'a listing was last seen before it was first', to_jsonb(l)::text FROM listings AS l WHERE last_seen < first_seen
+UNION ALL
+SELECT 'the factors of a symbol have a gap, an overlap or an end', symbol
+FROM (
+    SELECT symbol, valid_from, lag(valid_before) OVER w AS ended, valid_before, lead(valid_from) OVER w AS next
+    FROM adjustment_factors WINDOW w AS (PARTITION BY symbol ORDER BY valid_from)
+) AS segment
+WHERE valid_from <> coalesce(ended, '-infinity') OR valid_before <> coalesce(next, 'infinity')
+UNION ALL
+SELECT 'the newest factors are not 1', symbol
+FROM adjustment_factors WHERE valid_before = 'infinity' AND (split_factor <> 1 OR total_factor <> 1)
+UNION ALL
+SELECT 'a bar has no factors', symbol
+FROM daily_bars WHERE symbol NOT IN (SELECT symbol FROM adjustment_factors) GROUP BY symbol;

@@ -34,11 +34,12 @@ def factors(
     days = sorted({*ratio_of, *paid_on})
     result = {closes[-1][0]: Factors(Fraction(1), Fraction(1))}
     for (before, close), (session, _) in reversed(list(pairwise(closes))):
+        result[before] = result[session]
         shares, dividend = Fraction(1), Fraction(0)
-        for day in days[bisect_right(days, before) : bisect_right(days, session)]:
-            dividend += paid_on[day] * shares
-            shares *= ratio_of.get(day, 1)
-        kept = 1 - dividend / close if dividend < close else 1
-        later = result[session]
-        result[before] = Factors(later.split / shares, later.total * kept / shares)
+        if happened := days[bisect_right(days, before) : bisect_right(days, session)]:
+            for day in happened:
+                dividend += paid_on[day] * shares
+                shares *= ratio_of.get(day, 1)
+            kept = 1 - dividend / close if dividend < close else 1
+            result[before] = Factors(result[session].split / shares, result[session].total * kept / shares)
     return result
