@@ -36,10 +36,10 @@ def _read_universe(value: object) -> tuple[Symbol, ...] | ListingFilter:
     the listed companies, which a plan looks up: ``listing:NASDAQ,NYSE``.
     """
     text = str(value)
-    if text.lower().startswith(PREFIX):
-        return ListingFilter.parse(text)
     if text.startswith("@"):
         return tuple(dict.fromkeys(read_symbols(text[1:])))
+    if PREFIX in text.lower():  # anywhere: as a part of a list of symbols it would be asked for as one
+        return ListingFilter.parse(text)
     return parse_symbols(text.replace(",", " ").split())
 
 

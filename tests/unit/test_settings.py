@@ -92,6 +92,7 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("STOCK_SYMBOLS", ","),
         ("STOCK_SYMBOLS", "@/no/such/file"),
         ("STOCK_SYMBOLS", "listing:"),
+        ("STOCK_SYMBOLS", "IBM,listing:NYSE"),
         ("STOCK_SYMBOLS", "listing:NYSE;type=ETF"),
         ("ALPHA_VANTAGE_PLAN", "gold"),
         ("ALPHA_VANTAGE_QUOTA", "many"),
