@@ -166,7 +166,7 @@ def test_nothing_is_kept_for_no_days(environment: dict[str, str], store: Store, 
 
 def test_retention_goes_by_when_it_last_came(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
     """What last came longer ago goes, in steps; what quarantine points at stays as long as that does."""
-    monkeypatch.setattr("common.store._REPLY_BATCH", 3)
+    monkeypatch.setattr("common.store.store._REPLY_BATCH", 3)
     (now,) = market.query("SELECT now()")[0]
     old = now - timedelta(days=31)
     store.replies.keep([said(symbol=symbol, at=old) for symbol in symbols(10)])

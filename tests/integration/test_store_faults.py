@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from common.datasets import quotes
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
-from common.store import Store, _upsert
+from common.store import Store
+from common.store.saving import upsert_rows
 from common.values import OutcomeStatus, Symbol, UpsertCounts
 from local.ports import free_port
 from local.services import Postgres
@@ -97,7 +98,7 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
     inserted, commit = threading.Event(), threading.Event()
 
     def hold(cursor):
-        _upsert(cursor, quotes.TABLE, [other])
+        upsert_rows(cursor, quotes.TABLE, [other])
         inserted.set()
         commit.wait(30)
 

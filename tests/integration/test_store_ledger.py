@@ -267,7 +267,7 @@ def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
 
 def test_retention_works_in_batches(store, monkeypatch):
     """More rows than a batch holds are deleted all the same."""
-    monkeypatch.setattr("common.store._BATCH", 3)
+    monkeypatch.setattr("common.store.store._BATCH", 3)
     save_quotes(store, [quote(f"S{number}", day=MONDAY - timedelta(days=5000)) for number in range(10)])
     assert store.delete_older_than(90)["stock_quotes"] == 10
 

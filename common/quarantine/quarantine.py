@@ -1,4 +1,4 @@
-"""Replies that were refused, with the reason: kept for a person to see, and for a replay without a call."""
+"""The rows of ``quarantine``, each with its ledger line."""
 
 from dataclasses import dataclass
 from datetime import datetime

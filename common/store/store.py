@@ -1,42 +1,39 @@
-"""The store: rows and their ledger lines in one transaction, the newest rows, and retention."""
+"""The market database as the pipeline uses it: saving, reading, and its upkeep."""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from operator import attrgetter
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from psycopg2.extensions import cursor as Cursor
 from pydantic import SecretStr
 
 from common.adjust.rebuild import refresh_factors
 from common.database.address import Address
-from common.database.copying import copy_new
 from common.database.migrations import HEAD
 from common.database.pool import Connections
-from common.database.queries import read_version, statement
-from common.database.rows import as_json, aware
-from common.database.upsert import latest_sessions, upsert, withdraw
+from common.database.queries import read_version
+from common.database.rows import as_json
+from common.database.upsert import latest_sessions
 from common.datasets.dataset import Table
 from common.datasets.quotes import TABLE
 from common.errors import StoreNotReady
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
+from common.store.saving import (
+    count_changes,
+    reasons_by_symbol,
+    require_aware,
+    sessions_by_symbol,
+    store_rows,
+    with_reason,
+)
 from common.universe.listing_table import ListingTable
-from common.values import Outcome, OutcomeStatus, Quote, Symbol, UpsertCounts
+from common.values import Outcome, Quote, Symbol, UpsertCounts
 
-log = logging.getLogger(__name__)
-
-#: What became of the rows that changed, by their keys.
-Changes = dict[tuple[Any, ...], str]
-
-_INSERTED: Final = "inserted"
-_UPDATED: Final = "updated"
-_UNCHANGED: Final = "unchanged"
 _BATCH: Final = 5_000
 #: Of replies fewer go in a step: the history of a symbol fills eighty rows of TOAST.
 _REPLY_BATCH: Final = 500
@@ -134,15 +131,15 @@ class Store:
         session is before the one that the plan wants is ``stale``. What a final day's last word changed is logged.
         """
         chosen = {table: table.one_of_each(values) for table, values in rows.items()}
-        _require_aware(chosen)
+        require_aware(chosen)
 
         def save(cursor: Cursor) -> UpsertCounts:
             self.replies.write(cursor, replies)
-            changes = {table: _store(cursor, table, values) for table, values in chosen.items()}
+            changes = {table: store_rows(cursor, table, values) for table, values in chosen.items()}
             refresh_factors(cursor, changes)
-            reasons = _reasons(chosen, changes)
-            self.ledger.write(cursor, [_with_reason(each, reasons) for each in outcomes], _sessions(chosen))
-            return _count(changes, sum(map(len, chosen.values())))
+            reasons = reasons_by_symbol(chosen, changes)
+            self.ledger.write(cursor, [with_reason(each, reasons) for each in outcomes], sessions_by_symbol(chosen))
+            return count_changes(changes, sum(map(len, chosen.values())))
 
         counts = self._connections.run(save)
         self.ledger.look_for_outage(outcomes)
@@ -203,64 +200,3 @@ class Store:
         while batch := self._connections.execute(f"delete_old_{table}", {"days": days, "row_limit": row_limit}):
             deleted += batch
         return deleted
-
-
-def _require_aware(rows: Mapping[Table, Sequence[object]]) -> None:
-    """Raise TypeError for a time without a zone, which PostgreSQL would have to guess."""
-    for table, values in rows.items():
-        if table.version:
-            for row in values:
-                aware(getattr(row, table.version))
-
-
-def _store(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
-    """Copy the rows of symbols that are new as a whole, and upsert the others."""
-    copied = dict.fromkeys(copy_new(cursor, table, rows), _INSERTED)
-    keyed = zip(map(table.key_of, rows), rows, strict=True)
-    return copied | _upsert(cursor, table, [row for key, row in keyed if key not in copied])
-
-
-def _upsert(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
-    """Run an upsert; return what became of each row that changed, by its key, and log what is worth it."""
-    if not rows:
-        return {}
-    cursor.execute(statement(table.statement) if table.statement else upsert(table), {"rows": as_json(rows)})
-    width, changed = len(table.key), cursor.fetchall()
-    for row in changed:
-        if any(old_to_new := row[width + 1 :]):
-            log.info("%s: the final values of %s changed: %s", *row[:width], *old_to_new)
-    changes = {row[:width]: _INSERTED if row[width] else _UPDATED for row in changed}
-    if table.withdrawn:
-        cursor.execute(withdraw(table), {"rows": as_json(rows)})
-        changes |= dict.fromkeys(cursor.fetchall(), "withdrawn")
-    return changes
-
-
-def _reasons(rows: Mapping[Table, Sequence[object]], changes: Mapping[Table, Changes]) -> dict[Symbol, str]:
-    """Return what became of each symbol: inserted if a row of it was, else updated if one was, else unchanged."""
-    reasons = {symbol: _UNCHANGED for table, values in rows.items() for symbol in map(table.symbol_of, values)}
-    for change in (_UPDATED, _INSERTED):
-        changed = {key[0] for of_table in changes.values() for key, what in of_table.items() if what == change}
-        reasons |= dict.fromkeys(changed & reasons.keys(), change)
-    return reasons
-
-
-def _sessions(rows: Mapping[Table, Sequence[object]]) -> dict[Symbol, date]:
-    """Return the newest session of each symbol's rows."""
-    newest: dict[Symbol, date] = {}
-    for table, values in rows.items():
-        for symbol, session in map(attrgetter(table.key[0], table.session), values) if table.session else ():
-            newest[symbol] = max(session, newest.get(symbol, session))
-    return newest
-
-
-def _with_reason(outcome: Outcome, reasons: Mapping[Symbol, str]) -> Outcome:
-    if outcome.status is not OutcomeStatus.STORED or outcome.symbol not in reasons:
-        return outcome
-    return replace(outcome, reason=reasons[outcome.symbol])
-
-
-def _count(changes: Mapping[Table, Changes], total: int) -> UpsertCounts:
-    all_changes = [change for of_table in changes.values() for change in of_table.values()]
-    inserted, updated = all_changes.count(_INSERTED), all_changes.count(_UPDATED)
-    return UpsertCounts(inserted, updated, total - inserted - updated)
