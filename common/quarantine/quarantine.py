@@ -63,9 +63,10 @@ class Quarantine:
         }
 
         def write(cursor: Cursor) -> int:
-            reply_id = next(iter(() if sampled else self._replies.write(cursor, [reply])), None)
-            payload = storable(reply.text, _SHOWN if reply_id else None)
-            cursor.execute(statement("insert_quarantine"), row | {"payload": payload, "reply_id": reply_id})
+            reply_ids = [] if sampled else self._replies.write(cursor, [reply])
+            payload = storable(reply.text, _SHOWN if reply_ids else None)
+            where = {"payload": payload, "reply_id": reply_ids[0] if reply_ids else None}
+            cursor.execute(statement("insert_quarantine"), row | where)
             kept = cursor.fetchone()
             self._ledger.write(cursor, [outcome])
             return int(kept[0]) if kept else 0
