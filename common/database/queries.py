@@ -1,4 +1,4 @@
-"""The statements of every ``queries.sql`` in common/, by name, and what more than one place asks with them."""
+"""The statements of every ``.sql`` file in common/, by name, and what more than one place asks with them."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def statement(name: str) -> str:
     try:
         return _statements()[name]
     except KeyError:
-        raise LookupError(f"no queries.sql below {_COMMON} has a statement that is named {name!r}.") from None
+        raise LookupError(f"no .sql file below {_COMMON} has a statement that is named {name!r}.") from None
 
 
 @cache
@@ -29,7 +29,7 @@ def _statements() -> dict[str, str]:
 
 def read_statements() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each statement, package by package."""
-    for path in sorted(_COMMON.rglob("queries.sql")):
+    for path in sorted(_COMMON.rglob("*.sql")):
         _, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
         yield from zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
 

@@ -1,4 +1,4 @@
-"""The named statements of the ``queries.sql`` files."""
+"""The named statements of the ``.sql`` files."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,6 +15,7 @@ def test_each_statement_has_its_name():
     names = Counter(name for name, _ in read_statements())
     assert [name for name, times in names.items() if times > 1] == []
     assert [name for name, text in read_statements() if not text.startswith("-- ")] == []
+    assert [path.name for path in COMMON.rglob("*.sql") if not path.read_text("utf-8").startswith("-- name: ")] == []
 
 
 def test_each_statement_is_asked_for():
