@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,13 +12,16 @@ from functools import partial
 import pytest
 
 from common.errors import ApiKeyRejected
+from common.quota.limiter import OUTAGE
 from common.values import Outcome
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
 from tests.integration.conftest import wired
 from tests.integration.test_frozen_calls import worker
+from tests.integration.test_outage import to_the_end
 from tests.support.batches import RUN, by_symbol, due, planned, symbols
 from tests.support.market import Market
+from workers.pipeline import fetching
 from workers.pipeline.batch import BatchEnd
 from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
@@ -147,20 +151,58 @@ def test_a_free_plan_never_asks_in_bulk(premium: dict[str, str], sandbox: Runnin
     assert functions(sandbox) == {ALONE: 10}
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("HTTP503", "provider_unavailable"), ("RESET-BEFORE", "network")])
-def test_a_failed_call_fails_its_symbols(wiring: Wiring, sandbox: RunningSandbox, fault: str, reason: str):
+def test_what_is_refused_twice_has_two_reasons(wiring: Wiring, sandbox: RunningSandbox):
+    """Where a symbol's own reply is refused too, that is its outcome, and both are kept."""
+    end = planned(wiring, "FAULT-NAN", *symbols(3)).run(RUN, 1)
+    assert (end.counts, by_symbol(end)["FAULT-NAN"]) == ("3 stored, 1 quarantined", "not_a_number")
+    assert spent(end.outcomes) == len(sandbox.entries()) == 2
+    kept = [(reply.symbol, reply.function) for reply in wiring.store.quarantine.waiting()]
+    assert kept == [("FAULT-NAN", BULK), ("FAULT-NAN", ALONE)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("HTTP503", "provider_unavailable"),
+        ("RESET-BEFORE", "network"),
+        ("STALL", "deadline"),
+        ("HTML", "provider_busy"),
+    ],
+)
+def test_a_failed_call_fails_its_symbols(
+    premium: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
+):
     """What fails a single call fails all that share one; the retry shares a call again, and nothing is lost."""
-    names = [f"FAULT3-{fault}", *symbols(99)]
-    batch = planned(wiring, *names)
-    end = batch.run(RUN, 1)
-    assert Counter(by_symbol(end).values()) == {reason: 100}
-    assert end.retryable
-    assert functions(sandbox) == {BULK: 3}
-    assert spent(end.outcomes) == 3
-    end = batch.run(RUN, 1)
+    monkeypatch.setattr(fetching, "BUSY_HOLD_S", 0.5)
+    failed = 1 if fault == "HTML" else 3  # the client leaves a busy provider alone
+    with wired(premium, API_TIMEOUT="1") as wiring:
+        batch = planned(wiring, f"FAULT{failed}-{fault}", *symbols(99))
+        end = batch.run(RUN, 1)
+        assert Counter(by_symbol(end).values()) == {reason: 100}
+        assert end.retryable
+        assert functions(sandbox) == {BULK: failed}
+        assert spent(end.outcomes) == failed
+        end = batch.run(RUN, 1)
     assert end.counts == "100 stored"
-    assert functions(sandbox) == {BULK: 4}
-    assert spent(end.outcomes) == 4
+    assert functions(sandbox) == {BULK: failed + 1}
+    assert spent(end.outcomes) == failed + 1
+
+
+def test_an_outage_waits_for_those_that_share(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
+    """When the provider fails every call, those that share one are put back, and share it when the provider is back."""
+    sandbox.change("faults", faults="", latency="0.2:0.3")
+    with wired(premium, API_TIMEOUT="5") as wiring:
+        ends: list[BatchEnd] = []
+        thread = threading.Thread(target=to_the_end, args=(wiring, 999, ends))
+        thread.start()
+        wait_until(lambda: market.query(STORED)[0][0] > 0, "the first are stored")
+        sandbox.change("faults", faults="http503:1")
+        wait_until(lambda: wiring.limiter.usage().held_by == OUTAGE, "the outage is noticed", 30)
+        sandbox.change("faults", faults="", latency="")
+        thread.join()
+    assert [end.counts for end in ends] == ["999 stored"]
+    assert functions(sandbox) == {BULK: spent(ends[0].outcomes)}
+    assert market.violations() == []
 
 
 def test_too_fast_holds_back_and_goes_on(wiring: Wiring, sandbox: RunningSandbox):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.datasets import BULK
 from common.datasets.dataset import Backfill, Every
 from common.ledger import LastAttempt
 from common.trading_calendar import latest_session
@@ -60,6 +61,15 @@ def plan(symbols: str, what: StoredState, left: int | None = None, moment: datet
     budget = None if left is None else Calls(left)
     asked = [Symbol(text) for text in symbols.split()]
     return make_plan(asked, what, budget, moment=moment, grace=HOUR, **options)
+
+
+def test_a_budget_is_spent_on_shared_calls():
+    """What symbols share counts once, so the budget reaches all of them; the others are due with their own call."""
+    symbols = " ".join(f"S{number:03}" for number in range(250))
+    made = plan(symbols, known(), left=2, bulk=BULK["quotes"])
+    assert (len(made.fetch), len(made.postpone)) == (200, 50)
+    assert {left.retry_at for left in made.postpone} == {NOW + DAY}
+    assert len(plan(symbols, known(), left=2).fetch) == 2
 
 
 def test_what_was_never_stored_comes_before_what_is_stale():
