@@ -11,7 +11,14 @@ from local.environment import TUNABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/docker.md", "docs/adjusted-prices.md", "docs/universe.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/docker.md",
+    "docs/adjusted-prices.md",
+    "docs/restated-bars.md",
+    "docs/universe.md",
+)
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 #: ``${NAME:-default}`` in a compose file; the default may be empty, or hold one more variable.
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
