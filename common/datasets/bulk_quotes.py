@@ -16,6 +16,8 @@ MAX_SYMBOLS: Final = 100
 _FUNCTION: Final = "REALTIME_BULK_QUOTES"
 _ROOT: Final = "data"
 _ABSENT: Final = "absent"
+#: With these a symbol is as good as left out: nothing is wrong with what the reply says of it.
+_LEFT_OUT: Final = frozenset({_ABSENT, "no_session"})
 
 
 def request(symbols: Sequence[Symbol]) -> Request:
@@ -48,7 +50,7 @@ def quotes_from_bulk_reply(symbols: Sequence[Symbol], reply: Reply) -> tuple[lis
 def parse(symbols: Sequence[Symbol], reply: Reply) -> Mapping[Symbol, Parsed | Rejection]:
     """Return each symbol's quote, or why its row is refused. Raises PayloadRejected as ``quotes_from_bulk_reply``."""
     quotes, rejections = quotes_from_bulk_reply(symbols, reply)
-    refused = {symbol: why for symbol, why in rejections.items() if why.code != _ABSENT}
+    refused = {symbol: why for symbol, why in rejections.items() if why.code not in _LEFT_OUT}
     return {quote.symbol: parsed(quote) for quote in quotes} | refused
 
 

@@ -336,10 +336,11 @@ def test_a_time_of_a_session_tells_its_day(time: str):
 
 
 def test_what_is_absent_is_not_refused():
-    """Of many symbols a reply says what each has, or why it is refused, and nothing of those that it leaves out."""
+    """Each symbol has rows or a reason, but for one that is left out, or whose last trade was before the open."""
     bad = changed(BULK_ROW, {"symbol": "BBB", "close": Decimal("1.5")})
-    reply = reply_of(bulk_document(BULK_ROW, bad, "no row"))
-    found = BULK["quotes"].parse([MSTR, Symbol("BBB"), Symbol("CCC")], reply)
+    early = changed(BULK_ROW, {"symbol": "DDD", "timestamp": "2024-10-31 08:00:00"})
+    reply = reply_of(bulk_document(BULK_ROW, bad, "no row", early))
+    found = BULK["quotes"].parse([MSTR, Symbol("BBB"), Symbol("CCC"), Symbol("DDD")], reply)
     assert list(found) == [MSTR, "BBB"]
     assert found[MSTR].detail == "247.31 on 2024-10-30"
     assert found[Symbol("BBB")].code == "not_text"

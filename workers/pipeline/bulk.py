@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 from uuid import uuid4
 
 from common.datasets.dataset import Bulk, Parsed
-from common.errors import PayloadRejected, PremiumRequired, StoreUnavailable, UnknownFunction, UnknownSymbol
+from common.errors import PayloadRejected, PremiumRequired, RowRefused, StoreUnavailable, UnknownFunction, UnknownSymbol
 from common.replies import RawReply
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol
 from workers.pipeline.batch_writer import retry_while_database_down
@@ -18,6 +20,9 @@ from workers.pipeline.fetching import Attempt
 from workers.pipeline.job import Entitlements, Job, Quarantine
 
 log = logging.getLogger(__name__)
+
+#: How many refused rows of a reply a warning names.
+_NAMED: Final = 5
 
 
 class BulkRight:
@@ -89,9 +94,8 @@ class BulkJob:
         except UnknownSymbol as error:
             log.warning("they are asked for one by one: %s", error)
         except PayloadRejected as error:
-            log.warning("they are asked for one by one: %s", error)
             said = attempt.said(error.payload, datetime.now(UTC))
-            self._keep(attempt, attempt.symbols[0], Rejection(error.code, str(error)), said)
+            self._keep(attempt, {attempt.symbols[0]: Rejection(error.code, str(error))}, said)
         return []
 
     def _fetch(self, attempt: Attempt) -> Reply | None:
@@ -112,18 +116,22 @@ class BulkJob:
         for line in lines:
             rows = served[line.symbol]
             self.job.store.save(rows.rows, [replace(line, detail=rows.detail)])
-        for symbol, refused in found.items():
-            if isinstance(refused, Rejection):
-                log.warning("%s: %s", symbol, refused.message)
-                self._keep(attempt, symbol, refused, attempt.said(reply.text, reply.received_at))
+        refused = {symbol: why for symbol, why in found.items() if isinstance(why, Rejection)}
+        if refused:
+            self._keep(attempt, refused, attempt.said(reply.text, reply.received_at))
         return lines
 
-    def _keep(self, attempt: Attempt, symbol: Symbol, rejection: Rejection, said: RawReply) -> None:
-        """Keep what was refused; the symbol's line stays open. It is asked for alone even if the database is away."""
-        code, message = rejection.code, rejection.message
-        name, worker = attempt.dataset.name, self.job.worker
-        line = Outcome(attempt.run_id, symbol, OutcomeStatus.PLANNED, code, message, worker, dataset=name)
+    def _keep(self, attempt: Attempt, refused: Mapping[Symbol, Rejection], said: RawReply) -> None:
+        """Keep what is refused; the symbols' lines stay open. They are asked for alone even where that fails."""
+        messages = [f"{symbol}: {rejection.message}" for symbol, rejection in refused.items()]
+        log.warning("asked for alone, because %d rows are refused: %s", len(refused), "; ".join(messages[:_NAMED]))
+        lines = replace(attempt, symbols=list(refused), api_calls=0).outcomes(
+            OutcomeStatus.PLANNED, "", "", worker=self.job.worker
+        )
         try:
-            retry_while_database_down(lambda: self.quarantine.keep(line, rejection, said))
-        except StoreUnavailable as lost:
-            log.warning("that the row of %s is refused is not kept: %s", symbol, lost)
+            for line in lines:
+                why = refused[line.symbol]
+                told = replace(line, reason=why.code, detail=why.message)
+                retry_while_database_down(partial(self.quarantine.keep, told, why, said))
+        except (StoreUnavailable, RowRefused) as lost:
+            log.warning("not all that is refused of %s is kept: %s", attempt.request.subject, lost)
