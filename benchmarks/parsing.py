@@ -10,7 +10,8 @@ import requests
 from benchmarks.bare import values
 from benchmarks.clusters import progress
 from benchmarks.tables import Table, middle
-from common.datasets import bars_from_reply, quote_from_reply
+from common.datasets.daily_bars import bars_from_reply
+from common.datasets.quotes import quote_from_reply
 from common.provider.strict_json import read_object
 from common.settings import SANDBOX_API_KEY
 from common.values import Reply, Symbol

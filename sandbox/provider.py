@@ -18,18 +18,9 @@ DEMO_KEY: Final = "demo"
 REJECTED_KEYS: Final = frozenset({"invalid", "revoked"})
 
 _KEYS_REMEMBERED: Final = 10_000
-_DEMO_CALLS: Final = frozenset(
-    {
-        ("GLOBAL_QUOTE", "IBM"),
-        ("TIME_SERIES_DAILY", "IBM"),
-        ("TIME_SERIES_DAILY_ADJUSTED", "IBM"),
-        ("REALTIME_BULK_QUOTES", "MSFT,AAPL,IBM"),
-        ("SPLITS", "IBM"),
-        ("DIVIDENDS", "IBM"),
-        ("LISTING_STATUS", ""),
-        ("SYMBOL_SEARCH", ""),
-    }
-)
+#: The documentation's example of a function: IBM, but for these.
+_DEMO_SYMBOL: Final = "IBM"
+_DEMO_SYMBOLS: Final = {"REALTIME_BULK_QUOTES": "MSFT,AAPL,IBM", "LISTING_STATUS": "", "SYMBOL_SEARCH": ""}
 _DEMO_KEYWORDS: Final = frozenset({"tesco", "tencent", "BA", "SAIC"})
 
 
@@ -78,6 +69,7 @@ class Provider:
     def _answer_demo(self, call: Call) -> Answer:
         """Serve the documented example addresses only; the demo key is not metered."""
         keywords = call.parameters.get("keywords", "")
-        known = (call.function, call.symbol) in _DEMO_CALLS and (not keywords or keywords in _DEMO_KEYWORDS)
+        example = _DEMO_SYMBOLS.get(call.function, _DEMO_SYMBOL)
+        known = call.symbol == example and (not keywords or keywords in _DEMO_KEYWORDS)
         reply = self.functions.serve(call, premium=True) if known else refuse("demo", texts.information(texts.DEMO_KEY))
         return replace(reply, counted=False)

@@ -7,12 +7,10 @@ the exit codes.
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import TextIO
 
 from common.command_line import EXIT_CODES, run
-
-#: Written out, because to import them takes a second, which --help should not wait for; a test compares.
-_DATASETS: Final = ("quotes", "daily_bars", "full_history", "splits", "dividends")
+from common.datasets import NAMES
 
 
 def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
@@ -59,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     task.add_argument("--quota", action="store_true", help="show what is used of the quota, and what waits")
     parser.add_argument(
         "--dataset",
-        choices=_DATASETS,
-        default=_DATASETS[0],
-        help="what to fetch with --symbol: quotes by default; bars of 100 sessions, or all; all splits or dividends",
+        choices=NAMES,
+        default=NAMES[0],
+        help="what to fetch with --symbol; quotes by default",
     )
     parser.add_argument(
         "--accept", action="store_true", help="take over a list with --listings although it shrank by a tenth or more"

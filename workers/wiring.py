@@ -7,7 +7,13 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from common.datasets import BULK, DAILY_BARS, DATASETS, FULL_HISTORY, QUOTES, QUOTES_FROM_BARS, Dataset
+from common.datasets import DATASETS
+from common.datasets.bulk_quotes import BULK
+from common.datasets.daily_bars import DAILY_BARS
+from common.datasets.dataset import Dataset
+from common.datasets.full_history import FULL_HISTORY
+from common.datasets.quotes import QUOTES
+from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits

@@ -40,36 +40,37 @@ split coefficients) is rounded to six decimals. A change may differ from the dif
 to four decimals and arithmetic in single precision explain: 0.0003 at 1,000, 0.003 at 24,000.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from common.datasets.bulk_quotes import BULK_QUOTES, quotes_from_bulk_reply
-from common.datasets.daily_bars import DAILY_BARS, bars_from_reply
-from common.datasets.dataset import Bulk, Dataset
-from common.datasets.dividends import DIVIDENDS
-from common.datasets.full_history import FULL_HISTORY
-from common.datasets.quotes import QUOTES, quote_from_reply
-from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
-from common.datasets.splits import SPLITS
+if TYPE_CHECKING:
+    from common.datasets.dataset import Dataset
 
-__all__ = [
-    "BULK",
-    "DAILY_BARS",
-    "DATASETS",
-    "FULL_HISTORY",
-    "QUOTES",
-    "QUOTES_FROM_BARS",
-    "Bulk",
-    "Dataset",
-    "bars_from_reply",
-    "quote_from_reply",
-    "quotes_from_bulk_reply",
-]
+#: Every dataset of one symbol a call, by its name: that of its module, which holds it under the name in capitals.
+NAMES: Final = (
+    "quotes",
+    "daily_bars",
+    "full_history",
+    "splits",
+    "dividends",
+)
 
-#: Every dataset of one symbol a call, by its name.
-DATASETS: Final[Mapping[str, Dataset]] = {
-    dataset.name: dataset for dataset in (QUOTES, DAILY_BARS, FULL_HISTORY, SPLITS, DIVIDENDS)
-}
 
-#: How many symbols of a dataset are asked for at once, by the dataset's name, where there is a way.
-BULK: Final[Mapping[str, Bulk]] = {QUOTES.name: BULK_QUOTES}
+class _Datasets(Mapping[str, "Dataset"]):
+    """The datasets by name, each imported when it is asked for: for the names alone, ``--help`` would wait a second."""
+
+    def __getitem__(self, name: str) -> "Dataset":
+        if name not in NAMES:
+            raise KeyError(name)
+        dataset: Dataset = getattr(import_module(f"{__name__}.{name}"), name.upper())
+        return dataset
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+DATASETS: Final[Mapping[str, "Dataset"]] = _Datasets()

@@ -6,7 +6,7 @@ from typing import Final
 
 from common.datasets.checks import kind_of, refuse
 from common.datasets.dataset import Bulk, Parsed
-from common.datasets.quotes import parsed, read_quote
+from common.datasets.quotes import QUOTES, parsed, read_quote
 from common.datasets.rows import BulkRow
 from common.provider import Request
 from common.trading_calendar import NEW_YORK, exchange_of
@@ -82,3 +82,5 @@ def _absent_or_twice(symbol: Symbol, count: int) -> Rejection | None:
 
 #: What is known of the right to ask so is known by the function's name.
 BULK_QUOTES: Final = Bulk(_FUNCTION, MAX_SYMBOLS, _covers, request, parse)
+#: How many symbols of a dataset are asked for at once, by the dataset's name, where there is a way.
+BULK: Final[Mapping[str, Bulk]] = {QUOTES.name: BULK_QUOTES}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common.datasets import quote_from_reply
+from common.datasets.quotes import quote_from_reply
 from common.datasets.quotes import request as quote_request
 from common.errors import PayloadRejected, PipelineError
 from common.provider import AlphaVantageClient

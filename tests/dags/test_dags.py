@@ -1,6 +1,5 @@
 """The DAG files: they parse without services, and say what design and README promise."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,29 +9,42 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, AssetAll
 from airflow.serialization.serialized_objects import DagSerialization
 
 from common.errors import ConfigurationError
 from common.quoting import expanded_names
 from common.settings import DagSettings
+from workers.airflow_dag import ended
 from workers.airflow_operator import FetchAndStore
+from workers.airflow_patches.warm_up import parse
+from workers.pipeline.feeds import DAGS
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "dags").glob("*.py"))
 
 
-def load(path: Path) -> DAG:
-    """Run a DAG file as a fresh module."""
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    (dag,) = (value for value in vars(module).values() if isinstance(value, DAG))
-    return dag
+@pytest.fixture(autouse=True)
+def kept_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep ``sys.path``, to which Airflow adds the folder of what it parses."""
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+
+def load(path: Path) -> dict[str, DAG]:
+    """Return the DAGs that Airflow finds in a file, by their ids."""
+    bag = parse(path, bundle_path=path.parent)
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def load_all() -> dict[str, DAG]:
+    found = [each for path in FILES for each in load(path).items()]
+    assert len(dict(found)) == len(found)
+    return dict(found)
 
 
 @pytest.fixture
 def dag() -> DAG:
-    return load(next(path for path in FILES if path.stem == "stock_data_dag"))
+    return load(FILES[0])["stock_data_pipeline"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -43,7 +55,7 @@ def test_a_dag_file_parses_with_nothing_running(path: Path, monkeypatch):
         raise AssertionError("a DAG file opened a socket")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
-    assert load(path).dag_id
+    assert load(path)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -56,6 +68,21 @@ def test_parsing_needs_no_driver(path: Path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=path.parents[1])
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_each_feed_has_one_dag():
+    """Airflow finds a DAG for each feed, and each but the first waits for the end of the one before."""
+    dags = load_all()
+    assert dags.keys() == {*DAGS.values(), "stock_universe"}
+    for before, feed in pairwise(DAGS):
+        assert dags[DAGS[feed]].timetable.asset_condition == AssetAll(ended(before))
+
+
+@pytest.mark.parametrize(("name", "left"), [("STOCK_HISTORY", 1), ("STOCK_ACTIONS", 2)])
+def test_what_is_off_has_no_dag(monkeypatch: pytest.MonkeyPatch, name: str, left: int):
+    """Off is off for what waits for it too: nothing would ever start it."""
+    monkeypatch.setenv(name, "off")
+    assert load_all().keys() == {*list(DAGS.values())[:left], "stock_universe"}
 
 
 _AS_A_TASK = """
@@ -168,7 +195,7 @@ def test_the_trigger_form(dag: DAG):
 def test_the_schedule_comes_from_the_environment(monkeypatch, text: str, timetable: str):
     """Daily at midnight by default; any cron line, preset or interval by setting, or none."""
     monkeypatch.setenv("STOCK_SCHEDULE", text)
-    dag = load(FILES[0])
+    dag = load(FILES[0])["stock_data_pipeline"]
     assert type(dag.timetable).__name__ == timetable
     if not text:
         assert dag.timetable.expression == "0 0 * * *"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.datasets import bars_from_reply
+from common.datasets.daily_bars import bars_from_reply
 from common.datasets.plain_bars import plain_bars
 from common.values import Symbol
 from tests.support.replies import ADJUSTED_BAR, BAR, reply_of, series_document

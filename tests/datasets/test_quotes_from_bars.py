@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from common.datasets import QUOTES_FROM_BARS, daily_bars, quotes
+from common.datasets import daily_bars, quotes
+from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.values import Symbol
 from tests.support.replies import reply_of
 

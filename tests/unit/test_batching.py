@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.datasets import BULK
+from common.datasets.bulk_quotes import BULK
 from common.quota.quota import PLANS, Quota
 from common.settings import DagSettings
 from common.values import Symbol

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.datasets import BULK
+from common.datasets.bulk_quotes import BULK
 from common.datasets.dataset import Backfill, Every
 from common.ledger import LastAttempt
 from common.trading_calendar import latest_session

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from common.datasets import bars_from_reply
+from common.datasets.daily_bars import bars_from_reply
 from common.errors import PayloadRejected
 from common.values import DailyBar, Rejection, Symbol
 from tests.support.replies import ADJUSTED_BAR, BAR, changed, reply_of, series_document

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common.database.rows import storable
-from common.datasets import bars_from_reply, quote_from_reply, quotes_from_bulk_reply
+from common.datasets.bulk_quotes import quotes_from_bulk_reply
 from common.datasets.bulk_quotes import request as bulk_request
+from common.datasets.daily_bars import bars_from_reply
 from common.datasets.daily_bars import request as bars_request
+from common.datasets.quotes import quote_from_reply
 from common.datasets.quotes import request as quote_request
 from common.errors import PayloadRejected, PipelineError, SymbolFailed
 from common.provider import AlphaVantageClient

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from common.datasets import BULK, quote_from_reply, quotes_from_bulk_reply
+from common.datasets.bulk_quotes import BULK, quotes_from_bulk_reply
+from common.datasets.quotes import quote_from_reply
 from common.errors import PayloadRejected
 from common.values import Quote, Rejection, Symbol
 from tests.support.replies import BULK_ROW, QUOTE, RECEIVED_AT, bulk_document, changed, quote_document, reply_of

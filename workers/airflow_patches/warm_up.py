@@ -15,6 +15,7 @@ from airflow.dag_processing import dagbag
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag
 
+from common.datasets import DATASETS
 from common.errors import ConfigurationError
 from workers.wiring import Wiring
 
@@ -44,6 +45,7 @@ def preload() -> None:
     """Import what every task needs."""
     for module in PRELOADED:
         import_module(module)
+    dict(DATASETS)  # imports each
 
 
 def warm_up() -> None:

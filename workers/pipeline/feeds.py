@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
+from common.datasets import NAMES
+
 FIRST: Final = "quotes"
 HISTORY: Final = "history"
+#: Every dataset that none of these two brings has a feed of its own, under its own name.
+OTHERS: Final = tuple(name for name in NAMES if name not in {"quotes", "daily_bars", "full_history"})
 #: The feeds by name, and the DAG of each. The first one comes first: the others leave it its calls.
 DAGS: Final[Mapping[str, str]] = {
     FIRST: "stock_data_pipeline",
     HISTORY: "stock_history",
-    "splits": "stock_splits",
-    "dividends": "stock_dividends",
+    **{name: f"stock_{name}" for name in OTHERS},
 }
 
 

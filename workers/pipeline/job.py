@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from common.datasets import DATASETS, Dataset
-from common.datasets.dataset import Parsed, Table
+from common.datasets import DATASETS
+from common.datasets.dataset import Dataset, Parsed, Table
 from common.errors import (
     ClaimLost,
     PayloadRejected,

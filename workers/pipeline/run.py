@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from common.datasets import Dataset
-from common.datasets.dataset import Bulk, Every
+from common.datasets.dataset import Bulk, Dataset, Every
 from common.ledger import LastAttempt
 from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
 from common.settings import PipelineSettings
