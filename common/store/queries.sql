@@ -1,12 +1,27 @@
 -- name: newest_quotes
--- The newest quote of each symbol, by symbol.
--- Takes   symbols: an array, or null for every symbol there is; row_limit.
-SELECT DISTINCT ON (symbol)
+-- The newest quote of every symbol that has one, by symbol.
+-- Takes   row_limit.
+SELECT
     symbol, open_price, high_price, low_price, price, volume, latest_trading_day,
     previous_close, change_amount, change_percent, data_timestamp
-FROM stock_quotes
-WHERE %(symbols)s::text[] IS NULL OR symbol = ANY (%(symbols)s::text[])
-ORDER BY symbol, latest_trading_day DESC
+FROM latest_quotes
+ORDER BY symbol
+LIMIT %(row_limit)s;
+
+-- name: newest_quotes_of
+-- The newest quote of each of the symbols, by symbol.
+-- Takes   symbols: a JSON array of strings, each once; row_limit.
+SELECT
+    newest.symbol, newest.open_price, newest.high_price, newest.low_price, newest.price, newest.volume,
+    newest.latest_trading_day, newest.previous_close, newest.change_amount, newest.change_percent,
+    newest.data_timestamp
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT * FROM stock_quotes
+    WHERE stock_quotes.symbol = asked.symbol COLLATE "C"
+    ORDER BY latest_trading_day DESC LIMIT 1
+) AS newest
+ORDER BY newest.symbol
 LIMIT %(row_limit)s;
 
 -- name: unexplained_jumps

@@ -147,8 +147,11 @@ class Store:
 
     def quotes(self, symbols: Iterable[Symbol] | None = None, limit: int = 1000) -> list[Quote]:
         """Return the newest quote of each of the symbols (of all, if None), by symbol, at most ``limit``."""
-        asked = None if symbols is None else [str(symbol) for symbol in symbols]
-        rows = self._connections.query("newest_quotes", {"symbols": asked, "row_limit": limit})
+        if symbols is None:
+            rows = self._connections.query("newest_quotes", {"row_limit": limit})
+        else:
+            asked = {"symbols": as_json(dict.fromkeys(symbols)), "row_limit": limit}
+            rows = self._connections.query("newest_quotes_of", asked)
         return [Quote(Symbol(symbol), *values) for symbol, *values in rows]
 
     def latest_sessions(self, symbols: Iterable[Symbol], tables: Sequence[Table] = (TABLE,)) -> dict[Symbol, date]:

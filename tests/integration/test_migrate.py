@@ -289,6 +289,8 @@ FORBIDDEN = {
         "TRUNCATE stock_quotes",
         "DROP TABLE stock_quotes",
         "CREATE TABLE mine (id int)",
+        "UPDATE price_history SET volume = 0",
+        "SELECT symbol FROM stock_quotes FOR UPDATE",
     ],
 }
 
@@ -304,11 +306,12 @@ def test_what_a_role_may_not_do(market, role):
 
 
 def test_the_reader_reads(market, store):
-    """A reader sees every table, and is read-only from the start."""
+    """A reader sees every table and view."""
     save_quotes(store, [quote()])
     with closing(market.connect(market.reader)) as session, session.cursor() as cursor:
-        for (table,) in market.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
-            cursor.execute(f"SELECT count(*) FROM {table}")
+        relations = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
+        for (name,) in market.query(relations):
+            cursor.execute(f"SELECT count(*) FROM {name}")
         cursor.execute("SELECT symbol FROM stock_quotes")
         assert cursor.fetchall() == [("IBM",)]
 
@@ -326,11 +329,12 @@ def test_tables_of_later_migrations_have_the_same_rights(market):
     """What the owner makes tomorrow the app can write and the reader can read, without a grant."""
     with closing(market.connect(market.owner)) as session:
         session.cursor().execute("CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY, value int)")
+        session.cursor().execute("CREATE VIEW seen_later AS SELECT value FROM later")
     with closing(market.connect(market.dsn())) as session, session.cursor() as cursor:
         cursor.execute("INSERT INTO later (value) VALUES (7)")
         cursor.execute("UPDATE later SET value = 8")
     with closing(market.connect(market.reader)) as session, session.cursor() as cursor:
-        cursor.execute("SELECT value FROM later")
+        cursor.execute("SELECT value FROM seen_later")
         assert cursor.fetchall() == [(8,)]
 
 

@@ -259,6 +259,20 @@ def test_latest_sessions_and_newest_quotes(store):
     assert store.latest_sessions([]) == {}
 
 
+def test_the_views_for_people(store, market):
+    """latest_quotes has each symbol's newest row and no other, price_history the bars as they are stored."""
+    assert market.query("SELECT * FROM latest_quotes") == []
+    friday = date(2026, 10, 2)
+    save_quotes(store, [quote("AAPL", day=friday), quote("AAPL"), quote("IBM", day=friday), quote("^X-1")])
+    newest = market.query("SELECT symbol, latest_trading_day, price FROM latest_quotes")
+    price = quote().price
+    assert sorted(newest) == [("AAPL", MONDAY, price), ("IBM", friday, price), ("^X-1", MONDAY, price)]
+    save_bars(store, [bar()])
+    one = bar()
+    stored = (one.symbol, one.session, one.open_price, one.high_price, one.low_price, one.close_price, one.volume)
+    assert market.query("SELECT * FROM price_history") == [stored]
+
+
 def test_bars_are_upserted(store, market):
     """Bars are inserted, changed and left alone, with exact counts; of the same session the last one counts."""
     tuesday = bar(session=date(2026, 10, 6))
