@@ -61,7 +61,7 @@ test-fast: venv ## Run all tests but those that start a whole cluster (about two
 	@$(PY) -m pytest $(SIDE_BY_SIDE) --ignore tests/cluster
 
 test-quoting: venv ## Pass 500 passwords and 100 paths through every program that reads one
-	@QUOTED_VALUES=500 $(PY) -m pytest tests/integration/test_quoting.py
+	@QUOTED_VALUES=500 $(PY) -m pytest tests/common/test_quoting.py
 
 test-places: venv ## Run the committed tree in odd folders, as other users and with other Pythons: make test-places WHAT="-k worst"
 	@set -f; $(PY) -m pytest -m places tests/places $$WHAT

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.state import ROOT, STATE_VARIABLE
-from tests.unit.test_shell import GARBAGE
+from tests.local.test_shell import GARBAGE
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.places, pytest.mark.timeout(900)]
 WORST = 'my "stocks" (2) 100% $HOME #1; Müll\'s'
 LONG = "/".join(["a long name" * 10] * 4)
 QUICK = [
-    "tests/integration/test_anywhere.py",
-    "tests/integration/test_process_manager.py",
-    "tests/unit/test_settings.py",
+    "tests/local/test_anywhere.py",
+    "tests/local/test_process_manager.py",
+    "tests/settings/test_settings.py",
 ]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

@@ -19,9 +19,9 @@ from common.values import OutcomeStatus
 from sandbox.calls import QUOTA_VERDICTS
 from sandbox.request_log import Entry
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.limiter_clock import MICROSECONDS, ClockedRedis
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.pipeline.feeds import FIRST, run_name
 from workers.pipeline.planning import Plan
 from workers.pipeline.report import report_run

@@ -14,9 +14,9 @@ from common.errors import ClaimLost, NetworkFailed
 from common.values import Outcome, OutcomeStatus, Symbol
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, calls, planned, symbols
 from tests.support.market import Market
+from tests.support.wiring import wired
 
 ROOT = Path(__file__).resolve().parents[2]
 FREEZE = """

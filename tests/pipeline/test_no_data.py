@@ -7,10 +7,10 @@ import pytest
 from common.command_line import ExitCode
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, by_symbol
 from tests.support.market import Market
 from tests.support.rows import quote, save_quotes
+from tests.support.wiring import wired
 from workers.fetch_and_store import main
 from workers.pipeline.report import report_run
 from workers.pipeline.run import plan_run

@@ -8,8 +8,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from common.errors import PayloadRejected
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
-from tests.integration.test_universe import company, functions, store_list
+from tests.support.wiring import wired
+from tests.universe.test_universe import company, functions, store_list
 from workers import airflow_operator
 from workers.airflow_universe import RenewListings
 from workers.wiring import Wiring

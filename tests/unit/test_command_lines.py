@@ -16,7 +16,7 @@ from common.command_line import ExitCode
 from local.leftovers import leftovers
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
+from tests.support.wiring import wired
 
 ROOT = Path(__file__).resolve().parents[2]
 FETCH = ["-m", "workers.fetch_and_store"]

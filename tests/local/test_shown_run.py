@@ -9,8 +9,8 @@ from common.settings import PipelineSettings
 from common.values import Outcome, OutcomeStatus, Symbol
 from local.demo import show_run
 from local.terminal import console
-from tests.integration.conftest import wired
 from tests.support.rows import quote, save_quotes
+from tests.support.wiring import wired
 
 RUN = "manual__1"
 

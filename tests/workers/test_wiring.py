@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import StoreUnavailable
-from tests.integration.conftest import wired
+from tests.support.wiring import wired
 
 
 def test_a_failed_close_closes_the_others(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
@@ -21,7 +21,7 @@ def test_a_failed_close_closes_the_others(environment: dict[str, str], monkeypat
 
 
 def test_what_was_not_made_is_not_closed(environment: dict[str, str]):
-    """A wiring that nobody used ends without making a collaborator."""
+    """What was never needed is not made in order to be closed."""
     opened = wired(environment)
     opened.close()
     assert "client" not in vars(opened)

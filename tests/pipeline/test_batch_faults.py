@@ -18,10 +18,10 @@ from common.errors import LimiterUnavailable
 from common.settings import PipelineSettings
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, calls, planned, symbols
 from tests.support.market import Market
 from tests.support.servers import OwnRedis
+from tests.support.wiring import wired
 from workers.pipeline import batch_threads as batch_pass
 from workers.pipeline.batch import BatchEnd
 from workers.wiring import Wiring

@@ -15,9 +15,9 @@ from common.settings import PipelineSettings
 from common.store import Store
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.market import Market
 from tests.support.replies import reply_of
+from tests.support.wiring import wired
 from workers import fetch_and_store
 from workers.pipeline.feeds import FIRST
 from workers.wiring import Wiring

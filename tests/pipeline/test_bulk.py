@@ -16,11 +16,11 @@ from common.quota.limiter import OUTAGE
 from common.values import Outcome
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
-from tests.integration.test_frozen_calls import worker
-from tests.integration.test_outage import to_the_end
+from tests.pipeline.test_frozen_calls import worker
+from tests.pipeline.test_outage import to_the_end
 from tests.support.batches import RUN, by_symbol, due, planned, symbols
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.pipeline import fetching
 from workers.pipeline.batch import BatchEnd
 from workers.pipeline.run import plan_run

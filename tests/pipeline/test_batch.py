@@ -19,9 +19,9 @@ from common.quota.results import Reserved
 from common.values import Outcome, OutcomeStatus, Symbol
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, by_symbol, calls, due, planned, symbols
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.pipeline.batch import BatchEnd
 from workers.wiring import Wiring
 

@@ -19,7 +19,7 @@ from common.errors import BatchIncomplete
 from common.settings import DagSettings
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
+from tests.support.wiring import wired
 from workers import airflow_operator
 from workers.airflow_dag import timetable
 from workers.airflow_operator import CleanUp, CloseRun, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment

@@ -13,8 +13,8 @@ from common.universe.listings import Listing
 from common.values import Symbol
 from sandbox.running import RunningSandbox
 from sandbox.universe import REUSED
-from tests.integration.conftest import wired
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.fetch_and_store import main
 from workers.health import check_health
 from workers.pipeline.environment import requested_symbols, validate_environment

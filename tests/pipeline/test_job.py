@@ -20,8 +20,8 @@ from common.errors import (
 from common.quota.durable import day_reopens_in_s
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.pipeline import fetching
 from workers.wiring import Wiring
 

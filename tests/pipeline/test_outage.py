@@ -13,9 +13,9 @@ from common.quota.quota import Quota
 from common.quota.results import Denied, Granted, Reserved
 from local.temporary import wait_until
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, due, planned, symbols
 from tests.support.limiter_clock import ClockedRedis
+from tests.support.wiring import wired
 from workers.pipeline.batch import BatchEnd
 from workers.wiring import Wiring
 

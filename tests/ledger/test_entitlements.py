@@ -9,8 +9,8 @@ import pytest
 
 from common.ledger import Entitlements
 from common.store import Store
-from tests.integration.conftest import wired
 from tests.support.market import Market
+from tests.support.wiring import wired
 
 BULK = "REALTIME_BULK_QUOTES"
 WEEK = timedelta(days=7)

@@ -9,7 +9,7 @@ import pytest
 from local.server_user import as_server_user
 from local.state import State
 from local.waiter import ClusterFailed
-from tests.integration.test_process_manager import SECRET, OnlyServers
+from tests.local.test_process_manager import SECRET, OnlyServers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

@@ -9,9 +9,9 @@ from airflow.sdk.execution_time import task_runner
 from common.errors import BatchIncomplete
 from common.values import OutcomeStatus
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers import airflow_operator
 from workers.airflow_operator import FetchAndStore
 from workers.pipeline.report import report_run

@@ -18,8 +18,8 @@ from common.errors import ConfigurationError, LimiterRedisUnfit, StoreNotReady, 
 from common.settings import PipelineSettings
 from common.values import Outcome, OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.market import Market
+from tests.support.wiring import wired
 from workers.fetch_and_store import main
 from workers.pipeline.environment import validate_environment
 from workers.pipeline.report import Report, close_left_over_runs, report_run

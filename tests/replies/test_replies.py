@@ -27,12 +27,12 @@ from common.replies.raw_reply import pack, unpack
 from common.store import Store
 from common.values import OutcomeStatus, Rejection, Reply, Symbol
 from sandbox.running import RunningSandbox
-from tests.integration.conftest import wired
 from tests.support.batches import RUN, planned, symbols
 from tests.support.market import Market
 from tests.support.replies import quote_document
 from tests.support.rows import NOON, outcome
 from tests.support.wire import answering, response, wire
+from tests.support.wiring import wired
 from workers.wiring import Wiring
 
 IBM = Symbol("IBM")
