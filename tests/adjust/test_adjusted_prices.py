@@ -100,7 +100,7 @@ def test_quotes_cost_nothing(store: Store, market: Market, monkeypatch: pytest.M
     assert asked == [{"IBM": (bar().session, bar().session)}]
 
 
-def test_a_pending_action_waits_for_its_bar(store: Store, market: Market):
+def test_pending_action_waits_for_its_bar(store: Store, market: Market):
     """A declared dividend takes effect in the transaction that stores the first bar from its ex-date on."""
     save_actions(store, dividend(day(2), "1"))
     save_closes(store, 10, 10)
@@ -139,7 +139,7 @@ def test_findings_follow_the_actions(store: Store, market: Market):
     assert market.query("SELECT code FROM adjustment_findings") == []
 
 
-def test_a_symbol_s_factors_are_its_own(store: Store, market: Market):
+def test_symbol_s_factors_are_its_own(store: Store, market: Market):
     """An action of one symbol leaves the others' factors, and symbols are saved together."""
     save_bars(store, [bar(symbol, session=day(number)) for symbol in ("A", "B", "C") for number in range(3)])
     save_actions(store, split(day(1), 2, symbol=Symbol("A")), split(day(2), 4, symbol=Symbol("C")))

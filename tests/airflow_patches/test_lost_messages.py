@@ -49,7 +49,7 @@ def stuck(runner: Runner) -> list[str]:
     return [instance.id for instance in runner._get_tis_stuck_in_queued(None)]
 
 
-def test_a_task_that_waits_is_left_alone(runner: Runner, clock: SimpleNamespace):
+def test_task_that_waits_is_left_alone(runner: Runner, clock: SimpleNamespace):
     """However long a message waits in its queue, its task is not queued again before the queued time-out."""
     runner.publish("waits")
     for _ in range(10):
@@ -85,7 +85,7 @@ def test_a_task_that_begins_is_forgotten(runner: Runner, clock: SimpleNamespace,
     assert stuck(runner) == []
 
 
-def test_a_task_that_was_not_sent_is_left_alone(runner: Runner, clock: SimpleNamespace):
+def test_unsent_task_is_left_alone(runner: Runner, clock: SimpleNamespace):
     """What the executor has not published yet is no loss of the broker's."""
     runner.queued.append(SimpleNamespace(id="unsent", key="unsent", queue="fetch"))
     for _ in range(3):

@@ -67,7 +67,7 @@ def test_a_shorter_configured_pause_stays(clock: SimpleNamespace):
     assert scheduler._scheduler_idle_sleep_time == 0.05
 
 
-def test_a_fan_out_is_looked_at_seldom(clock: SimpleNamespace):
+def test_fan_out_is_looked_at_seldom(clock: SimpleNamespace):
     """With many tasks out a loop begins half a second after the last one; with fewer, or later, it begins at once."""
     kind = type("Scheduler", (Scheduler,), {})
     scheduler_patches.minimum_loop_interval(kind, 0.5, 3)

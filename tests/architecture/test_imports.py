@@ -70,7 +70,7 @@ def test_the_core_knows_no_framework():
     assert violations(files("common"), {"airflow", "celery", "kombu", "workers", "dags", "local", "sandbox"}) == []
 
 
-def test_airflow_has_few_doors_to_the_workers():
+def test_airflow_has_few_doors_to_workers():
     """In workers/ only the operator, the Celery settings and the patches import Airflow or Celery."""
     names = [name for name in files("workers") if name not in AIRFLOW_DOORS and not name.startswith(PATCHES)]
     assert violations(names, {"airflow", "celery", "kombu", "dags", "local", "sandbox"}) == []
@@ -102,7 +102,7 @@ def ours(path: Path) -> Iterator[str]:
             yield from (file for file in (f"{stem}.py", f"{stem}/__init__.py") if (ROOT / file).is_file())
 
 
-def test_only_the_patches_know_airflows_private_parts():
+def test_only_patches_know_airflows_private_parts():
     """What Airflow does not document, or names with an underscore, is imported in workers/airflow_patches/ alone."""
     names = [name for name in files("common", "workers", "dags", "local", "sandbox") if not name.startswith(PATCHES)]
     private = [

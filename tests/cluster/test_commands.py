@@ -80,14 +80,14 @@ def container_check(running: Running, folder: Path, monkeypatch: pytest.MonkeyPa
     return module.main()
 
 
-def test_a_container_says_that_a_dag_is_broken(running: Running, tmp_path: Path, monkeypatch, capsys):
+def test_container_says_that_dag_is_broken(running: Running, tmp_path: Path, monkeypatch, capsys):
     """The container of the DAG processor is healthy once the DAG is parsed, and ill with an import error."""
     assert container_check(running, tmp_path, monkeypatch) == 0
     assert while_broken(running, lambda: container_check(running, tmp_path, monkeypatch)) == 1
     assert "other.py cannot be parsed: " in capsys.readouterr().out
 
 
-def test_a_dag_that_cannot_be_parsed_is_ill(running: Running):
+def test_unparsable_dag_is_ill(running: Running):
     """An import error fails the status and the health check, with the sentence that it ends with, as it is written."""
     shell = ("shell", sys.executable, "-m", "workers.fetch_and_store", "--health-check")
     assert answer(running, "status")[0] == ExitCode.DONE

@@ -71,7 +71,7 @@ def calls_for(running: Running, symbols: list[str]) -> dict[str, int]:
     return dict(Counter(call.symbol for call in running.sandbox.entries() if call.symbol in symbols))
 
 
-def test_a_backfill_of_past_days_is_red(running: Running):
+def test_backfill_of_past_days_is_red(running: Running):
     """A run for a day that no quote serves fails with the sentence, and asks the provider nothing."""
     before = len(running.sandbox.entries())
     when = "2026-01-05T00:00:00Z"

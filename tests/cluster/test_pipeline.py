@@ -99,7 +99,7 @@ def test_one_failure_stops_no_other(running: Running, sixty: Run):
     assert instances["clean_up", None]["state"] == "success"
 
 
-def test_a_task_asks_the_api_server_for_little(running: Running, sixty: Run):
+def test_task_asks_api_server_for_little(running: Running, sixty: Run):
     """A symbol's task starts and ends with a call each: none for its label or its number, and a heartbeat only after
     an interval.
     """
@@ -171,7 +171,7 @@ def test_every_symbol_ends_somewhere_under_faults(running: Running):
             assert kept[symbol]
 
 
-def test_a_rejected_key_stops_the_run_at_once(running: Running):
+def test_rejected_key_stops_run_at_once(running: Running):
     """When the key is revoked no symbol is retried, and those that come later are not tried at all."""
     symbols = [f"REVOKED{number}" for number in range(30)]
     before = len(running.sandbox.entries())
@@ -203,7 +203,7 @@ def test_many_symbols_share_tasks(running: Running):
     assert {instance["try_number"] for instance in mapped} == {1}
 
 
-def test_a_task_whose_turn_is_far_gives_its_slot_away(running: Running):
+def test_far_turn_gives_the_slot_away(running: Running):
     """While nothing may be called for a while, tasks are deferred, under their symbols' names; then they go on by
     themselves and spend no retry.
     """

@@ -38,7 +38,7 @@ def timed(what: str) -> Iterator[None]:
     print(f"\n{what}: the run ended {time.monotonic() - begun:.0f} s later")
 
 
-def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
+def test_killed_worker_loses_nothing(running: Running):
     """kill -9 of a worker during a run: every symbol is stored, at most one call more for each that was in work."""
     symbols = [f"KILLED{number}" for number in range(40)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
@@ -56,7 +56,7 @@ def test_a_killed_worker_comes_back_and_nothing_is_lost(running: Running):
     assert len(rows) == len(symbols)
 
 
-def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
+def test_early_kill_loses_no_task(running: Running):
     """kill -9 of a worker whose slots have taken tasks and not begun them: they are queued again, asked for once."""
     symbols = [f"TAKEN{number}" for number in range(20)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
@@ -76,7 +76,7 @@ def test_a_worker_killed_before_its_tasks_began_loses_none(running: Running):
     assert calls == dict.fromkeys(symbols, 1)
 
 
-def test_a_slots_killed_process_loses_only_its_task(running: Running):
+def test_killed_slot_loses_only_its_task(running: Running):
     """kill -9 of every process that runs tasks, during a run: the workers go on, and every symbol is stored."""
     symbols = [f"SLOT{number}" for number in range(40)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
@@ -93,7 +93,7 @@ def test_a_slots_killed_process_loses_only_its_task(running: Running):
     assert len(symbols) <= len(calls) <= len(symbols) + len(victims)
 
 
-def test_a_worker_killed_amid_batches_fetches_no_stored_symbol_again(running: Running):
+def test_kill_during_batches_repeats_no_symbol(running: Running):
     """kill -9 of a worker within batches: every symbol is stored, and what was stored is not asked for again."""
     symbols = [f"BATCHED{number}" for number in range(240)]
     run_id = running.cluster.api.trigger({"symbols": symbols})
@@ -126,7 +126,7 @@ def test_an_emptied_redis_loses_no_task(running: Running):
     assert calls == dict.fromkeys(symbols, 1)
 
 
-def test_a_killed_manager_leaves_no_orphan_and_the_next_start_recovers(running: Running):
+def test_killed_manager_leaves_no_orphan(running: Running):
     """kill -9 of the process manager ends every process by itself; the next start is healthy and has the rows."""
     cluster = running.cluster
     before = running.query("SELECT count(*) FROM stock_quotes")

@@ -246,7 +246,7 @@ def test_flower_takes_or_refuses_a_password(services_folder: Path, redis_url: st
 
 @pytest.mark.parametrize("name", ["redis_conf", "supervisor_value", "shell", "url_part"])
 @pytest.mark.parametrize("value", [f"{MARK}\0", f"{MARK}\ud800"])
-def test_what_cannot_be_passed_on_is_refused(name: str, value: str):
+def test_unpassable_value_is_refused(name: str, value: str):
     """A sentence names what it is and the program, and does not hold the value."""
     with pytest.raises(ConfigurationError, match="REDIS_PASSWORD cannot be passed on") as raised:
         getattr(quoting, name)(value, "REDIS_PASSWORD")

@@ -37,7 +37,7 @@ def test_short_secrets_hide_nothing(secrets: list[str]):
     assert Redactor(secrets).text(text) == text
 
 
-def test_a_secret_that_may_be_a_word_is_hidden_alone():
+def test_wordlike_secret_is_hidden_alone():
     """A short secret is hidden where it stands alone, not within a longer word."""
     redactor = Redactor(["demo"])
     assert redactor.text("key=demo, (DEMO) democracy demonstrates") == "key=***, (***) democracy demonstrates"
@@ -48,7 +48,7 @@ def test_the_longest_secret_goes_first():
     assert Redactor(["abcdefghij", "abcdefghijKLM"]).text("x abcdefghijKLM y") == "x *** y"
 
 
-def test_what_is_named_a_key_is_hidden_anyway():
+def test_named_key_is_hidden_anyway():
     """A key in a query and a password in a URL are hidden although nobody named them."""
     text = "GET /query?apikey=ABC123&symbol=IBM, API_KEY=x redis://:pw@host/1 postgresql://me:p%40w@db/x https://a.b/c"
     expected = (
@@ -154,7 +154,7 @@ def with_exception(record: logging.LogRecord, error: Exception, cause: Exception
     return record
 
 
-def test_an_exception_is_redacted_with_its_chain():
+def test_exception_is_redacted_with_its_chain():
     """A traceback whose causes hold a secret is replaced by its redacted text."""
     record = with_exception(record_of("failed"), ValueError("outer"), OSError(SECRET))
     seen = filtered(record)
@@ -163,7 +163,7 @@ def test_an_exception_is_redacted_with_its_chain():
     assert record.exc_info is None
 
 
-def test_an_innocent_record_stays_as_it_is():
+def test_innocent_record_stays_as_it_is():
     """Without a secret in it a record keeps its arguments and its exception, and an own formatter can use them."""
     record = with_exception(record_of("%s of %s", 1, 2), ValueError("plain"))
     assert RedactingFilter(Redactor([SECRET])).filter(record)

@@ -21,7 +21,7 @@ def test_lines_commas_and_comments(tmp_path: Path):
     assert symbols(f"@{file}") == ["IBM", "AAPL", "MSFT"]
 
 
-def test_a_relative_path_begins_at_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_relative_path_begins_at_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Wherever a command is started, @FILE is the same file."""
     file = tmp_path / "list"
     file.write_text("TSCO.LON\n", encoding="utf-8")
@@ -60,7 +60,7 @@ def test_what_is_no_list_is_named(tmp_path: Path, content: str, place: str):
 
 
 @pytest.mark.parametrize("name", ["/no/such/file", "/dev/zero", "/", "", "a\0b", "x" * 5000])
-def test_what_is_no_file_is_one_sentence(name: str):
+def test_missing_file_is_one_sentence(name: str):
     """A folder, a device, an impossible name: refused at once, with where a relative path begins."""
     with pytest.raises(ConfigurationError, match=r"^STOCK_SYMBOLS=@FILE cannot be used: ") as raised:
         symbols(f"@{name}")

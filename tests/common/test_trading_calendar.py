@@ -71,7 +71,7 @@ def test_every_exchange_has_a_calendar():
         ("RELIANCE.BSE", "2026-10-05 09:59:59", "2026-10-01"),
     ],
 )
-def test_a_session_is_complete_at_its_close(symbol: str, moment: str, day: str):
+def test_session_is_complete_at_its_close(symbol: str, moment: str, day: str):
     """Up to its exchange's close a session does not count, from there on it does; weekends have none."""
     assert latest(symbol, moment) == day
 
@@ -115,26 +115,26 @@ def test_summer_time_moves_the_close(symbol: str, moment: str, day: str):
     assert latest(symbol, moment) == day
 
 
-def test_a_new_year_begins_with_the_old_years_session():
+def test_new_year_has_last_years_session():
     """Before the year's first close the latest session is the last one of the year before."""
     assert latest("IBM", "2027-01-01 12:00") == "2026-12-31"
     assert latest("600104.SHH", "2026-12-31 23:59") == "2026-12-31"
 
 
-def test_after_the_last_known_year_each_weekday_counts():
+def test_unknown_years_count_each_weekday():
     """Where the holidays of a year are not recorded, weekdays are taken for sessions, with the usual close."""
     assert latest("RELIANCE.BSE", "2031-03-21 09:59") == "2031-03-20"
     assert latest("RELIANCE.BSE", "2031-03-21 10:00") == "2031-03-21"
     assert latest("RELIANCE.BSE", "2031-03-23 12:00") == "2031-03-21"
 
 
-def test_an_unknown_exchange_is_never_taken_for_closed():
+def test_unknown_exchange_is_never_closed():
     """With a strange suffix every day counts as soon as it begins, so no session can be missed."""
     assert latest("X.QQQ", "2026-10-04 00:00") == "2026-10-04"
     assert latest("X.QQQ", "2026-10-04 00:00", HOUR) == "2026-10-03"
 
 
-def test_a_moment_without_a_zone_is_refused():
+def test_moment_without_zone_is_refused():
     """A naive moment is an error and not a guess."""
     with pytest.raises(TypeError, match="no time zone"):
         latest_session(Symbol("IBM"), datetime(2026, 10, 5))  # noqa: DTZ001  the case in question
@@ -151,7 +151,7 @@ graces = st.timedeltas(timedelta(), timedelta(hours=30))
 
 @settings(max_examples=400, deadline=None)
 @given(symbols, moments, moments, graces)
-def test_never_in_the_future_and_never_back(symbol: Symbol, one: datetime, other: datetime, grace: timedelta):
+def test_never_in_future_and_never_back(symbol: Symbol, one: datetime, other: datetime, grace: timedelta):
     """A completed session closed before the moment, and a later moment never has an earlier session."""
     earlier, later = sorted((one, other))
     before, after = (latest_session(symbol, moment, grace) for moment in (earlier, later))
@@ -171,7 +171,7 @@ def test_sessions_as_another_source_has_them(symbol: str, day: date):
     assert latest_session(Symbol(symbol), moment).day == exchange.sessions[exchange.latest_session(moment)]
 
 
-def test_the_library_is_imported_when_it_is_needed():
+def test_library_is_imported_lazily():
     """Importing the module, and naming an exchange, costs no import of pandas."""
     code = (
         "import sys; from common.values import Symbol; from common.trading_calendar import exchange_of; "

@@ -70,7 +70,7 @@ def test_what_is_no_ticker_is_refused(text: str):
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_ticker_or_refused(text: str):
+def test_any_text_is_ticker_or_refused(text: str):
     """Whatever is typed gives a well-formed symbol or the one error, never another exception."""
     try:
         symbol = Symbol(text)
@@ -163,7 +163,7 @@ def leaves(branch: type[PipelineError]) -> list[type[PipelineError]]:
     return [branch, *(leaf for sub in branch.__subclasses__() for leaf in leaves(sub))]
 
 
-def test_the_tree_of_errors_is_drawn_and_its_codes_are_unique():
+def test_error_tree_is_drawn_and_unambiguous():
     """Each error stands in the drawing of its module, and no two share a reason code."""
     import common.errors
 

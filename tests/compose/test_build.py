@@ -32,7 +32,7 @@ def download_installer(clone: Path, wheels: Path) -> None:
     )
 
 
-def test_a_private_index_builds_and_leaves_no_trace(bridge: str, tmp_path: Path):
+def test_private_index_leaves_no_trace(bridge: str, tmp_path: Path):
     """Both installers trust the authority and log in by the netrc; neither is in the image or in its history."""
     clone = fresh_clone(tmp_path)
     wheels = tmp_path / "wheels"

@@ -67,7 +67,7 @@ def config(request: pytest.FixtureRequest, configured: Path) -> dict[str, Any]:
     return dict(json.loads(stack.compose("config", "--format", "json")))
 
 
-def test_an_untouched_copy_of_the_example_means_the_same(clone: Path, tmp_path: Path):
+def test_untouched_copy_of_example_means_same(clone: Path, tmp_path: Path):
     """With .env.example copied as it is, Compose reads what it reads without any .env, in every combination.
 
     Of what the code reads the example spells out the defaults; that these are the code's is a unit test.
@@ -135,7 +135,7 @@ def test_only_who_must_reaches_the_servers(config: dict[str, Any]):
     assert on_storage & {"sandbox", "secrets", "airflow-worker-remote"} == set()
 
 
-def test_workers_get_no_name_and_enough_time(config: dict[str, Any]):
+def test_workers_have_time_to_stop(config: dict[str, Any]):
     """Replicas can't share a name, and a worker that stops has the longest task's time and 30 s."""
     for name, service in config["services"].items():
         if name.startswith("airflow-worker"):

@@ -25,7 +25,7 @@ def given(engine: None, tmp_path: Path) -> Iterator[Stack]:
     stack.down()
 
 
-def test_from_dotenv_from_a_file_and_from_nowhere(given: Stack):
+def test_settings_come_from_three_places(given: Stack):
     """.env's value is taken as it is, a Docker secret's file is read, and what is left empty is made once."""
     secret = given.folder / "flower.secret"
     secret.write_text("marked word of a file\n", encoding="utf-8")
@@ -44,7 +44,7 @@ def test_from_dotenv_from_a_file_and_from_nowhere(given: Stack):
     assert "password marked word of a file\n" in shown
 
 
-def test_with_a_key_the_sandbox_sleeps_and_nothing_shows_the_key(given: Stack):
+def test_given_key_is_shown_nowhere(given: Stack):
     """A key of .env makes the sandbox idle; no container's inspection holds it."""
     given.set_dotenv(ALPHA_VANTAGE_API_KEY=KEY)
     given.up("sandbox")
@@ -53,7 +53,7 @@ def test_with_a_key_the_sandbox_sleeps_and_nothing_shows_the_key(given: Stack):
     assert KEY not in json.dumps(given.inspect())
 
 
-def test_a_clone_closed_to_others_says_so(given: Stack):
+def test_clone_closed_to_others_says_so(given: Stack):
     """A clone under `umask 077`: the step names the remedy, and goes on once that was followed."""
     dags = [given.folder / "dags", *(given.folder / "dags").rglob("*")]
     (given.folder / "config" / "container" / "not-set").chmod(0o600)

@@ -99,7 +99,7 @@ def test_a_pulled_image_is_not_built(registry: str, tmp_path: Path):
         subprocess.run(["docker", "image", "rm", name], capture_output=True, check=False)
 
 
-def test_watch_brings_a_change_into_the_workers(stack: Stack):
+def test_watch_brings_change_into_workers(stack: Stack):
     """While `docker compose watch` runs, a saved file is in new worker containers, which are healthy."""
     before = {row["ID"] for row in stack.ps("airflow-worker")}
     command = ["docker", "compose", "watch", "--no-up", "airflow-worker"]

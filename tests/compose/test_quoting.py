@@ -13,7 +13,7 @@ from tests.support.stack import ROOT
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(120)]
 
 
-def test_compose_reads_every_value_that_we_print(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_compose_reads_what_we_print(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """`make_secrets.py join` quotes for a .env; `docker compose config` shows each value again."""
     monkeypatch.syspath_prepend(ROOT / "config" / "container")
     import make_secrets

@@ -49,7 +49,7 @@ def test_the_four_default_symbols_are_stored(stack: Stack):
     assert stack.query("SELECT count(*) FROM pg_stat_user_tables WHERE relname = 'stock_quotes'", "market") == [["1"]]
 
 
-def test_the_command_line_answers_in_a_container(stack: Stack):
+def test_command_line_answers_in_container(stack: Stack):
     """The health check and one symbol's fetch work by `docker compose exec`."""
     report = json.loads(
         stack.execute("airflow-worker", "python", "-m", "workers.fetch_and_store", "--health-check", "--json")
@@ -94,7 +94,7 @@ def all_secrets(stack: Stack) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def test_each_service_reads_only_its_own_secrets(stack: Stack):
+def test_each_service_reads_its_own_secrets(stack: Stack):
     """The key and the market's password are with the workers alone, the token key with who issues tokens."""
     folders = {
         service: set(stack.execute(service, "sh", "-c", "cd /run/pipeline && ls */* 2>/dev/null").split())

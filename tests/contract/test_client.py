@@ -116,7 +116,7 @@ def test_every_recording_is_judged():
     assert {path.stem for path in RECORDINGS.iterdir()} == {case.name for case in [*REFUSALS, *DATA]}
 
 
-def test_every_fault_of_the_sandbox_is_judged():
+def test_every_fault_of_sandbox_is_judged():
     """The sandbox has no fault that the table of expectations does not name."""
     assert set(FAULTS) == set(SANDBOX_FAULTS)
 

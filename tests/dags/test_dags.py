@@ -48,7 +48,7 @@ def dag() -> DAG:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_dag_file_parses_with_nothing_running(path: Path, monkeypatch):
+def test_dag_file_parses_with_nothing_running(path: Path, monkeypatch):
     """Parsing opens no connection: sockets are forbidden meanwhile."""
 
     def refuse(*_: object, **__: object) -> None:
@@ -110,7 +110,7 @@ print(task.task_id, len(parsed), sorted(set(sys.modules) - known))
 """
 
 
-def test_a_task_imports_nothing_that_its_worker_could_have(tmp_path: Path):
+def test_task_imports_nothing_new(tmp_path: Path):
     """After a worker's preparation Airflow's own start of a task finds the DAG parsed, and imports no module for it."""
     mentioned = expanded_names(str(FILES[0]))  # Airflow would put their values into the path
     inherited = {name: value for name, value in os.environ.items() if name not in mentioned}
@@ -134,7 +134,7 @@ def test_the_steps_and_their_order(dag: DAG):
         assert {frozenset(dag.get_task(name).downstream_task_ids) for name in earlier} == {frozenset(later)}
 
 
-def test_fetching_is_mapped_and_labelled_by_its_task(dag: DAG):
+def test_fetching_is_mapped_and_labelled(dag: DAG):
     """fetch_and_store is mapped over the plan, and each task says what its label is."""
     mapped = dag.get_task("fetch_and_store")
     assert mapped.is_mapped
@@ -142,7 +142,7 @@ def test_fetching_is_mapped_and_labelled_by_its_task(dag: DAG):
     assert mapped.partial_kwargs["map_index_template"] == "{{ label | default('') }}"
 
 
-def test_a_mapped_task_knows_its_number_without_asking(dag: DAG):
+def test_mapped_task_knows_its_number(dag: DAG):
     """For the scheduler it is mapped over the plan's XCom; in a task the number comes from the index, with no call."""
     (task,) = (task for task in DagSerialization.to_dict(dag)["dag"]["tasks"] if task["__var"].get("_is_mapped"))
     list_of_the_plan = {"__type": "xcomref", "__var": {"task_id": "plan", "key": "return_value"}}
@@ -170,7 +170,7 @@ def test_two_tasks_colour_the_run(dag: DAG):
     assert (clean_up.is_teardown, clean_up.on_failure_fail_dagrun) == (True, False)
 
 
-def test_one_run_at_a_time_and_no_past(dag: DAG):
+def test_one_run_without_a_past(dag: DAG):
     """Two runs at once would spend the same quota twice; days gone by are not made up for."""
     assert dag.max_active_runs == 1
     assert dag.catchup is False

@@ -94,7 +94,7 @@ def test_five_init_steps_at_once(provisioned):
         ("airflow", "AIRFLOW_DB_PASSWORD", "airflow"),
     ],
 )
-def test_each_role_can_log_in_where_it_belongs(bare, role, variable, database):
+def test_each_role_enters_where_it_belongs(bare, role, variable, database):
     """Every role enters its database with its password, and is no superuser and no maker of roles."""
     with closing(connect(bare, role, PASSWORDS[variable], database)) as session, session.cursor() as cursor:
         cursor.execute(
@@ -109,7 +109,7 @@ def test_each_role_can_log_in_where_it_belongs(bare, role, variable, database):
     ("role", "variable", "database"),
     [(APP, "MARKET_DB_PASSWORD", "airflow"), ("airflow", "AIRFLOW_DB_PASSWORD", "market")],
 )
-def test_no_role_enters_the_other_s_database(bare, role, variable, database):
+def test_no_role_enters_other_s_database(bare, role, variable, database):
     """Market roles stay out of Airflow's database, and Airflow out of the market's."""
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         connect(bare, role, PASSWORDS[variable], database)
@@ -123,7 +123,7 @@ def test_airflow_can_make_its_tables(bare):
 
 
 @pytest.mark.usefixtures("provisioned")
-def test_passwords_are_in_no_log_of_the_server(bare):
+def test_server_logs_no_password(bare):
     """The server logged every statement, the ALTER ROLE too, and no password with it."""
     log = bare.folder.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
     assert 'ALTER ROLE "market_app"' in log
@@ -149,7 +149,7 @@ def test_provisioning_again_sets_the_new_passwords(bare, capsys):
 
 
 @pytest.mark.usefixtures("provisioned")
-def test_without_an_administrator_only_the_tables_are_made(bare, capsys):
+def test_without_administrator_only_tables_are_made(bare, capsys):
     """Where somebody else makes roles and databases, the owner's password is all that is needed."""
     url = f"postgresql://market_app@127.0.0.1:{bare.port}/market"
     environment = {"MARKET_DATABASE_URL": url, "MARKET_OWNER_PASSWORD": PASSWORDS["MARKET_OWNER_PASSWORD"]}
@@ -257,7 +257,7 @@ def test_head_is_the_newest_step():
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_the_seed_s_columns_keep_their_names_and_places(market):
+def test_seeds_columns_keep_their_names(market):
     """``stock_quotes`` begins with the columns that its readers know, in their order."""
     columns = market.query(
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'stock_quotes' ORDER BY ordinal_position"
@@ -317,7 +317,7 @@ def test_the_reader_reads(market, store):
 
 
 @pytest.mark.usefixtures("provisioned")
-def test_the_reader_is_read_only_by_default(bare):
+def test_reader_is_read_only_by_default(bare):
     """In the provisioned database a reader's session starts read-only and with a time-out."""
     password = PASSWORDS["MARKET_READER_PASSWORD"]
     with closing(connect(bare, READER, password, "market")) as session, session.cursor() as cursor:
@@ -325,7 +325,7 @@ def test_the_reader_is_read_only_by_default(bare):
         assert cursor.fetchone() == ("on", "30s")
 
 
-def test_tables_of_later_migrations_have_the_same_rights(market):
+def test_later_tables_have_the_same_rights(market):
     """What the owner makes tomorrow the app can write and the reader can read, without a grant."""
     with closing(market.connect(market.owner)) as session:
         session.cursor().execute("CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY, value int)")

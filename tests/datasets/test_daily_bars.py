@@ -46,7 +46,7 @@ def test_the_order_is_kept():
     assert [bar.session.isoformat() for bar in bars] == days
 
 
-def test_the_session_that_is_still_open_is_left_out():
+def test_open_session_is_left_out():
     """A time of day in Last Refreshed marks the newest bar as unfinished; the day alone does not."""
     series = {"2026-10-05": BAR, "2026-10-02": BAR}
     bars, rejections = bars_of(series, refreshed="2026-10-05 13:25:00")
@@ -56,7 +56,7 @@ def test_the_session_that_is_still_open_is_left_out():
     assert len(bars_of(series, refreshed="nonsense")[0]) == 2
 
 
-def test_good_bars_are_kept_beside_bad_ones():
+def test_good_bars_survive_bad_ones():
     """Each bad row has its own rejection, which names the session and the field."""
     series = {
         "2026-10-05": BAR,
@@ -99,7 +99,7 @@ def test_a_session_without_a_trade():
     assert len(bars_of({"2026-10-05": row})[0]) == 1
 
 
-def test_a_name_of_a_session_is_safe_to_print():
+def test_session_name_is_safe_to_print():
     """A hostile key is cut and escaped in the message."""
     _, (rejection,) = bars_of({"\x1b[2J\n" + "x" * 999: BAR})
     assert rejection.message.isprintable()

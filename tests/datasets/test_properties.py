@@ -256,7 +256,7 @@ def test_a_quote_cut_at_every_byte(indent: int | None):
     check_quote(fetch_quote(body), IBM)
 
 
-def test_a_series_and_a_bulk_reply_cut_at_every_byte():
+def test_replies_cut_at_every_byte():
     """The same for a series and for bulk quotes."""
     series = dumped(series_document({"2026-10-05": BAR, "2026-10-02": BAR}))
     bulk = dumped(bulk_document(BULK_ROW))

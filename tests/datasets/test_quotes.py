@@ -289,7 +289,7 @@ def test_a_sound_bulk_quote():
     )
 
 
-def test_good_rows_are_kept_beside_bad_ones():
+def test_good_rows_survive_bad_ones():
     """Each asked symbol has its quote or its reason, in the order asked; a stranger's row is left out."""
     rows = [
         changed(BULK_ROW, {"symbol": "AAA"}),
@@ -330,7 +330,7 @@ def test_a_bulk_rejection(changes: dict[str, object], code: str):
 
 
 @pytest.mark.parametrize("time", ["09:30:00", "12:00:00", "16:00:00.5", "19:59:57.644"])
-def test_a_time_of_a_session_tells_its_day(time: str):
+def test_time_of_session_tells_its_day(time: str):
     """From the open on the prices are of the time's own day; a session that is open is one like any other."""
     quotes, _ = bulk(changed(BULK_ROW, {"timestamp": f"2024-10-30 {time}"}))
     assert [quote.latest_trading_day for quote in quotes] == [date(2024, 10, 30)]

@@ -95,7 +95,7 @@ def test_what_the_list_lost_is_withdrawn(market_dsn, market: Market):
         assert listed("1999-05-27", "1997-05-28") == [False, False]
 
 
-def test_sound_rows_are_kept_beside_refused_ones(environment: dict[str, str], monkeypatch, market: Market):
+def test_sound_rows_survive_refused_ones(environment: dict[str, str], monkeypatch, market: Market):
     """One bad row of a list costs that row alone, and the reply is kept with the reason."""
     splits = DATASETS["splits"]
     document = {

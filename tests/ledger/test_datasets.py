@@ -70,14 +70,14 @@ def test_a_refused_reply_knows_its_dataset(store: Store):
     assert [reply.dataset for reply in store.quarantine.waiting()] == ["daily_bars"]
 
 
-def test_a_call_is_noted_with_what_it_asks(wiring: Wiring, market: Market):
+def test_call_is_noted_with_its_dataset(wiring: Wiring, market: Market):
     """The durable ledger says for which dataset and symbol a permit of the day went."""
     wiring.store.ledger.plan_run("run", [IBM])
     wiring.job.run("run", IBM)
     assert market.query("SELECT dataset, symbol FROM api_calls") == [("quotes", "IBM")]
 
 
-def test_a_worker_of_the_version_before_goes_on(market: Market):
+def test_worker_of_version_before_goes_on(market: Market):
     """Its statements name no dataset; what they write during an update is the quotes'."""
     insert = "INSERT INTO fetch_outcomes (run_id, symbol, status, attempts) VALUES ('run', 'IBM', 'planned', 1)"
     market.query(f"{insert} ON CONFLICT (run_id, symbol) DO UPDATE SET attempts = 2")

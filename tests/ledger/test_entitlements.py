@@ -75,7 +75,7 @@ def test_who_never_answers_is_replaced(store: Store, market: Market):
     assert known.may_ask(BULK)
 
 
-def test_the_wiring_tells_keys_and_plans_apart(environment: dict[str, str], market: Market):
+def test_wiring_tells_keys_and_plans_apart(environment: dict[str, str], market: Market):
     """A worker's key and plan are those of its settings, and the key itself is stored nowhere."""
     settings = [{}, {"ALPHA_VANTAGE_API_KEY": "OTHERKEY"}, {"ALPHA_VANTAGE_PLAN": "premium75"}]
     with ExitStack() as stack:

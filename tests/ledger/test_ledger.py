@@ -29,7 +29,7 @@ def settle(store, status):
     store.ledger.record_outcomes([outcome(status=status)])
 
 
-def test_a_plan_opens_a_line_for_each_symbol(store):
+def test_plan_opens_line_for_each_symbol(store):
     """Each planned symbol has one line, planned twice or named twice."""
     symbols = [Symbol("NULL"), IBM, Symbol("BRK-B"), IBM]
     store.ledger.plan_run(RUN, symbols)
@@ -51,7 +51,7 @@ def test_a_settled_symbol_is_left_alone(store, market, status):
     assert attempts(market)[0] == 0
 
 
-def test_what_is_not_settled_is_done_again(store, market):
+def test_unsettled_symbol_is_done_again(store, market):
     """A symbol that failed, was quarantined, or whose worker died is taken up again and counted."""
     for number, status in enumerate(OPEN, start=1):
         assert store.ledger.start(RUN, IBM, f"worker-{number}") is None
@@ -62,7 +62,7 @@ def test_what_is_not_settled_is_done_again(store, market):
     assert (line.status, line.reason, line.worker) == (OutcomeStatus.PLANNED, "", "worker-3")
 
 
-def test_a_new_plan_takes_up_what_failed(store, market):
+def test_new_plan_takes_up_what_failed(store, market):
     """Planning the run again opens failed lines and forgets their reason, but not their calls."""
     store.ledger.start(RUN, IBM, "worker-1")
     store.ledger.record_outcomes([outcome(status=OutcomeStatus.FAILED)])
@@ -71,7 +71,7 @@ def test_a_new_plan_takes_up_what_failed(store, market):
     assert attempts(market) == (1, 1)
 
 
-def test_a_postponed_symbol_is_open_once_its_moment_has_come(store, market):
+def test_postponed_symbol_opens_in_time(store, market):
     """Before ``retry_at`` a postponed symbol is settled, after it work starts."""
     later = market.query("SELECT now() + interval '1 hour'")[0][0]
     store.ledger.record_outcomes([outcome(status=OutcomeStatus.POSTPONED, retry_at=later)])
@@ -91,7 +91,7 @@ def test_stored_is_final(store, market):
     assert market.violations() == []
 
 
-def test_calls_of_all_attempts_are_counted_once(store, market):
+def test_calls_of_attempts_count_once(store, market):
     """Calls add up over attempts, and an outcome that is written twice is counted once."""
     for calls in (2, 3):
         store.ledger.start(RUN, IBM, "worker-1")
@@ -117,7 +117,7 @@ def test_foreign_text_fits_the_ledger(store):
     assert (len(line.detail), len(line.worker), len(line.reason)) == (2000, 255, 64)
 
 
-def test_only_an_error_of_the_whole_run_halts_it(store):
+def test_only_a_runs_error_halts_it(store):
     """A rejected key halts a run, another run and a symbol's own failure do not."""
     store.ledger.record_outcomes([outcome("AAPL", OutcomeStatus.FAILED, reason="unknown_symbol")])
     assert store.ledger.halted_by(RUN) is None
@@ -160,7 +160,7 @@ def quarantine(store, text="{}", symbol="IBM"):
     return store.quarantine.keep(line, REJECTION, RawReply(request, Symbol(symbol), text, NOON))
 
 
-def test_a_refused_reply_is_kept_with_its_line(store, market):
+def test_refused_reply_keeps_its_line(store, market):
     """The reply, the reason and the ledger line are stored together and can be read for a replay."""
     number = quarantine(store, '{"Global Quote": {}}')
     [kept] = store.quarantine.waiting()
@@ -177,7 +177,7 @@ def test_the_same_reply_is_kept_once(store):
     assert len(store.quarantine.waiting()) == 1
 
 
-def test_a_replayed_reply_is_not_offered_again(store):
+def test_replayed_reply_is_not_offered_again(store):
     """What was replayed leaves the list."""
     store.quarantine.mark_replayed(quarantine(store))
     assert store.quarantine.waiting() == []
@@ -222,7 +222,7 @@ def test_the_ledger_of_calls(store, market):
     assert [call.permit_id for call in store.calls.calls_since("key", 60)] == ["one"]
 
 
-def test_calls_leave_the_window_when_they_were_settled(store, market):
+def test_calls_leave_the_window_once_settled(store, market):
     """A call counts from when it was settled, as the limiter's log does; an unsettled one from when it was sent."""
     for permit in ("settled late", "settled early", "never settled"):
         store.calls.record_call(permit, "key", dataset="quotes")
@@ -244,7 +244,7 @@ def test_an_earlier_version_notes_its_calls(store, market):
     assert {call.permit_id for call in store.calls.calls_since("key", 60)} == {"earlier", "later"}
 
 
-def test_retention_deletes_what_is_older_and_keeps_the_bars(store, market):
+def test_retention_deletes_all_but_bars(store, market):
     """Rows older than the retention go, in every table but the bars; calls after two days."""
     today = market.query("SELECT current_date")[0][0]
     ages = {"A": 0, "B": 90, "C": 91}

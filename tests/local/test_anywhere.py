@@ -78,7 +78,7 @@ def private_copy(programs: Path, target: Path) -> Path:
 
 
 @as_root
-def test_a_copy_that_cannot_be_made_is_a_sentence(private: Path, monkeypatch: pytest.MonkeyPatch):
+def test_failed_copy_is_one_sentence(private: Path, monkeypatch: pytest.MonkeyPatch):
     """Where the programs cannot be copied the message says why and what to do."""
     programs = private / "package" / "installed" / "bin"
     programs.mkdir(parents=True)
@@ -105,7 +105,7 @@ def test_programs_in_a_very_long_path(private: Path, monkeypatch: pytest.MonkeyP
     assert "\n" not in str(error.value)
 
 
-def test_an_initialisation_that_was_killed_is_done_again(private: Path):
+def test_killed_initialisation_is_done_again(private: Path):
     """What an initdb left half done is no data folder: the next start makes a whole one."""
     half = private / "postgres.new"
     half.mkdir()

@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path):
         read_dotenv(tmp_path / "pipe")
 
 
-def test_values_are_read_as_compose_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_values_read_as_compose_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Quotes, comments, a mark of the editor's; a variable is replaced, in single quotes not."""
     monkeypatch.setenv("THERE", "there")
     content = "\ufeffA=a b # c\nB='${THERE} $x #1'\nC=\"${THERE}\"\nexport D=$x\nE=\n"

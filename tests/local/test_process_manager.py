@@ -88,7 +88,7 @@ def test_a_cluster_that_runs_already(tmp_path: Path):
     assert said == []
 
 
-def test_only_what_the_cluster_started_is_ended(tmp_path: Path):
+def test_only_what_cluster_started_is_ended(tmp_path: Path):
     """After a hard kill the cluster's programs are found and ended; a process with the same variables lives on."""
     state = State(tmp_path / "state")
     state.prepare()
@@ -122,7 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def test_a_full_disk_ends_nothing_for_good(small_disk: Path):
+def test_full_disk_ends_nothing_for_good(small_disk: Path):
     """While the disk is full PostgreSQL and the logs fail; with space all goes on, and what was stored is there."""
     state = State(small_disk / "state")
     state.prepare()
@@ -171,7 +171,7 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["postgres", "redis"])
-def test_a_server_that_ends_is_reported_at_once(tmp_path: Path, program: str):
+def test_ended_server_is_reported_immediately(tmp_path: Path, program: str):
     """A server that cannot start is named with its own last words, long before the time to wait is over."""
     state = State(tmp_path / "state")
     cluster = Cluster(state, person={})

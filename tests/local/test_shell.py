@@ -92,7 +92,7 @@ def test_nothing_of_the_shell_is_left(environment: dict[str, str]):
     assert ours == expected | {"PYTHONUNBUFFERED"}
 
 
-def test_a_setting_that_sounds_like_airflows_stays(monkeypatch: pytest.MonkeyPatch, tmp_path):
+def test_setting_that_sounds_like_airflows_stays(monkeypatch: pytest.MonkeyPatch, tmp_path):
     """AIRFLOW_PATCHES is ours: it reaches the cluster's processes from a shell as from .env."""
     monkeypatch.setenv("AIRFLOW_PATCHES", "wait_on_process")
     leave_the_shell()

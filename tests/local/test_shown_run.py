@@ -36,7 +36,7 @@ def outcome(symbol: str, status: OutcomeStatus, detail: str = "") -> Outcome:
     return Outcome(RUN, Symbol(symbol), status, "reason", detail, worker="[/red]worker\x1b[2J")
 
 
-def test_what_a_stranger_wrote_is_shown_as_written(environment: dict[str, str], capsys: pytest.CaptureFixture[str]):
+def test_foreign_text_is_shown_as_written(environment: dict[str, str], capsys: pytest.CaptureFixture[str]):
     """A provider's markup and a worker's control characters end no command and colour nothing."""
     text = shown(environment, capsys, [outcome("IBM", OutcomeStatus.FAILED, "IBM: it says [/red] and [bold]\x07")])
     assert "IBM: it says [/red] and [bold]\\x07" in text

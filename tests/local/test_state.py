@@ -79,7 +79,7 @@ def test_airflow_expands_nothing_in_a_path(tmp_path: Path, monkeypatch: pytest.M
         cluster_environment(state, ports, {})
 
 
-def test_a_later_start_asks_at_its_port(tmp_path: Path):
+def test_later_start_asks_at_its_port(tmp_path: Path):
     """Where a start takes other ports than the one before, the API is asked at the new one: the old is another's."""
     cluster = Cluster(State(tmp_path / "state"), say=lambda _: None, person={})
     cluster._clear_the_way()

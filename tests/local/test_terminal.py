@@ -43,7 +43,7 @@ def test_foreign_text_is_shown_as_written(monkeypatch: pytest.MonkeyPatch, text:
         ("1.5", "+1.50 %"),
     ],
 )
-def test_a_change_that_rounds_to_zero_has_no_sign(value: str, shown: str):
+def test_rounded_zero_has_no_sign(value: str, shown: str):
     """There is no -0.00 %."""
     assert percent(Decimal(value)) == shown
 

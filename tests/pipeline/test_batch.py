@@ -54,7 +54,7 @@ def test_rows_are_written_in_few_transactions(wiring: Wiring, market: Market):
     assert market.query("SELECT count(DISTINCT xmin::text) FROM stock_quotes")[0][0] <= 25
 
 
-def test_the_quota_is_spent_in_the_order_of_the_plan(environment: dict[str, str], sandbox: RunningSandbox):
+def test_quota_follows_the_plans_order(environment: dict[str, str], sandbox: RunningSandbox):
     """The symbols are asked for in the plan's order, not by name."""
     names = ["C1", "A1", "B1"]
     with wired(environment, BATCH_CONCURRENCY="1") as wiring:
@@ -73,7 +73,7 @@ def test_one_failure_stops_no_other(wiring: Wiring, sandbox: RunningSandbox):
     assert len(wiring.store.quarantine.waiting()) == 1
 
 
-def test_a_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox):
+def test_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox):
     """A retry leaves alone what is stored and what the provider refused for good."""
     batch = planned(wiring, "IBM", "NOSUCH1", "FAULT3-HTTP500")  # three attempts fail, the next one does not
     assert batch.run(RUN, 1).retryable
@@ -83,7 +83,7 @@ def test_a_retry_does_only_what_can_heal(wiring: Wiring, sandbox: RunningSandbox
     assert calls(sandbox) == {"IBM": 1, "NOSUCH1": 1, "FAULT3-HTTP500": 4}
 
 
-def test_coming_back_from_a_wait_is_no_retry(wiring: Wiring, sandbox: RunningSandbox):
+def test_resuming_a_wait_is_no_retry(wiring: Wiring, sandbox: RunningSandbox):
     """A pass that goes on after a wait does not try again what failed before it."""
     batch = planned(wiring, "FAULT-NAN", "IBM")
     batch.run(RUN, 1)
@@ -91,7 +91,7 @@ def test_coming_back_from_a_wait_is_no_retry(wiring: Wiring, sandbox: RunningSan
     assert calls(sandbox) == {"FAULT-NAN": 1, "IBM": 1}
 
 
-def test_who_asks_again_gets_a_new_try(wiring: Wiring, sandbox: RunningSandbox):
+def test_who_asks_again_gets_new_try(wiring: Wiring, sandbox: RunningSandbox):
     """Where nothing is left that could heal by itself, another run of the task tries what failed for good."""
     batch = planned(wiring, "IBM", "NOSUCH1")
     batch.run(RUN, 1)
@@ -133,7 +133,7 @@ def test_a_halted_batch_can_be_cleared(environment: dict[str, str], sandbox: Run
         assert batch.run(RUN, 1).counts == "3 stored"
 
 
-def test_a_cleared_batch_stays_cleared_while_it_waits(environment: dict[str, str], sandbox: RunningSandbox):
+def test_waiting_batch_stays_cleared(environment: dict[str, str], sandbox: RunningSandbox):
     """A batch that was cleared after the run was halted is not halted again by the old line when it comes back."""
     slow = {"ALPHA_VANTAGE_QUOTA": "5/2s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "1"}
     with wired(environment, **slow) as wiring:
@@ -152,7 +152,7 @@ def test_a_cleared_batch_stays_cleared_while_it_waits(environment: dict[str, str
     assert end.counts == "8 stored"
 
 
-def test_a_halted_batch_waits_for_a_person(wiring: Wiring):
+def test_halted_batch_waits_for_person(wiring: Wiring):
     """A batch with a symbol that was halted is not tried again by itself, though another's failure could heal."""
     batch = planned(wiring, *symbols(2))
     lines = [(OutcomeStatus.FAILED, "run_halted"), (OutcomeStatus.FAILED, "network")]
@@ -164,7 +164,7 @@ def test_a_halted_batch_waits_for_a_person(wiring: Wiring):
 
 
 @pytest.mark.parametrize("branch", [Retryable, SymbolFailed, RunFailed])
-def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, branch: type[PipelineError]):
+def test_retry_reopens_what_the_batch_says(wiring: Wiring, branch: type[PipelineError]):
     """For each reason of the error tree, the retry that a batch asks for takes its symbol up."""
     reasons = sorted(reasons_of(branch))
     for number, reason in enumerate(reasons):
@@ -180,7 +180,7 @@ def test_what_a_batch_says_and_what_its_retry_reopens_agree(wiring: Wiring, bran
         )
 
 
-def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, str], sandbox: RunningSandbox):
+def test_waiting_retry_reaches_everything(environment: dict[str, str], sandbox: RunningSandbox):
     """What a retry reopened stays open while the batch waits for its quota, however far the first pass came."""
     slow = {"ALPHA_VANTAGE_QUOTA": "60/2s", "QUOTA_WAIT_IN_PLACE": "0"}
     with wired(environment, **slow) as wiring:
@@ -197,7 +197,7 @@ def test_a_retry_that_must_wait_still_reaches_everything(environment: dict[str, 
     assert {outcome.api_calls for outcome in end.outcomes} == {4}
 
 
-def test_halting_loses_no_symbol_and_no_place(environment: dict[str, str], sandbox: RunningSandbox):
+def test_halting_loses_nothing(environment: dict[str, str], sandbox: RunningSandbox):
     """When the key is rejected while others wait for the quota, each symbol has an outcome and nobody stays in line."""
     slow = {"ALPHA_VANTAGE_QUOTA": "1/30s", "QUOTA_WAIT_IN_PLACE": "0", "BATCH_CONCURRENCY": "8"}
     sandbox.change("faults", faults="", latency="0.2:0.3")  # the others ask while the one call is out
@@ -211,7 +211,7 @@ def test_halting_loses_no_symbol_and_no_place(environment: dict[str, str], sandb
     assert usage.waiting + usage.deferred == 0
 
 
-def test_a_batch_with_nothing_left_gives_its_place_back(environment: dict[str, str]):
+def test_finished_batch_gives_its_place_back(environment: dict[str, str]):
     """The permit that a batch waited for goes to others if there is no symbol for it any more."""
     with wired(environment, ALPHA_VANTAGE_QUOTA="1/30s", QUOTA_WAIT_IN_PLACE="0") as wiring:
         batch = planned(wiring, "IBM")
@@ -247,14 +247,14 @@ def test_beyond_the_day_symbols_are_postponed(environment: dict[str, str], sandb
     assert len(sandbox.entries()) == 3
 
 
-def test_a_pass_ends_when_its_time_is_up(wiring: Wiring, sandbox: RunningSandbox):
+def test_pass_ends_with_its_time(wiring: Wiring, sandbox: RunningSandbox):
     """Beyond its time a pass takes up nothing; what is left is for the next one."""
     end = planned(wiring, *symbols(5), budget_s=-1).run(RUN, 1)
     assert (end.counts, end.wait) == ("5 left", None)
     assert sandbox.entries() == []
 
 
-def test_a_row_that_is_refused_fails_alone(wiring: Wiring, market: Market):
+def test_row_that_is_refused_fails_alone(wiring: Wiring, market: Market):
     """A row that PostgreSQL does not take fails its own symbol; those that were written with it are stored."""
     market.query("ALTER TABLE stock_quotes ADD CONSTRAINT stock_quotes_test CHECK (symbol <> 'S003')")
     end = planned(wiring, *symbols(6)).run(RUN, 1)

@@ -42,7 +42,7 @@ def away(admin: Market, database: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("quota", ["10000/s", "10000/s,100000/day"])
-def test_a_restart_of_the_database_is_borne(
+def test_restart_of_database_is_borne(
     *,
     environment: dict[str, str],
     sandbox: RunningSandbox,
@@ -104,7 +104,7 @@ def test_a_single_symbol_keeps_its_reply(
     assert calls(sandbox) == {"IBM": 1}
 
 
-def test_an_outage_of_the_limiter_is_borne(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+def test_outage_of_limiter_is_borne(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
     """While Redis does not answer no call is made and no symbol fails; all are stored when it is back."""
     sandbox.change("faults", faults="", latency="0.02:0.05")
     with wired(environment, ALPHA_VANTAGE_QUOTA="10000/s") as wiring:
@@ -120,7 +120,7 @@ def test_an_outage_of_the_limiter_is_borne(environment: dict[str, str], sandbox:
     assert calls(sandbox) == dict.fromkeys(symbols(200), 1)
 
 
-def test_a_limiter_that_stays_away_ends_the_pass(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+def test_limiter_that_stays_away_ends_pass(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     """After its patience is over the batch gives up for a retry; its symbols are left, not failed."""
     monkeypatch.setattr(batch_pass, "PATIENCE_S", 0.0)
     with wired(environment) as wiring:
@@ -154,9 +154,7 @@ def test_a_time_out_loses_no_reply(environment: dict[str, str], sandbox: Running
     assert len(sandbox.entries()) == 200
 
 
-def test_a_killed_worker_fetches_no_stored_symbol_again(
-    environment: dict[str, str], sandbox: RunningSandbox, market: Market
-):
+def test_killed_worker_repeats_no_stored_symbol(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
     """After kill -9 within a batch, the next pass asks only for what is not stored, and nothing is lost."""
     sandbox.change("faults", faults="", latency="0.02:0.05")
     changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}
@@ -182,7 +180,7 @@ def test_a_killed_worker_fetches_no_stored_symbol_again(
 
 
 @pytest.mark.parametrize("keeps_its_data", [True, False])
-def test_a_killed_redis_never_lets_a_call_beyond_the_quota(
+def test_killed_redis_exceeds_no_quota(
     *, environment: dict[str, str], sandbox: RunningSandbox, market: Market, own: OwnRedis, keeps_its_data: bool
 ):
     """kill -9 of Redis during a batch, with or without its data: it goes on by itself, and no call is refused."""

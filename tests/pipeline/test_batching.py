@@ -38,9 +38,7 @@ US, ABROAD = (
         (1000, FAST, 500, 1, 2),
     ],
 )
-def test_symbols_share_a_task_where_that_saves_time(
-    count: int, quota: Quota, most_tasks: int, wanted: int | None, expected: int
-):
+def test_symbols_share_tasks_to_save_time(count: int, quota: Quota, most_tasks: int, wanted: int | None, expected: int):
     """One symbol a task while that costs nothing, batches for all the slots beyond, never more than ``most_tasks``."""
     assert symbols_per_task(count, quota, most_tasks=most_tasks, concurrency=8, wanted=wanted) == expected
 
@@ -57,7 +55,7 @@ def test_symbols_share_a_task_where_that_saves_time(
         (200_000, FAST, 1000),
     ],
 )
-def test_no_shared_call_is_begun_in_vain(count: int, quota: Quota, expected: int):
+def test_no_shared_call_begins_in_vain(count: int, quota: Quota, expected: int):
     """Where calls are shared, a batch is a multiple of what they bring, and the run makes as few as there can be."""
     size = symbols_per_task(count, quota, most_tasks=500, concurrency=8, a_call=100)
     assert size == expected
@@ -77,7 +75,7 @@ def test_no_shared_call_is_begun_in_vain(count: int, quota: Quota, expected: int
         ([], 100, 0),
     ],
 )
-def test_the_calls_of_a_plan_are_counted(symbols: list[Symbol], size: int, calls: int):
+def test_calls_of_plan_are_counted(symbols: list[Symbol], size: int, calls: int):
     """US symbols of one batch share calls, one that is left over has its own, and so has each of another exchange."""
     assert calls_of(symbols, size, QUOTES_IN_BULK) == calls
     assert calls_of(symbols, size, None) == len(symbols)
@@ -108,7 +106,7 @@ def test_the_tasks_hold_every_symbol(count: int, most_tasks: int, wanted: int | 
         ({"ALPHA_VANTAGE_PLAN": "premium75", "MAX_ACTIVE_FETCHES": "50"}, 50),
     ],
 )
-def test_no_more_tasks_are_started_than_the_quota_can_feed(variables: dict[str, str], tasks: int):
+def test_no_more_tasks_than_quota_feeds(variables: dict[str, str], tasks: int):
     """A slow quota keeps few tasks under way; a number of one's own wins."""
     settings = DagSettings.from_environment(variables)
     assert fetches_at_once(settings.quota, settings.max_active_fetches) == tasks

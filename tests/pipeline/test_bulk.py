@@ -99,7 +99,7 @@ def test_an_unreadable_reply_serves_none(premium: dict[str, str], sandbox: Runni
     assert spent(end.outcomes) == 251
 
 
-def test_what_is_not_entitled_is_asked_alone(
+def test_unentitled_symbols_are_asked_alone(
     wiring: Wiring, sandbox: RunningSandbox, market: Market, caplog: pytest.LogCaptureFixture
 ):
     """The premium notice, samples beside it, fails no symbol and stores no sample; it is heard and said once."""
@@ -116,7 +116,7 @@ def test_what_is_not_entitled_is_asked_alone(
     assert functions(sandbox) == {BULK: 1, ALONE: 500}
 
 
-def test_a_week_later_it_is_asked_again(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
+def test_week_later_it_is_asked_again(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
     """After a week one call asks again, and where it is served, calls are shared from then on."""
     refuse_bulk(sandbox)
     with wired(premium) as wiring:
@@ -134,7 +134,7 @@ def test_a_week_later_it_is_asked_again(premium: dict[str, str], sandbox: Runnin
     assert market.query("SELECT count(*) FROM refused_features") == [(0,)]
 
 
-def test_the_plan_says_why_calls_are_not_shared(wiring: Wiring, sandbox: RunningSandbox):
+def test_plan_explains_calls_not_shared(wiring: Wiring, sandbox: RunningSandbox):
     """After a refusal the plan counts a call for each symbol, and has a sentence on it."""
     assert "spend 1 call in 1 batches of 100;" in plan_run(wiring, RUN, [*symbols(10)], force=False).summary
     wiring.entitlements.refuse(BULK, "premium")
@@ -144,14 +144,14 @@ def test_the_plan_says_why_calls_are_not_shared(wiring: Wiring, sandbox: Running
 
 
 @pytest.mark.parametrize("changes", [{"ALPHA_VANTAGE_PLAN": "free"}, {"BULK_QUOTES": "off"}])
-def test_a_free_plan_never_asks_in_bulk(premium: dict[str, str], sandbox: RunningSandbox, changes: dict[str, str]):
+def test_free_plan_never_asks_in_bulk(premium: dict[str, str], sandbox: RunningSandbox, changes: dict[str, str]):
     """Without a premium plan, or where a person says so, no call is spent on what it may not do."""
     with wired(premium, **changes) as wiring:
         assert planned(wiring, *symbols(10)).run(RUN, 1).counts == "10 stored"
     assert functions(sandbox) == {ALONE: 10}
 
 
-def test_what_is_refused_twice_has_two_reasons(wiring: Wiring, sandbox: RunningSandbox):
+def test_two_refusals_have_two_reasons(wiring: Wiring, sandbox: RunningSandbox):
     """Where a symbol's own reply is refused too, that is its outcome, and both are kept."""
     end = planned(wiring, "FAULT-NAN", *symbols(3)).run(RUN, 1)
     assert (end.counts, by_symbol(end)["FAULT-NAN"]) == ("3 stored, 1 quarantined", "not_a_number")
@@ -188,7 +188,7 @@ def test_a_failed_call_fails_its_symbols(
     assert spent(end.outcomes) == failed + 1
 
 
-def test_an_outage_waits_for_those_that_share(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
+def test_outage_waits_for_those_that_share(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
     """When the provider fails every call, those that share one are put back, and share it when the provider is back."""
     sandbox.change("faults", faults="", latency="0.2:0.3")
     with wired(premium, API_TIMEOUT="5") as wiring:
@@ -205,7 +205,7 @@ def test_an_outage_waits_for_those_that_share(premium: dict[str, str], sandbox: 
     assert market.violations() == []
 
 
-def test_too_fast_holds_back_and_goes_on(wiring: Wiring, sandbox: RunningSandbox):
+def test_too_fast_holds_back_briefly(wiring: Wiring, sandbox: RunningSandbox):
     """A rate-limit notice holds the workers back, and the same symbols share the next call."""
     end = planned(wiring, "FAULT1-BURST", *symbols(99)).run(RUN, 1)
     assert end.counts == "100 stored"
@@ -213,7 +213,7 @@ def test_too_fast_holds_back_and_goes_on(wiring: Wiring, sandbox: RunningSandbox
     assert spent(end.outcomes) == 2
 
 
-def test_a_rejected_key_halts_those_that_share(premium: dict[str, str], sandbox: RunningSandbox):
+def test_rejected_key_halts_those_that_share(premium: dict[str, str], sandbox: RunningSandbox):
     """A rejected key ends the run for the symbols of the call, and for those that were left."""
     with wired(premium, BATCH_CONCURRENCY="1") as wiring:
         with pytest.raises(ApiKeyRejected):
@@ -223,7 +223,7 @@ def test_a_rejected_key_halts_those_that_share(premium: dict[str, str], sandbox:
     assert len(sandbox.entries()) == 1
 
 
-def test_a_far_quota_leaves_those_that_share(premium: dict[str, str], sandbox: RunningSandbox):
+def test_far_quota_leaves_those_that_share(premium: dict[str, str], sandbox: RunningSandbox):
     """What the quota does not reach is left together, and taken up together by the next pass."""
     slow = {"ALPHA_VANTAGE_QUOTA": "1/2s", "QUOTA_WAIT_IN_PLACE": "0"}
     with wired(premium, **slow) as wiring:
@@ -237,7 +237,7 @@ def test_a_far_quota_leaves_those_that_share(premium: dict[str, str], sandbox: R
     assert functions(sandbox) == {BULK: 3}
 
 
-def test_beyond_the_day_those_that_share_are_postponed(premium: dict[str, str], sandbox: RunningSandbox):
+def test_sharing_symbols_are_postponed_together(premium: dict[str, str], sandbox: RunningSandbox):
     """When the day is used up, each symbol of the calls that are left is postponed."""
     with wired(premium, ALPHA_VANTAGE_QUOTA="50/s,2/day") as wiring:
         end = planned(wiring, *symbols(300)).run(RUN, 1)
@@ -246,7 +246,7 @@ def test_beyond_the_day_those_that_share_are_postponed(premium: dict[str, str], 
 
 
 @pytest.mark.usefixtures("punctual")
-def test_ten_thousand_symbols_are_a_hundred_calls(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+def test_ten_thousand_symbols_are_hundred_calls(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """The plan says a hundred calls, the batches make a hundred, and the next run has nothing left to ask."""
     names = [f"A{number:05}" for number in range(10_000)]
     plan = plan_run(wiring, RUN, names, force=False)
@@ -259,7 +259,7 @@ def test_ten_thousand_symbols_are_a_hundred_calls(wiring: Wiring, sandbox: Runni
     assert "spend 0 calls; skip 10000" in plan_run(wiring, "next", names, force=False).summary
 
 
-def test_a_killed_worker_asks_for_what_is_left(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
+def test_killed_worker_asks_for_the_rest(premium: dict[str, str], sandbox: RunningSandbox, market: Market):
     """After kill -9 within a batch, the next pass shares calls for what is not stored, and nothing is lost."""
     sandbox.change("faults", faults="", latency="0.1:0.2")
     changed = premium | {"BATCH_CONCURRENCY": "1"}
@@ -278,7 +278,7 @@ def test_a_killed_worker_asks_for_what_is_left(premium: dict[str, str], sandbox:
     assert market.violations() == []
 
 
-def test_who_comes_back_shares_no_call_again(premium: dict[str, str], sandbox: RunningSandbox):
+def test_returning_symbol_shares_no_call(premium: dict[str, str], sandbox: RunningSandbox):
     """After a freeze during which another worker did the batch, only what was out by then is called a second time."""
     sandbox.change("faults", faults="", latency="0.1:0.2")
     changed = premium | {"BATCH_CONCURRENCY": "1"}

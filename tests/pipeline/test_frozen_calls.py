@@ -107,7 +107,7 @@ def test_a_refused_connection_is_no_call(environment: dict[str, str]):
         assert {window.used for window in wiring.limiter.usage().windows} == {0}
 
 
-def test_a_worker_that_comes_back_repeats_nothing(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
+def test_worker_that_comes_back_repeats_nothing(environment: dict[str, str], sandbox: RunningSandbox, market: Market):
     """After a freeze during which another worker did the batch, only what was out by then is called a second time."""
     sandbox.change("faults", faults="", latency="0.02:0.05")
     changed = environment | {"ALPHA_VANTAGE_QUOTA": "10000/s", "BATCH_CONCURRENCY": "4"}
@@ -129,7 +129,7 @@ def test_a_worker_that_comes_back_repeats_nothing(environment: dict[str, str], s
     assert counted.total() <= 150 + 4 + 4  # what was out, and what was answered but not written yet
 
 
-def test_a_second_pass_takes_the_batch_from_the_first(environment: dict[str, str], sandbox: RunningSandbox):
+def test_second_pass_takes_batch_from_first(environment: dict[str, str], sandbox: RunningSandbox):
     """A claim is the last pass's, whatever the other one had taken up."""
     with wired(environment) as wiring:
         planned(wiring, *symbols(3))

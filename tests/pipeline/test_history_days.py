@@ -140,7 +140,7 @@ def test_two_hundred_symbols_of_two_exchanges(pipeline: Pipeline):
 
 
 @pytest.mark.parametrize("faults", ["", "http503:1"], ids=["no run", "the provider is down"])
-def test_a_week_of_outage_loses_no_session(pipeline: Pipeline, faults: str):
+def test_week_of_outage_loses_no_session(pipeline: Pipeline, faults: str):
     """After a week without a run, or of failures alone, one call a symbol brings all the sessions of that week."""
     symbols = [*DEFAULT, "TSCO.LON", "BP.LON"]
     days = pipeline(FREE, QUOTES_FROM="bars", API_ATTEMPTS="1", QUOTA_WAIT_IN_PLACE="0")
@@ -174,7 +174,7 @@ def test_the_quotes_find_their_calls(pipeline: Pipeline):
     assert days.calls.total() == 3 * 25
 
 
-def test_a_universe_of_the_whole_day_keeps_it(pipeline: Pipeline):
+def test_universe_of_whole_day_keeps_it(pipeline: Pipeline):
     """Where the quotes use the whole day the history gets no call, and it says when it could."""
     symbols = [f"S{number:02}" for number in range(30)]
     days = pipeline(FREE, STOCK_SYMBOLS=",".join(symbols))
@@ -223,7 +223,7 @@ def test_an_unknown_symbol_costs_one_call(pipeline: Pipeline):
     assert days.calls == {"NOSUCH1": 1}
 
 
-def test_a_key_without_the_right_is_told_once(pipeline: Pipeline, caplog: pytest.LogCaptureFixture):
+def test_key_without_right_is_told_once(pipeline: Pipeline, caplog: pytest.LogCaptureFixture):
     """Refused whole series cost one call: the same run turns to the last hundred sessions, and no symbol fails."""
     days = pipeline({"quota": "500/day"}, FULL_HISTORY="on")
     days.run("first", feed=HISTORY)

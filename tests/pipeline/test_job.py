@@ -32,7 +32,7 @@ def outcome(wiring: Wiring, symbol: str = "IBM") -> Outcome:
     return {line.symbol: line for line in wiring.store.ledger.outcomes(RUN)}[Symbol(symbol)]
 
 
-def test_a_symbol_is_fetched_validated_and_stored(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+def test_symbol_is_fetched_validated_and_stored(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """One call, one row, one ledger line that names the worker, and nothing that breaks a rule of the tables."""
     done = wiring.job.run(RUN, Symbol("IBM"))
     assert done.status is OutcomeStatus.STORED
@@ -44,7 +44,7 @@ def test_a_symbol_is_fetched_validated_and_stored(wiring: Wiring, sandbox: Runni
     assert market.violations() == []
 
 
-def test_a_symbol_that_is_done_costs_no_second_call(wiring: Wiring, sandbox: RunningSandbox):
+def test_finished_symbol_costs_no_second_call(wiring: Wiring, sandbox: RunningSandbox):
     """A task that is delivered twice, or retried after its row was stored, makes no call."""
     wiring.job.run(RUN, Symbol("IBM"))
     again = wiring.job.run(RUN, Symbol("IBM"))
@@ -66,7 +66,7 @@ def test_a_symbol_that_is_done_costs_no_second_call(wiring: Wiring, sandbox: Run
         ("FAULT-NOT-ENTITLED", PremiumRequired, OutcomeStatus.FAILED, "premium_required", 1),
     ],
 )
-def test_an_error_is_told_and_leaves_no_row(  # noqa: PLR0917  one row of the table above each
+def test_error_leaves_no_row(  # noqa: PLR0917  one row of the table above each
     environment: dict[str, str],
     sandbox: RunningSandbox,
     symbol: str,
@@ -104,7 +104,7 @@ def test_a_busy_provider_is_left_alone(
     assert len(sandbox.entries()) == 3
 
 
-def test_a_fault_that_heals_is_stored_in_the_end(wiring: Wiring, sandbox: RunningSandbox):
+def test_healed_fault_is_stored(wiring: Wiring, sandbox: RunningSandbox):
     """Two resets, then an answer: the symbol is stored, and each attempt took a permit of its own."""
     done = wiring.job.run(RUN, Symbol("FAULT2-RESET-BEFORE"))
     assert done.status is OutcomeStatus.STORED
@@ -112,7 +112,7 @@ def test_a_fault_that_heals_is_stored_in_the_end(wiring: Wiring, sandbox: Runnin
     assert wiring.limiter.usage().windows[-1].used == 3
 
 
-def test_a_halted_run_makes_no_further_call(wiring: Wiring, sandbox: RunningSandbox):
+def test_halted_run_makes_no_further_call(wiring: Wiring, sandbox: RunningSandbox):
     """After the provider refused the key, the run's other symbols are not tried, and say which one ended it."""
     with pytest.raises(ApiKeyRejected):
         wiring.job.run(RUN, Symbol("FAULT-KEY"))
@@ -122,7 +122,7 @@ def test_a_halted_run_makes_no_further_call(wiring: Wiring, sandbox: RunningSand
     assert len(sandbox.entries()) == 1
 
 
-def test_a_permit_that_is_far_ends_the_try_and_keeps_its_id(environment: dict[str, str], sandbox: RunningSandbox):
+def test_far_permit_ends_the_try(environment: dict[str, str], sandbox: RunningSandbox):
     """When the minute is full the job says when to come back; the same id claims the place, without another call."""
     with wired(environment, ALPHA_VANTAGE_QUOTA="1/30s", QUOTA_WAIT_IN_PLACE="1") as wiring:
         wiring.job.run(RUN, Symbol("IBM"))
@@ -151,7 +151,7 @@ def test_a_used_up_day_postpones(environment: dict[str, str], sandbox: RunningSa
     assert len(sandbox.entries()) == 1
 
 
-def test_a_used_up_day_is_waited_for_if_asked(environment: dict[str, str]):
+def test_spent_day_is_waited_for(environment: dict[str, str]):
     """With ON_DAILY_QUOTA=wait the job says when to come back instead of postponing."""
     with wired(environment, ALPHA_VANTAGE_QUOTA="5/s,1/day", ON_DAILY_QUOTA="wait") as wiring:
         wiring.job.run(RUN, Symbol("IBM"))
@@ -159,9 +159,7 @@ def test_a_used_up_day_is_waited_for_if_asked(environment: dict[str, str]):
             wiring.job.run(RUN, Symbol("AAPL"))
 
 
-def test_the_provider_teaches_that_the_day_is_used_up(
-    wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
-):
+def test_provider_teaches_that_day_is_spent(wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch):
     """When the provider says so against our own count, every worker holds back, and the symbol is postponed."""
     monkeypatch.setattr(fetching, "day_reopens_in_s", lambda _: 2 * 3600.0)  # whatever the time of this test
     done = wiring.job.run(RUN, Symbol("FAULT-DAY"))
@@ -171,7 +169,7 @@ def test_the_provider_teaches_that_the_day_is_used_up(
     assert len(sandbox.entries()) == 1
 
 
-def test_a_day_that_is_nearly_over_is_waited_for(wiring: Wiring, monkeypatch: pytest.MonkeyPatch):
+def test_nearly_finished_day_is_waited_for(wiring: Wiring, monkeypatch: pytest.MonkeyPatch):
     """Where the provider's next day is less than an hour away, the symbol waits for it and is not postponed."""
     monkeypatch.setattr(fetching, "day_reopens_in_s", lambda _: 1800.0)
     with pytest.raises(QuotaWait) as wait:
@@ -179,7 +177,7 @@ def test_a_day_that_is_nearly_over_is_waited_for(wiring: Wiring, monkeypatch: py
     assert 1700 < wait.value.retry_after_s <= 1800
 
 
-def test_the_day_survives_a_redis_that_lost_its_data(environment: dict[str, str], sandbox: RunningSandbox):
+def test_day_survives_lost_redis_data(environment: dict[str, str], sandbox: RunningSandbox):
     """After FLUSHALL the day's calls come back from PostgreSQL, and not one call over the quota is made."""
     import redis
 
@@ -194,7 +192,7 @@ def test_the_day_survives_a_redis_that_lost_its_data(environment: dict[str, str]
     assert len(sandbox.entries()) == 2
 
 
-def test_a_changed_plan_is_adopted_with_the_calls_so_far(environment: dict[str, str]):
+def test_changed_plan_keeps_earlier_calls(environment: dict[str, str]):
     """A new quota takes over the calls of the old one; nothing is granted twice."""
     with wired(environment, ALPHA_VANTAGE_QUOTA="5/s,2/day") as wiring:
         wiring.job.run(RUN, Symbol("IBM"))
@@ -205,7 +203,7 @@ def test_a_changed_plan_is_adopted_with_the_calls_so_far(environment: dict[str, 
         assert wiring.job.run(RUN, Symbol("GOOGL")).status is OutcomeStatus.POSTPONED
 
 
-def test_a_call_that_never_left_costs_nothing(environment: dict[str, str]):
+def test_call_that_never_left_costs_nothing(environment: dict[str, str]):
     """With nobody listening at the API's address the permit and the note of the call are given back."""
     with wired(environment, SANDBOX_URL="http://127.0.0.1:9", API_ATTEMPTS="1") as wiring:
         with pytest.raises(NetworkFailed):
@@ -218,7 +216,7 @@ def test_a_call_that_never_left_costs_nothing(environment: dict[str, str]):
     ("now", "hours"),
     [("2026-07-01T12:00", 12), ("2026-07-01T23:00", 1), ("2026-07-02T01:00", 3), ("2026-01-02T04:30", 0.5)],
 )
-def test_the_day_reopens_at_the_earlier_midnight(now: str, hours: float):
+def test_day_reopens_at_earlier_midnight(now: str, hours: float):
     """The next midnight of UTC or of New York, whichever comes first, winter and summer."""
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert day_reopens_in_s(moment) == hours * 3600

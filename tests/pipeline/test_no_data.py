@@ -54,7 +54,7 @@ def test_one_answer_silences_no_symbol(wiring: Wiring, sandbox: RunningSandbox, 
     assert market.violations() == []
 
 
-def test_the_command_line_says_that_there_are_rows(
+def test_command_line_tells_of_rows(
     wiring: Wiring, environment: dict[str, str], sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, capsys
 ):
     """``--symbol`` does not call a symbol unknown that has rows, and fails all the same."""
@@ -86,7 +86,7 @@ def test_answers_on_several_days_are_believed(wiring: Wiring, sandbox: RunningSa
 
 
 @pytest.mark.parametrize("size", [6, 1])
-def test_many_answers_at_once_are_an_outage(wiring: Wiring, sandbox: RunningSandbox, market: Market, size: int):
+def test_many_answers_at_once_are_outage(wiring: Wiring, sandbox: RunningSandbox, market: Market, size: int):
     """Where the provider has nothing for many symbols that it had, nobody is unknown, and the report says it once."""
     names = ["A", "B", "C", "D", "E", "NEW"]
     known(wiring, *names[:5])

@@ -118,7 +118,7 @@ def test_the_first_answer_ends_an_outage(limiter: Limiter, clocked: ClockedRedis
     assert isinstance(limiter.acquire("other"), Granted)
 
 
-def test_a_long_outage_is_not_waited_for(limiter: Limiter, clocked: ClockedRedis, fail: Callable[..., None]):
+def test_long_outage_is_not_waited_for(limiter: Limiter, clocked: ClockedRedis, fail: Callable[..., None]):
     """After five minutes a call is refused with the reason; a probe goes out all the same now and then."""
     fail(*"abcde")
     for number in range(9):

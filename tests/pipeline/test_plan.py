@@ -41,7 +41,7 @@ def days(environment, market: Market, sandbox: RunningSandbox, clock: ClockedRed
         yield opened
 
 
-def test_a_hundred_symbols_are_covered_in_four_days(days: Days):
+def test_four_days_cover_a_hundred_symbols(days: Days):
     """On the free plan 25 symbols a day are fetched, each once, until all are stored: 100 calls, none refused."""
     symbols = [f"S{number:02}" for number in range(100)]
     for day in range(4):
@@ -54,7 +54,7 @@ def test_a_hundred_symbols_are_covered_in_four_days(days: Days):
     assert days.market.violations() == []
 
 
-def test_the_second_run_of_a_day_makes_no_call(days: Days):
+def test_second_run_makes_no_call(days: Days):
     """What is stored is skipped, what was postponed stays so, and the sandbox hears nothing."""
     symbols = [f"S{number:02}" for number in range(30)]
     days.run("morning", symbols)
@@ -69,7 +69,7 @@ def test_the_second_run_of_a_day_makes_no_call(days: Days):
     assert "25 skipped" in report.summary
 
 
-def test_postponed_symbols_come_first_and_can_go_when_it_was_said(days: Days):
+def test_postponed_symbols_come_first_in_time(days: Days):
     """The next day begins with those that were postponed, and they could go at the moment that they were told."""
     symbols = [f"S{number:02}" for number in range(30)]
     said = {left.symbol: left.retry_at for left in days.run("monday", symbols).postpone}
@@ -80,7 +80,7 @@ def test_postponed_symbols_come_first_and_can_go_when_it_was_said(days: Days):
     assert all(days.moment - DAY < moment <= days.moment + timedelta(seconds=10) for moment in said.values())
 
 
-def test_a_run_a_little_earlier_than_yesterdays_has_its_calls_too(days: Days):
+def test_earlier_run_has_its_calls(days: Days):
     """Calls that open within the hour are planned, so that a rolling day costs no whole day."""
     symbols = [f"S{number:02}" for number in range(50)]
     days.run("monday", symbols)
@@ -100,7 +100,7 @@ def test_force_fetches_all_the_same(days: Days):
     assert days.market.query("SELECT symbol, price, xmin::text FROM stock_quotes ORDER BY 1") == rows
 
 
-def test_a_refused_symbol_costs_one_call_a_week(days: Days):
+def test_refused_symbol_costs_one_call_week(days: Days):
     """An unknown symbol makes the run red each day, at the price of one call."""
     with pytest.raises(UnknownSymbol):
         days.run("day-0", ["NOSUCH1"])
@@ -128,7 +128,7 @@ def test_planning_again_changes_nothing(days: Days):
     assert days.market.query("SELECT symbol, status, reason, detail, retry_at, planned_at FROM fetch_outcomes") == lines
 
 
-def test_what_the_run_settled_is_not_planned_again(days: Days):
+def test_settled_symbol_is_not_planned_again(days: Days):
     """In the middle of a run a new plan holds what is open, and nothing that is stored, even with force."""
     plan_run(days.wiring, "run", ["A", "B", "C"], force=True, moment=days.moment)
     days.wiring.job.run("run", Symbol("A"))
@@ -137,7 +137,7 @@ def test_what_the_run_settled_is_not_planned_again(days: Days):
     assert days.statuses("run") == {STORED: 1, OutcomeStatus.PLANNED: 2}
 
 
-def test_a_new_plan_overrules_what_was_only_planned(days: Days):
+def test_new_plan_overrules_the_old(days: Days):
     """A symbol that was planned, and that the quota no longer reaches, is postponed in the same run."""
     plan_run(days.wiring, "run", ["A", "B"], force=False, moment=days.moment)
     days.wiring.limiter.hold_back(7200, "day used up")
@@ -146,7 +146,7 @@ def test_a_new_plan_overrules_what_was_only_planned(days: Days):
     assert days.statuses("run") == {POSTPONED: 2}
 
 
-def test_who_waits_for_the_day_postpones_nothing(environment, market, sandbox, clock):
+def test_who_waits_for_day_postpones_nothing(environment, market, sandbox, clock):
     """With ON_DAILY_QUOTA=wait every symbol is planned, whatever the day's quota says."""
     changes = {"ALPHA_VANTAGE_QUOTA": "1/s,25/day", "ON_DAILY_QUOTA": "wait"}
     days = Days(environment | changes, market, sandbox, clock, plan=FREE)
@@ -155,7 +155,7 @@ def test_who_waits_for_the_day_postpones_nothing(environment, market, sandbox, c
         assert len(plan_run(wiring, "run", symbols, force=False, moment=days.moment).fetch) == 30
 
 
-def test_a_limiter_that_lost_its_state_is_rebuilt_for_the_plan(days: Days):
+def test_plan_rebuilds_a_lost_limiter(days: Days):
     """The plan needs no check before it: where Redis lost its data, the ledger of calls says what is left."""
     days.run("first", [f"S{number:02}" for number in range(20)])
     days.clock.flushdb()
@@ -164,7 +164,7 @@ def test_a_limiter_that_lost_its_state_is_rebuilt_for_the_plan(days: Days):
     assert (len(plan.fetch), len(plan.postpone)) == (5, 15)
 
 
-def test_the_attempt_is_the_one_that_cost_a_call(days: Days):
+def test_attempt_is_one_that_cost_call(days: Days):
     """A failure without a call, as in a halted run, leaves a postponed symbol its place in the line."""
     symbol = Symbol("IBM")
     store = days.wiring.store
@@ -208,7 +208,7 @@ def call(limiter: Limiter, clock: ClockedRedis, number: int) -> None:
         ("1/s,10/2hour,25/day", 8, 2),
     ],
 )
-def test_only_long_windows_limit_what_can_be_reached(clock: ClockedRedis, quota: str, made: int, reach: int):
+def test_only_long_windows_limit_a_plan(clock: ClockedRedis, quota: str, made: int, reach: int):
     """The long windows' calls are what can go in this run; short windows only slow it down."""
     limiter = limiter_on(clock, quota)
     for number in range(made):

@@ -63,7 +63,7 @@ def plan(symbols: str, what: StoredState, left: int | None = None, moment: datet
     return make_plan(asked, what, budget, moment=moment, grace=HOUR, **options)
 
 
-def test_a_budget_is_spent_on_shared_calls():
+def test_budget_is_spent_on_shared_calls():
     """What symbols share counts once, so the budget reaches all of them; the others are due with their own call."""
     symbols = " ".join(f"S{number:03}" for number in range(250))
     made = plan(symbols, known(), left=2, bulk=BULK["quotes"])
@@ -72,7 +72,7 @@ def test_a_budget_is_spent_on_shared_calls():
     assert len(plan(symbols, known(), left=2).fetch) == 2
 
 
-def test_what_was_never_stored_comes_before_what_is_stale():
+def test_never_stored_comes_before_stale():
     """Postponed longest, then never stored, then the oldest stored day; of equals the first by name."""
     what = known(
         attempt("LATE", postponed_at=NOW - DAY),
@@ -96,7 +96,7 @@ def test_what_was_never_stored_comes_before_what_is_stale():
         (date(2026, 10, 6), CLOSED - DAY, True),
     ],
 )
-def test_stored_up_to_the_latest_session_costs_no_call(day: date, fetched: datetime, skipped: bool):
+def test_stored_session_costs_no_call(day: date, fetched: datetime, skipped: bool):
     """A row of the latest completed session, fetched after its close, or of a later one, is all that there is."""
     made = plan("IBM", known(attempt("IBM", fetched), IBM=day))
     assert [(left.symbol, left.reason) for left in made.skip] == ([(IBM, UP_TO_DATE)] if skipped else [])
@@ -110,7 +110,7 @@ def test_a_session_counts_after_the_grace():
     assert plan("IBM", what, moment=CLOSED + HOUR).fetch == (IBM,)
 
 
-def test_a_row_without_an_attempt_is_fetched():
+def test_row_without_attempt_is_fetched():
     """Where the ledger does not say when a row was fetched, it may be one of a running session."""
     assert plan("IBM", known(IBM=MONDAY)).fetch == (IBM,)
 
@@ -120,7 +120,7 @@ def test_a_failed_attempt_confirms_no_row():
     assert plan("IBM", known(attempt("IBM", CLOSED + HOUR, FAILED, "network"), IBM=MONDAY)).fetch == (IBM,)
 
 
-def test_what_the_provider_does_not_have_is_not_asked_twice():
+def test_missing_session_is_not_asked_twice():
     """An answer without the session, long after its close, is final until the next one; a failure is no answer."""
     late, moment = CLOSED + FINAL_AFTER, CLOSED + FINAL_AFTER + HOUR
     suspended = plan("IBM", known(attempt("IBM", late), IBM=FRIDAY), moment=moment)
@@ -133,7 +133,7 @@ def test_what_the_provider_does_not_have_is_not_asked_twice():
 
 
 @pytest.mark.parametrize("reason", ["unknown_symbol", "premium_required"])
-def test_a_refusal_of_the_symbol_holds_for_a_week(reason: str):
+def test_refusal_of_symbol_holds_for_week(reason: str):
     """What the provider refused for the symbol's own sake fails again without a call, until a week has passed."""
     what = known(attempt("NOSUCH", NOW - REFUSED_FOR + HOUR, FAILED, reason))
     made = plan("NOSUCH", what)
@@ -156,7 +156,7 @@ def test_force_fetches_all_the_same():
     assert (limited.fetch, [left.symbol for left in limited.postpone]) == (("NOSUCH",), [IBM])
 
 
-def test_what_the_quota_does_not_reach_is_postponed_with_its_moment():
+def test_unreached_symbol_is_postponed_with_time():
     """The quota is spent on the first in line; the others hear when they can go."""
     made = make_plan(
         [Symbol(f"S{number:02}") for number in range(60)], known(), Calls(5), moment=NOW, grace=HOUR, force=False
@@ -173,7 +173,7 @@ def test_without_a_budget_nothing_is_postponed():
     assert len(plan(" ".join(f"S{number}" for number in range(100)), known()).fetch) == 100
 
 
-def test_the_summary_says_what_will_be_spent():
+def test_summary_says_what_will_be_spent():
     """One sentence before it starts: calls, skipped, postponed with their moments, and what is refused."""
     what = known(attempt("IBM", NOW), attempt("NOSUCH", NOW, FAILED, "unknown_symbol"), IBM=MONDAY)
     assert plan("IBM NOSUCH A B C", what, left=1, settled=2).summary == (
@@ -186,7 +186,7 @@ def test_the_summary_says_what_will_be_spent():
     )
 
 
-def test_the_lines_carry_what_a_person_asks():
+def test_lines_carry_what_person_asks():
     """Each symbol without a call has a ledger line with its reason and, if postponed, its moment."""
     lines = list(plan("IBM A B", known(attempt("IBM", NOW), IBM=MONDAY), left=1).lines("run"))
     assert [(line.run_id, line.symbol, line.status, line.reason, line.retry_at) for line in lines] == [
@@ -228,7 +228,7 @@ def histories(draw) -> tuple[list[Symbol], StoredState]:
 
 @settings(max_examples=500, deadline=None)
 @given(histories(), st.one_of(st.none(), st.integers(0, 40)), st.booleans(), st.randoms())
-def test_no_symbol_is_lost_and_no_call_is_in_vain(history, left, force, shuffler):
+def test_no_symbol_or_call_is_lost(history, left, force, shuffler):
     """Each symbol is in one group; never more than the quota's calls; none postponed while calls are left."""
     symbols, what = history
     budget = None if left is None else Calls(left)
@@ -311,7 +311,7 @@ def whole(day: date, last: LastAttempt | None, of_its_end: LastAttempt | None = 
     return StoredState(days, attempts, "full_history", Backfill(beyond=100), instead=end)
 
 
-def test_the_whole_series_is_asked_for_once():
+def test_whole_series_is_asked_for_once():
     """A symbol without an answer gets the whole series, one with it the end, where a session is missing."""
     assert plan("IBM", StoredState({}, {}, "full_history", Backfill(100), instead=known())).instead == {}
     answered = plan("IBM", whole(FRIDAY, attempt("IBM", CLOSED - DAY)))
@@ -320,7 +320,7 @@ def test_the_whole_series_is_asked_for_once():
     assert (current.fetch, [left.reason for left in current.skip]) == ((), [UP_TO_DATE])
 
 
-def test_a_long_gap_needs_the_whole_series():
+def test_long_gap_needs_whole_series():
     """Beyond the sessions that the end of a series has, the whole is asked for again."""
     old, older = date(2026, 5, 12), date(2026, 5, 11)  # 100 and 101 sessions before Monday
     last = attempt("IBM", datetime(2026, 5, 13, tzinfo=UTC))

@@ -30,7 +30,7 @@ RUN = "manual__1"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_environment_is_checked_before_a_call(wiring: Wiring, sandbox: RunningSandbox):
+def test_environment_is_checked_before_call(wiring: Wiring, sandbox: RunningSandbox):
     """With everything in place the check passes, and asks the provider nothing."""
     validate_environment(wiring, None)
     assert sandbox.entries() == []
@@ -54,7 +54,7 @@ def test_an_unreachable_database_is_named(environment: dict[str, str]):
     assert "secret" not in str(raised.value)
 
 
-def test_a_redis_that_may_evict_is_refused(environment: dict[str, str]):
+def test_redis_that_may_evict_is_refused(environment: dict[str, str]):
     """A Redis that may drop the quota's keys fails the check with the setting that mends it."""
     with redis.Redis.from_url(environment["LIMITER_REDIS_URL"]) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -102,7 +102,7 @@ def test_every_spelling_reaches_the_provider(wiring: Wiring, sandbox: RunningSan
     assert market.violations() == []
 
 
-def test_a_list_without_a_symbol_stops_the_run(wiring: Wiring):
+def test_list_without_symbol_stops_run(wiring: Wiring):
     """Where nothing can be a symbol the run stops at its check, before anything is planned."""
     with pytest.raises(ConfigurationError, match="is not a stock symbol"):
         validate_environment(wiring, ["A B", "\u00df"])
@@ -114,7 +114,7 @@ def test_the_configured_symbols_are_the_default(environment: dict[str, str]):
         assert plan_run(wiring, RUN, None, force=False).fetch == (Symbol("BRK-B"), Symbol("TSCO.LON"))
 
 
-def test_a_large_run_is_planned_in_batches(environment: dict[str, str]):
+def test_large_run_is_planned_in_batches(environment: dict[str, str]):
     """Beyond MAX_MAPPED_TASKS symbols share tasks, and each batch finds its symbols in the ledger, stalest first."""
     with wired(environment, MAX_MAPPED_TASKS="2") as wiring:
         plan = plan_run(wiring, RUN, ["C", "A", "B"], force=False)
@@ -145,7 +145,7 @@ def test_planning_again_numbers_what_is_left(wiring: Wiring):
 
 
 @pytest.mark.usefixtures("punctual")
-def test_what_is_settled_while_the_plan_is_made_keeps_its_task(wiring: Wiring):
+def test_settled_during_planning_keeps_its_task(wiring: Wiring):
     """A symbol that is stored after the plan has looked is in the new plan's batch, whose task finds it done."""
     plan_run(wiring, RUN, ["B"], force=False)
     wiring.job.run(RUN, Symbol("B"))
@@ -174,7 +174,7 @@ def test_the_report_names_each_failure(wiring: Wiring):
 
 
 @pytest.mark.usefixtures("punctual")
-def test_what_a_report_closes_can_be_done(wiring: Wiring):
+def test_what_report_closes_can_be_done(wiring: Wiring):
     """A symbol in work is closed as interrupted, one that nobody took up as not attempted; a late task still counts."""
     plan_run(wiring, RUN, ["IBM", "AAPL", "MSFT"], force=False)
     wiring.store.ledger.start(RUN, Symbol("IBM"), "worker-1")
@@ -187,7 +187,7 @@ def test_what_a_report_closes_can_be_done(wiring: Wiring):
 
 
 @pytest.mark.parametrize("reason", ["not_attempted", "interrupted"])
-def test_no_ratio_bears_a_symbol_left_open(reason: str):
+def test_no_ratio_bears_symbol_left_open(reason: str):
     """A run that left a symbol open is red even where every failure is borne."""
     outcomes = [Outcome(RUN, Symbol("IBM"), OutcomeStatus.FAILED, reason)]
     assert Report(outcomes, 1.0).failed_too_many
@@ -204,7 +204,7 @@ def test_the_next_plan_closes_older_runs(wiring: Wiring, caplog: pytest.LogCaptu
     assert "killed had left 2 symbols without an outcome" in caplog.text
 
 
-def test_a_run_without_a_plan_is_red():
+def test_run_without_plan_is_red():
     """When the check or the plan failed there is nothing to report, and that is no success."""
     report = Report([], 1.0)
     assert report.failed_too_many
@@ -305,7 +305,7 @@ def test_each_outcome_is_told_apart(monkeypatch, environment, capsys):
         assert outcome["detail"] in capsys.readouterr().err
 
 
-def test_a_setting_that_cannot_be_used_is_a_document_too(monkeypatch, environment):
+def test_unusable_setting_is_a_document(monkeypatch, environment):
     """--json prints a document even where the settings cannot be read, and the health check names them."""
     broken = environment | {"API_TIMEOUT": "soon"}
     for arguments in (["--symbol", "IBM"], ["--quota"]):
@@ -316,7 +316,7 @@ def test_a_setting_that_cannot_be_used_is_a_document_too(monkeypatch, environmen
 
 
 @pytest.mark.parametrize(("name", "value"), [("TASK_RETRIES", "abc"), ("STOCK_SCHEDULE", "now and then")])
-def test_a_dag_that_cannot_be_declared_is_ill(monkeypatch, environment, name: str, value: str):
+def test_undeclarable_dag_is_ill(monkeypatch, environment, name: str, value: str):
     """A setting that only the DAG reads makes the health check fail, with the setting's name."""
     wired(environment).close()
     code, report = as_json(monkeypatch, environment | {name: value}, "--health-check")
@@ -368,7 +368,7 @@ def test_wrong_usage_exits_2(arguments: list[str], capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_the_module_runs_and_a_closed_pipe_is_no_traceback(environment):
+def test_closed_pipe_is_no_traceback(environment):
     """``python -m workers.fetch_and_store`` works, and a reader that has gone ends it quietly."""
     command = [sys.executable, "-m", "workers.fetch_and_store", "--health-check"]
     process = subprocess.Popen(
@@ -380,7 +380,7 @@ def test_the_module_runs_and_a_closed_pipe_is_no_traceback(environment):
     assert process.returncode == 1
 
 
-def test_the_report_of_a_large_run_stays_short():
+def test_report_of_large_run_stays_short():
     """Of ten thousand symbols the table shows the failures and some others, and says where the rest is."""
     outcomes = [Outcome(RUN, Symbol(f"S{number}"), OutcomeStatus.STORED) for number in range(10_000)]
     lines = list(Report([*outcomes, Outcome(RUN, Symbol("Z"), OutcomeStatus.FAILED, "network")], 0).lines())

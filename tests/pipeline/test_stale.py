@@ -30,7 +30,7 @@ def wiring(environment: dict[str, str]) -> Iterator[Wiring]:
         yield opened
 
 
-def test_a_stale_reply_is_asked_for_again(wiring: Wiring, sandbox: RunningSandbox, market: Market):
+def test_stale_reply_is_asked_for_again(wiring: Wiring, sandbox: RunningSandbox, market: Market):
     """What is a session behind is stored and says so, and a retry of the night brings the session that was wanted."""
     plan_run(wiring, RUN, ["IBM", "TSCO.LON", "A.UNKNOWN"], force=False, moment=NIGHT)
     end = wiring.batch(budget_s=60).run(RUN, 1)
@@ -48,7 +48,7 @@ def test_a_stale_reply_is_asked_for_again(wiring: Wiring, sandbox: RunningSandbo
     assert market.violations() == []
 
 
-def test_the_report_says_stale_and_is_green(wiring: Wiring):
+def test_report_says_stale_and_is_green(wiring: Wiring):
     """A provider that is late all night makes no run red: the report counts and lists what is stale."""
     plan_run(wiring, RUN, ["IBM"], force=False, moment=NIGHT)
     wiring.batch(budget_s=60).run(RUN, 1)
@@ -58,7 +58,7 @@ def test_the_report_says_stale_and_is_green(wiring: Wiring):
     assert next(report.lines()).split()[:3] == ["IBM", "stale", "stale"]
 
 
-def test_the_next_night_asks_for_what_is_stale(wiring: Wiring, market: Market):
+def test_next_night_asks_for_stale_symbols(wiring: Wiring, market: Market):
     """A stale symbol is no up-to-date one: the next run asks, until twelve hours have shown that nothing comes."""
     plan_run(wiring, RUN, ["IBM"], force=False, moment=NIGHT)
     wiring.batch(budget_s=60).run(RUN, 1)
@@ -84,9 +84,7 @@ class Supervisor:
         """Take what it is told."""
 
 
-def test_the_last_try_is_content_with_stale(
-    wiring: Wiring, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-):
+def test_last_try_is_content_with_stale(wiring: Wiring, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     """While Airflow has tries left a stale batch is tried again; after the last one its task is green."""
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
     for name, value in (environment | {"ALPHA_VANTAGE_QUOTA": "10000/s"}).items():

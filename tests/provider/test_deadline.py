@@ -99,7 +99,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContex
 
 
 @pytest.mark.parametrize("behave", DAWDLERS, ids=lambda behave: behave.__name__)
-def test_a_slow_reply_ends_at_the_deadline(behave: Behaviour):
+def test_slow_reply_ends_at_deadline(behave: Behaviour):
     """However a server dawdles, the call ends, names the symbol and the limit, and counts as sent."""
     with (
         wire(behave) as server,
@@ -111,7 +111,7 @@ def test_a_slow_reply_ends_at_the_deadline(behave: Behaviour):
 
 
 @pytest.mark.parametrize("behave", [silent, drips_headers, drips_chunks], ids=lambda behave: behave.__name__)
-def test_a_slow_reply_over_tls_ends_at_the_deadline(behave: Behaviour, trusted: ssl.SSLContext):
+def test_slow_tls_reply_meets_the_deadline(behave: Behaviour, trusted: ssl.SSLContext):
     """The same holds over TLS."""
     with (
         wire(behave, trusted) as server,
@@ -187,7 +187,7 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch):
     assert not caught.value.request_sent
 
 
-def test_each_call_has_its_own_deadline_on_a_shared_connection():
+def test_each_call_has_its_own_deadline():
     """A pooled connection does not inherit the deadline of the call before: many slow calls all succeed."""
 
     def behave(connection: Connection) -> None:

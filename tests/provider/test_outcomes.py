@@ -143,7 +143,7 @@ def test_attempts_are_bounded():
     [response(b"{}"), response(b"nonsense"), response(b"", 429), response(b"", 404), response(b"", 401)],
     ids=["unknown", "not-json", "429", "404", "401"],
 )
-def test_what_cannot_heal_is_not_tried_again(reply: bytes):
+def test_incurable_error_is_not_tried_again(reply: bytes):
     """A refusal, a rate limit and a reply that is no data cost one call, whatever the attempts."""
     with serving(answering(reply), attempts=5) as (server, client), pytest.raises(PipelineError):
         client.fetch(quote_request(IBM))
@@ -151,7 +151,7 @@ def test_what_cannot_heal_is_not_tried_again(reply: bytes):
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("3", 3), ("3600", 30), ("0", 0)])
-def test_retry_after_is_obeyed_up_to_a_bound(asked: str, waited: float):
+def test_retry_after_is_bounded(asked: str, waited: float):
     """Between attempts the client waits as long as the provider asks, but at most 30 s."""
     pauses = Pauses()
     replies = answering(response(PAGE, 503, f"Retry-After: {asked}"), GOOD)
@@ -199,7 +199,7 @@ def test_a_gate_that_refuses():
 
 
 @pytest.mark.parametrize("reply", [response(b"{}"), response(b"", 429), response(b"x")])
-def test_a_permit_is_settled_whatever_comes_back(reply: bytes):
+def test_permit_is_settled_whatever_comes_back(reply: bytes):
     """The gate is left once for each attempt, on every kind of refusal too."""
     gates = Gates()
     with serving(answering(reply)) as (_, client), pytest.raises(PipelineError):

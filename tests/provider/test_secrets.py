@@ -151,7 +151,7 @@ def test_faults_before_anything_is_sent(everything_logged: pytest.LogCaptureFixt
         assert not MARKS.search(fail(client) + everything_logged.text)
 
 
-def test_the_switch_of_http_client_prints_nothing(capfd, monkeypatch: pytest.MonkeyPatch):
+def test_switch_of_http_client_prints_nothing(capfd, monkeypatch: pytest.MonkeyPatch):
     """http.client's own debug switch, which prints whole requests, has no power over our connections."""
     import http.client
 
@@ -162,7 +162,7 @@ def test_the_switch_of_http_client_prints_nothing(capfd, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("attack", ["\r\nERROR forged", "\x1b[2J", "\u2028line", "\u202eevil", "\x00", "\ud800"])
-def test_a_notice_cannot_forge_a_log_line(attack: str):
+def test_notice_cannot_forge_log_line(attack: str):
     """Control characters of the provider's arrive escaped, on one line, and as text that can be encoded."""
     with (
         wire(answering(json_reply({"Information": f"news{attack} end"}))) as server,

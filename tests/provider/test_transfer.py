@@ -66,7 +66,7 @@ def test_what_is_asked(ask: Callable[[AlphaVantageClient], object], expected: di
 
 
 @pytest.mark.parametrize("count", [0, 101])
-def test_a_bulk_call_takes_1_to_100_symbols(count: int):
+def test_bulk_call_takes_a_hundred_symbols(count: int):
     """More symbols than the provider takes, or none, are a mistake of the caller's."""
     with serving(answering(GOOD)) as (server, client), pytest.raises(ValueError, match="1 to 100"):
         client.fetch(bulk_request([IBM] * count))
@@ -185,7 +185,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         "two-lengths",
     ],
 )
-def test_a_broken_transfer_is_a_network_fault(behave: Behaviour):
+def test_broken_transfer_is_network_fault(behave: Behaviour):
     """What breaks on the way is a NetworkFailed that names symbol and host, and that counts as sent."""
     error = refused(behave)
     assert type(error) is NetworkFailed
@@ -202,7 +202,7 @@ def test_headers_that_are_cut():
     assert (error.code, error.payload) == ("not_json", "")
 
 
-def test_a_wrong_length_that_cuts_the_body():
+def test_wrong_length_that_cuts_body():
     """A Content-Length that is too small leaves half a document, which is refused and kept."""
     error = refused(says(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + QUOTE))
     assert isinstance(error, PayloadRejected)
@@ -227,7 +227,7 @@ def test_a_gzipped_reply():
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "unheard-of"])
-def test_a_body_that_is_not_what_its_encoding_says(encoding: str):
+def test_body_contradicts_its_encoding(encoding: str):
     """Plain bytes under an encoding are refused if it cannot be undone; an unknown encoding is not even tried."""
     body = b"\x8b\x00 not packed"
     error = refused(answering(response(body, 200, f"Content-Encoding: {encoding}")))
@@ -386,7 +386,7 @@ def test_data_count_for_more_than_notices(notice: str):
         assert "Global Quote" in client.fetch(quote_request(IBM)).document
 
 
-def test_an_empty_bulk_reply_condemns_no_symbol():
+def test_empty_bulk_reply_condemns_no_symbol():
     """What means "no such symbol" of one symbol says nothing of many: validation refuses it as a reply."""
     with serving(answering(response(b"{}"))) as (_, client):
         assert client.fetch(bulk_request([IBM, Symbol("AAPL")])).document == {}
@@ -401,7 +401,7 @@ def test_an_empty_bulk_reply_condemns_no_symbol():
         ({"message": "We have news for you."}, PayloadRejected),
     ],
 )
-def test_bulk_data_beside_a_notice_are_samples(notice: dict[str, str], error: type[PipelineError]):
+def test_bulk_data_beside_notice_are_samples(notice: dict[str, str], error: type[PipelineError]):
     """Rows beside a notice are no data, whatever its key; one that nobody knows refuses this way of asking."""
     body = json.dumps({"endpoint": "Realtime Bulk Quotes", "data": [BULK_ROW]} | notice).encode()
     refusal = refused(answering(response(body)), lambda client: client.fetch(bulk_request([IBM, Symbol("AAPL")])))
@@ -420,7 +420,7 @@ def test_the_content_type_does_not_matter():
         assert client.fetch(quote_request(IBM)).document == quote_document()
 
 
-def test_an_unknown_notice_beside_data_is_logged(caplog: pytest.LogCaptureFixture):
+def test_unknown_notice_beside_data_is_logged(caplog: pytest.LogCaptureFixture):
     """Data are taken although the provider says something new with them, and what it says is in the log."""
     body = json.dumps(quote_document() | {"Information": "We are\nmoving."}).encode()
     with serving(answering(response(body))) as (_, client):

@@ -34,13 +34,13 @@ def run_workers(work: Callable[..., None], folder: Path, url: str, quota: str, e
     return files
 
 
-def test_of_160_greedy_requests_exactly_25_are_granted(redis_url, tmp_path):
+def test_greedy_processes_get_exactly_25(redis_url, tmp_path):
     """The day's permits are all used, none is burned, and none is invented."""
     files = run_workers(grab, tmp_path, redis_url, "30/hour,25/day", each=40)
     assert sum(int(file.read_text()) for file in files) == 25
 
 
-def test_no_window_of_the_provider_is_exceeded(redis_url, tmp_path):
+def test_no_window_of_provider_is_exceeded(redis_url, tmp_path):
     """Jitter, wrong clocks and a worker killed with a permit: every sliding window holds, and every call is made."""
     quota = Quota.parse("10/s,20/3s")
     each = 15

@@ -36,7 +36,7 @@ def spend_all(redis_url: str, sandbox: RunningSandbox, windows: tuple[str, str],
     return sandbox.entries()
 
 
-def test_a_day_is_spent_to_its_last_call(redis_url):
+def test_day_is_spent_completely(redis_url):
     """Whatever the order of the windows: of 100 calls that are wanted 25 are made and served, then no more.
 
     While the second is full the workers are refused again and again; a permit of the day that one of these refusals

@@ -18,7 +18,7 @@ from local.temporary import wait_until
 pytestmark = pytest.mark.redis
 
 
-def test_a_killed_redis_comes_back_with_what_was_granted(own):
+def test_killed_redis_remembers_its_grants(own):
     """kill -9 and a restart on the same data: the day's permits stay used, and the same limiter goes on."""
     limiter = own.limiter("5/day")
     limiter.start_fresh()
@@ -32,7 +32,7 @@ def test_a_killed_redis_comes_back_with_what_was_granted(own):
     assert answers == [Granted, Granted, Denied]
 
 
-def test_a_redis_that_lost_its_data_grants_nothing_until_it_is_rebuilt(own):
+def test_lost_data_grants_nothing_until_rebuilt(own):
     """kill -9 and a restart on nothing: refused; then what the ledger knows is used, and no more is granted."""
     limiter = own.limiter("2/s,5/day")
     limiter.start_fresh()
@@ -53,7 +53,7 @@ def test_a_redis_that_lost_its_data_grants_nothing_until_it_is_rebuilt(own):
     assert denied.window == "5/day"
 
 
-def test_after_a_loss_nothing_is_granted_before_calls_that_may_be_out_have_left_the_short_windows(own):
+def test_loss_waits_out_the_short_windows(own):
     """The wait is the cap and the longest short window; day and hour come from the ledger."""
     limiter = own.limiter("2/s,30/min,100/hour", cap_s=35)
     limiter.recover([])
@@ -63,7 +63,7 @@ def test_after_a_loss_nothing_is_granted_before_calls_that_may_be_out_have_left_
     assert "ledger" in usage.held_by
 
 
-def test_a_call_that_was_out_during_the_loss_is_counted_once(own):
+def test_call_during_loss_counts_once(own):
     """Its settling adds it to the log, before the recovery or after it, and the ledger adds it no second time."""
     limiter = own.limiter("5/day")
     limiter.start_fresh()
@@ -88,7 +88,7 @@ def test_of_many_recoveries_one_wins(own):
     assert limiters[0].usage().windows[0].used == 4
 
 
-def test_traces_of_calls_are_no_fresh_installation(own):
+def test_traces_are_no_fresh_installation(own):
     """Without the meta key, but with a log, only the ledger helps."""
     limiter = own.limiter("5/day")
     limiter.settle("made-before-the-loss")
@@ -110,7 +110,7 @@ def test_one_lost_key_is_noticed(own, lost, cause):
     assert limiter.usage().windows[0].used == 1
 
 
-def test_a_state_that_is_older_than_it_was_is_refused_for_everybody(own):
+def test_older_state_is_refused_for_everybody(own):
     """A replica or a backup took over without the latest grant: who saw that grant notices, and tells all others."""
     limiter, other = own.limiter("5/day"), own.limiter("5/day")
     limiter.start_fresh()
@@ -128,7 +128,7 @@ def test_a_state_that_is_older_than_it_was_is_refused_for_everybody(own):
     assert limiter.usage().windows[0].used == other.usage().windows[0].used == 2
 
 
-def test_a_stalled_redis_grants_no_more_than_one_permit_for_all_tries(own):
+def test_stalled_redis_grants_one_permit_only(own):
     """Every try times out, Redis runs them later, and the same id takes the one grant that they left."""
     quick = redis.Redis.from_url(own.server.url(), socket_timeout=0.1, retry=Retry(NoBackoff(), 2))
     limiter = own.limiter("5/day", client=quick)
@@ -140,7 +140,7 @@ def test_a_stalled_redis_grants_no_more_than_one_permit_for_all_tries(own):
     assert own.limiter("5/day").usage().windows[0].used == 1
 
 
-def test_what_a_stalled_redis_runs_too_late_consumes_nothing(own):
+def test_late_command_consumes_nothing(own):
     """A caller that has given up leaves no grant behind, if it knew Redis's time when it asked."""
     held_up = [50, 100, 100]  # it asked, was held up for 50 s, and then its command ran
     moments = iter([100, 100, *held_up, *held_up])
@@ -151,7 +151,7 @@ def test_what_a_stalled_redis_runs_too_late_consumes_nothing(own):
     assert limiter.usage().windows[0].used == 0
 
 
-def test_who_was_held_up_once_asks_again_by_itself(own):
+def test_held_up_caller_asks_again(own):
     """One late answer is no failure: the second try has a fresh view of the clock."""
     moments = iter([100, 100, 50, 100, 100])
     limiter = own.limiter("5/day", monotonic=lambda: next(moments, 100))
@@ -160,7 +160,7 @@ def test_who_was_held_up_once_asks_again_by_itself(own):
     assert limiter.usage().windows[0].used == 1
 
 
-def test_scripts_that_redis_forgot_are_loaded_again(own):
+def test_forgotten_scripts_are_loaded_again(own):
     """SCRIPT FLUSH, like a restart, costs one more round trip and nothing else."""
     limiter = own.limiter("5/day")
     limiter.start_fresh()
@@ -168,7 +168,7 @@ def test_scripts_that_redis_forgot_are_loaded_again(own):
     assert isinstance(limiter.acquire("a"), Granted)
 
 
-def test_a_full_redis_grants_nothing_and_loses_nothing(own, caplog):
+def test_full_redis_grants_and_loses_nothing(own, caplog):
     """Out of memory: refused with the remedy; a request that is out ends well, and counts until its cap."""
     limiter = own.limiter("5/day")
     limiter.start_fresh()
@@ -203,7 +203,7 @@ def test_a_redis_that_evicts_is_refused(own):
         limiter.check()
 
 
-def test_other_data_under_our_keys_is_named(own):
+def test_foreign_data_is_named(own):
     """Somebody else's key is an error with a remedy, and not a grant."""
     limiter = own.limiter("5/day")
     own.client.set(f"quota:{{{limiter.key_digest}}}:meta", "x")
@@ -220,7 +220,7 @@ def test_other_data_under_our_keys_is_named(own):
         ("redis://:MARKED@nowhere.invalid:6379/0", LimiterUnreachable, "LIMITER_REDIS_URL"),
     ],
 )
-def test_a_connection_that_fails_says_what_to_set_and_shows_no_password(own, url, kind, remedy):
+def test_failed_connection_names_the_remedy(own, url, kind, remedy):
     """Wrong password, no password, nobody there, no such host."""
     address = SecretStr(url.format(port=own.server.port))
     limiter = Limiter(address, Quota.parse("1/s"), key=SecretStr("MARKED-KEY"), cap_s=1)

@@ -41,7 +41,7 @@ def call(limiter: Limiter, permit_id: str) -> None:
     limiter.settle(permit_id)
 
 
-def test_a_permit_counts_for_a_period_after_its_reply(make, clocked):
+def test_permit_counts_from_its_reply(make, clocked):
     """The window reopens a period after the reply was seen, not after the permit was granted."""
     limiter = make("1/s")
     limiter.acquire("a")
@@ -53,7 +53,7 @@ def test_a_permit_counts_for_a_period_after_its_reply(make, clocked):
     assert isinstance(limiter.acquire("b"), Granted)
 
 
-def test_a_worker_that_died_holds_its_permit_for_the_cap(make, clocked):
+def test_dead_workers_permit_lasts_the_cap(make, clocked):
     """A permit that nobody settles counts as if its reply came when the cap had passed."""
     limiter = make("1/s")
     limiter.acquire("dead")
@@ -63,7 +63,7 @@ def test_a_worker_that_died_holds_its_permit_for_the_cap(make, clocked):
     assert isinstance(limiter.acquire("b"), Granted)
 
 
-def test_a_denial_consumes_nothing_whatever_the_order_of_the_windows(make, clocked):
+def test_denial_consumes_nothing_in_any_window(make, clocked):
     """While the second is full, asking a hundred times leaves all the rest of the day's permits."""
     limiter = make("1/s,25/day")
     limiter.acquire("a")
@@ -72,7 +72,7 @@ def test_a_denial_consumes_nothing_whatever_the_order_of_the_windows(make, clock
     assert limiter.usage().windows[1].used == 1
 
 
-def test_exactly_25_calls_fit_any_24_hours(make, clocked):
+def test_a_day_takes_exactly_25_calls(make, clocked):
     """25 calls in 25 s; the 26th at the moment when the first is a day old; not one earlier."""
     limiter = make("1/s,25/day")
     for number in range(25):
@@ -95,7 +95,7 @@ def test_a_lost_reply_costs_nothing(make):
     assert limiter.usage().windows[0].used == 1
 
 
-def test_a_grant_that_is_returned_again_counts_for_a_cap_from_then_on(make, clocked):
+def test_repeated_grant_renews_its_cap(make, clocked):
     """Its request leaves after the second answer, so it may arrive that much later."""
     limiter = make("1/s")
     limiter.acquire("a")
@@ -105,7 +105,7 @@ def test_a_grant_that_is_returned_again_counts_for_a_cap_from_then_on(make, cloc
     assert not isinstance(limiter.acquire("b", horizon_s=0), Granted)
 
 
-def test_a_settled_id_is_no_permit_for_another_call(make):
+def test_settled_id_permits_no_other_call(make):
     """One id, one call."""
     limiter = make("5/min")
     call(limiter, "a")
@@ -126,7 +126,7 @@ def test_first_come_first_served(make, clocked):
     assert isinstance(limiter.acquire("b"), Granted)
 
 
-def test_a_reservation_that_nobody_claims_is_handed_on(make, clocked):
+def test_unclaimed_reservation_is_handed_on(make, clocked):
     """After the grace the next one in the queue gets the slot, and the late one stands at the end."""
     limiter = make("1/s")
     call(limiter, "a")
@@ -139,7 +139,7 @@ def test_a_reservation_that_nobody_claims_is_handed_on(make, clocked):
     assert isinstance(limiter.acquire("absent"), Reserved)
 
 
-def test_who_comes_at_its_slot_and_finds_it_taken_keeps_its_place(make, clocked):
+def test_taken_slot_costs_no_place(make, clocked):
     """The request ahead took its time: the head of the queue is told a new moment and stays the head."""
     limiter = make("1/s")
     limiter.acquire("slow")
@@ -175,14 +175,14 @@ def test_who_gives_up_leaves_the_queue(make, clocked):
 
 
 @pytest.mark.parametrize("permit_id", ["", "a b", "a\nb", "x" * 201])
-def test_an_id_that_could_be_mistaken_is_refused(make, permit_id):
+def test_ambiguous_id_is_refused(make, permit_id):
     """An id is one printable word that a person finds again in a log."""
     with pytest.raises(ValueError, match="permit id"):
         make("4/s").acquire(permit_id)
 
 
 @pytest.mark.parametrize(("cap_s", "grace_s"), [(0, 1), (-1, 1), (1, 0)])
-def test_a_limiter_without_a_cap_cannot_be_built(cap_s, grace_s):
+def test_limiter_without_cap_cannot_be_built(cap_s, grace_s):
     """Without a bound on a request's life the quota cannot be kept."""
     with pytest.raises(ConfigurationError):
         Limiter(SecretStr("redis://"), Quota.parse("1/s"), key=SecretStr("k"), cap_s=cap_s, grace_s=grace_s)
@@ -206,7 +206,7 @@ def test_every_question_is_one_round_trip(make, clocked, monkeypatch):
     assert sent == ["EVALSHA"] * 6
 
 
-def test_denied_callers_are_told_to_come_back_one_after_the_other(make):
+def test_denied_callers_return_one_by_one(make):
     """Beyond the horizon each gets the time of a slot of its own, and keeps it when it asks again early."""
     limiter = make("10/min")
     for number in range(10):
@@ -217,7 +217,7 @@ def test_denied_callers_are_told_to_come_back_one_after_the_other(make):
     assert limiter.acquire("w25", horizon_s=1).retry_at == denied[25].retry_at
 
 
-def test_who_comes_back_when_told_is_queued_even_if_the_queue_has_grown(make, clocked):
+def test_obedient_caller_is_queued(make, clocked):
     """A newcomer is sent away beyond the horizon, a caller that comes back is not sent away again."""
     limiter = make("1/s")
     call(limiter, "a")
@@ -257,7 +257,7 @@ def test_two_keys_do_not_mix(make, clocked):
     assert not [key for key in clocked.scan_iter() if b"MARKED" in key]
 
 
-def test_usage_says_what_people_and_plans_ask(make, clocked):
+def test_usage_answers_people_and_plans(make, clocked):
     """Used, left, the next permit, who waits, what is out; and when the nth call from now can go."""
     limiter = make("2/s,3/min")
     call(limiter, "a")
@@ -290,7 +290,7 @@ def test_permit_waits_in_place_and_settles(make, clocked):
     assert limiter.usage().windows[0].used == 1
 
 
-def test_permit_raises_beyond_the_longest_wait_and_keeps_the_place(make, clocked):
+def test_long_wait_raises_and_keeps_place(make, clocked):
     """Who comes back with the same id when it was told to goes before everybody who came later."""
     limiter = make("1/30s")
     call(limiter, "a")
@@ -305,7 +305,7 @@ def test_permit_raises_beyond_the_longest_wait_and_keeps_the_place(make, clocked
         assert permit.remaining_s == pytest.approx(CAP_S)
 
 
-def test_permit_names_the_window_that_is_full(make):
+def test_permit_names_window_that_is_full(make):
     """A person reads what to wait for."""
     limiter = make("1/s,1/day")
     call(limiter, "a")
@@ -314,7 +314,7 @@ def test_permit_names_the_window_that_is_full(make):
     assert raised.value.window == "1/day"
 
 
-def test_permit_goes_back_if_nothing_was_sent(make):
+def test_unsent_permit_goes_back(make):
     """The body says so, or the error does; otherwise a call is taken to be made."""
     limiter = make("5/min")
     with limiter.permit("a", max_wait_s=0) as permit:
@@ -327,7 +327,7 @@ def test_permit_goes_back_if_nothing_was_sent(make):
     assert limiter.usage().windows[0].used == 1
 
 
-def test_permit_leaves_the_queue_when_its_wait_is_interrupted(make, clocked):
+def test_interrupted_wait_leaves_the_queue(make, clocked):
     """A task that is killed while it waits blocks no slot."""
     limiter = make("1/s")
     call(limiter, "a")
@@ -340,7 +340,7 @@ def test_permit_leaves_the_queue_when_its_wait_is_interrupted(make, clocked):
     assert limiter.usage().waiting == 0
 
 
-def test_nothing_is_granted_before_somebody_says_that_no_calls_were_made(make):
+def test_unknown_past_grants_nothing(make):
     """An unknown state refuses; a fresh installation says so once."""
     limiter = make("1/s", fresh=False)
     with pytest.raises(LimiterStateUnknown) as raised:

@@ -61,7 +61,7 @@ def everything(server: Redis) -> None:
         limiter.close()
 
 
-def test_the_rights_are_those_of_the_scripts():
+def test_rights_are_those_of_scripts():
     """The message names each command of the Lua scripts."""
     used = set(re.findall(r"redis\.call\('(\w+)'", "".join(path.read_text("utf-8") for path in LUA.glob("*.lua"))))
     assert {right[1:].upper() for right in RIGHTS.split()} >= used

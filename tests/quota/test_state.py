@@ -63,7 +63,7 @@ def test_a_clock_that_hesitates_stands_still(worker, clocked):
     assert isinstance(limiter.acquire("b"), Granted)
 
 
-def test_a_clock_that_hesitates_is_no_state_that_went_back(worker, clocked):
+def test_hesitating_clock_is_no_older_state(worker, clocked):
     """A grant on the slower clock is not older than what another worker has seen."""
     one, other = worker("5/min"), worker("5/min")
     one.start_fresh()
@@ -73,7 +73,7 @@ def test_a_clock_that_hesitates_is_no_state_that_went_back(worker, clocked):
     assert isinstance(one.acquire("c"), Granted)
 
 
-def test_of_the_log_and_the_ledger_the_later_moment_counts(worker, clocked):
+def test_later_of_log_and_ledger_counts(worker, clocked):
     """A rebuilding never makes a call older than the log knows it to be."""
     limiter = worker("5/day")
     limiter.start_fresh()
@@ -83,7 +83,7 @@ def test_of_the_log_and_the_ledger_the_later_moment_counts(worker, clocked):
     assert used(limiter) == [1]
 
 
-def test_a_clock_that_went_back_is_refused_until_it_has_caught_up(worker, clocked):
+def test_clock_set_back_is_refused(worker, clocked):
     """What was called when is unknown; it heals when the clock passes where it was, or from the ledger."""
     limiter = worker("5/day")
     limiter.start_fresh()
@@ -94,7 +94,7 @@ def test_a_clock_that_went_back_is_refused_until_it_has_caught_up(worker, clocke
     assert isinstance(limiter.acquire("b"), Granted)
 
 
-def test_a_clock_that_went_back_is_healed_from_the_ledger(worker, clocked):
+def test_ledger_heals_a_clock_set_back(worker, clocked):
     """The log is dated again, so that its permits leave the window when they should."""
     limiter = worker("2/day")
     limiter.start_fresh()
@@ -106,7 +106,7 @@ def test_a_clock_that_went_back_is_healed_from_the_ledger(worker, clocked):
     assert used(worker("2/day")) == [0]
 
 
-def test_a_clock_that_jumped_ahead_grants_nothing_to_anybody(worker, clocked):
+def test_clock_jumping_ahead_grants_nothing(worker, clocked):
     """A worker whose own clock disagrees tells all others; after the rebuilding the day's calls count as before."""
     limiter, other = worker("1/s,2/day"), worker("1/s,2/day")
     limiter.start_fresh()
@@ -121,7 +121,7 @@ def test_a_clock_that_jumped_ahead_grants_nothing_to_anybody(worker, clocked):
     assert used(other)[1] == 1, "its older view of the clock does not put the rebuilt log in doubt"
 
 
-def test_a_worker_that_slept_is_no_clock_that_jumped(worker, clocked):
+def test_sleeping_worker_is_no_clock_jump(worker, clocked):
     """Hours between two calls, on both clocks, with a drift of 500 ppm."""
     limiter = worker("2/day")
     limiter.start_fresh()
@@ -131,7 +131,7 @@ def test_a_worker_that_slept_is_no_clock_that_jumped(worker, clocked):
         assert isinstance(limiter.acquire(f"after {hours}".replace(" ", "-")), Granted | Reserved | Denied)
 
 
-def test_a_jump_that_a_grant_reveals_wastes_nothing(worker, clocked):
+def test_jump_that_grant_reveals_wastes_nothing(worker, clocked):
     """The script refuses by itself what is later than its caller can wait for."""
     limiter = worker("2/day")
     limiter.start_fresh()
@@ -142,7 +142,7 @@ def test_a_jump_that_a_grant_reveals_wastes_nothing(worker, clocked):
     assert used(limiter) == [0]
 
 
-def test_another_quota_is_refused_and_names_both(worker):
+def test_another_quota_is_named_and_refused(worker):
     """Two workers that were set up differently do not share a log."""
     worker("1/s,25/day").start_fresh()
     late = worker("75/min")
@@ -152,7 +152,7 @@ def test_another_quota_is_refused_and_names_both(worker):
     assert (raised.value.configured, raised.value.in_force) == ("75/min", "1/s,25/day")
 
 
-def test_a_larger_plan_is_adopted_with_what_was_called(worker):
+def test_larger_plan_keeps_earlier_calls(worker):
     """From now on the new quota holds, over the same log, and who has the old one is refused."""
     old, new = worker("1/min,25/day"), worker("3/min")
     old.start_fresh()
@@ -166,7 +166,7 @@ def test_a_larger_plan_is_adopted_with_what_was_called(worker):
         old.acquire("c")
 
 
-def test_a_plan_with_a_longer_window_is_adopted_with_the_ledgers_calls(worker, clocked):
+def test_longer_window_takes_the_ledgers_calls(worker, clocked):
     """The log knows its own longest window exactly; only what is older comes from the ledger."""
     old, new = worker("3/min"), worker("3/min,5/day")
     old.start_fresh()

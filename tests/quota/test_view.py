@@ -30,7 +30,7 @@ def timeline(clock: Clock) -> Timeline:
     return Timeline(patience_s=7, clock=clock)
 
 
-def test_without_an_answer_any_time_is_possible(timeline):
+def test_without_answer_any_time_is_possible(timeline):
     """The first answer is the reference; before it nothing can be said."""
     assert timeline.not_after() == ANY_TIME
     assert not timeline.stepped(0, 5 * MICROSECONDS)
@@ -43,7 +43,7 @@ def test_a_slow_answer_is_no_jump(timeline, clock):
     assert not timeline.stepped(0, 1005 * MICROSECONDS)
 
 
-def test_a_jump_is_what_the_time_that_passed_cannot_explain(timeline, clock):
+def test_unexplained_time_is_a_jump(timeline, clock):
     """The tolerance is a tenth of a second and a thousandth of the time; after a jump a new reference begins."""
     timeline.stepped(0, 1000 * MICROSECONDS)
     clock.now = 100
@@ -53,7 +53,7 @@ def test_a_jump_is_what_the_time_that_passed_cannot_explain(timeline, clock):
     assert timeline.not_after() == ANY_TIME
 
 
-def test_a_command_is_too_late_when_its_caller_has_given_up(timeline, clock):
+def test_command_expires_with_its_caller(timeline, clock):
     """The patience is counted from now on, on Redis's clock."""
     timeline.stepped(0, 1000 * MICROSECONDS)
     clock.now = 10
@@ -83,12 +83,12 @@ def test_the_latest_acknowledged_grant_is_remembered(timeline):
         (redis.ResponseError("ERR something new"), LimiterRedisUnfit, "something new"),
     ],
 )
-def test_each_error_of_redis_names_its_remedy(error, kind, remedy):
+def test_each_redis_error_names_its_remedy(error, kind, remedy):
     """A person reads what to do, whichever way Redis or the client words it."""
     with pytest.raises(kind, match=remedy), explained():
         raise error
 
 
-def test_a_limiter_that_is_built_has_connected_to_nothing():
+def test_built_limiter_has_not_connected():
     """Building costs no round trip, so every process may have one."""
     Limiter(SecretStr("redis://nowhere.invalid"), Quota.parse("1/s"), key=SecretStr("k"), cap_s=1).close()

@@ -93,7 +93,7 @@ def test_whatever_is_packed_comes_back(text: str, times: int):
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_a_kept_reply_can_be_parsed_again(environment: dict[str, str], sandbox: RunningSandbox, dataset):
+def test_kept_reply_can_be_parsed_again(environment: dict[str, str], sandbox: RunningSandbox, dataset):
     """What is kept of each dataset gives the same rows as the reply itself did, at its time."""
     symbol = Symbol("SPLIT7")
     with Wiring(wired(environment).settings, dataset) as wiring:
@@ -164,7 +164,7 @@ def test_nothing_is_kept_for_no_days(environment: dict[str, str], store: Store, 
         assert wiring.store.delete_older_than(90)["raw_replies"] == 1
 
 
-def test_retention_goes_by_when_it_last_came(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
+def test_retention_counts_from_last_arrival(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
     """What last came longer ago goes, in steps; what quarantine points at stays as long as that does."""
     monkeypatch.setattr("common.store.store._REPLY_BATCH", 3)
     (now,) = market.query("SELECT now()")[0]
@@ -219,7 +219,7 @@ def test_the_migration_keeps_what_is_there(store: Store, market: Market):
     engine.dispose()
 
 
-def test_a_stored_quote_says_when_its_reply_came(wiring: Wiring, market: Market):
+def test_stored_quote_dates_its_reply(wiring: Wiring, market: Market):
     """The row's time and the kept reply's are the same, so that one leads to the other."""
     wiring.job.run(RUN, IBM)
     (stored,) = wiring.store.quotes([IBM])

@@ -55,7 +55,7 @@ def test_old_dividends_have_no_other_dates():
     assert any(newest < rows[0]["ex_dividend_date"] <= horizon for rows in payers)
 
 
-def test_a_symbol_without_actions_has_empty_lists():
+def test_symbol_without_actions_has_empty_lists():
     """So has one that nobody knows: the provider tells them apart by nothing."""
     assert ask("SPLITS", "NOSUCH1") == {"symbol": "NOSUCH1", "data": []}
     assert ask("DIVIDENDS", "NOSUCH1") == {"symbol": "NOSUCH1", "data": []}
@@ -69,7 +69,7 @@ def test_lists_come_as_csv_too():
     assert ask("DIVIDENDS", "MSFT", datatype="csv").startswith(header)
 
 
-def test_a_listing_is_as_dirty_as_the_real_one():
+def test_listing_is_dirty_like_real_ones():
     """Test issues, names of blanks, spellings of units, lines that are none, and a ticker that had another owner."""
     active = WORLD.serve(Call.of({"function": "LISTING_STATUS"}), premium=True).body.decode().splitlines()
     gone = WORLD.serve(Call.of({"function": "LISTING_STATUS", "state": "delisted"}), premium=True).body.decode()

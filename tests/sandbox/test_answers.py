@@ -131,7 +131,7 @@ def test_a_series_has_the_documented_shape():
     assert list(series["2026-10-05"]) == ["1. open", "2. high", "3. low", "4. close", "5. volume"]
 
 
-def test_the_adjusted_series_has_the_documented_shape():
+def test_adjusted_series_has_documented_shape():
     """Volume is renumbered to make room for the adjusted close; the newest adjusted close is the close itself."""
     found = document(ask("TIME_SERIES_DAILY_ADJUSTED"))["Time Series (Daily)"]["2026-10-05"]
     assert list(found) == [
@@ -148,7 +148,7 @@ def test_the_adjusted_series_has_the_documented_shape():
     assert found["8. split coefficient"] == "1.0"
 
 
-def test_the_full_series_goes_back_to_the_first_session():
+def test_full_series_begins_at_first_session():
     """outputsize=full gives more than twenty years and ends like the compact one."""
     full = document(ask("TIME_SERIES_DAILY", outputsize="full"))
     compact = document(ask("TIME_SERIES_DAILY"))["Time Series (Daily)"]
@@ -157,7 +157,7 @@ def test_the_full_series_goes_back_to_the_first_session():
     assert list(full["Time Series (Daily)"])[-1] == "1999-11-01"
 
 
-def test_a_full_series_is_the_same_again():
+def test_full_series_is_same_again():
     """It is kept until the next session, and then made again; a fault finds its document."""
     served = Functions(1, date(2026, 10, 5))
     call = Call.of({"function": "TIME_SERIES_DAILY", "symbol": "IBM", "outputsize": "full"})
@@ -204,7 +204,7 @@ def listed(**more: str) -> list[list[str]]:
     return [header, *(line for line in lines if line[0] not in {"BROKEN", "BADDATE"})]
 
 
-def test_the_listing_is_as_of_a_day():
+def test_listing_is_as_of_day():
     """Active and delisted companies of a day, the missing date as null, each symbol once but for a reused one."""
     header, *active = listed()
     assert ",".join(header) == "symbol,name,exchange,assetType,ipoDate,delistingDate,status"
@@ -223,7 +223,7 @@ def test_the_listing_is_as_of_a_day():
 
 
 @pytest.mark.parametrize("more", [{"date": "yesterday"}, {"state": "asleep"}])
-def test_a_listing_with_a_wrong_parameter_is_refused(more):
+def test_listing_with_wrong_parameter_is_refused(more):
     """A date or state that is none is an invalid call, in JSON."""
     assert "Invalid API call" in document(ask("LISTING_STATUS", None, **more))["Error Message"]
 

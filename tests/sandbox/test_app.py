@@ -51,7 +51,7 @@ def test_without_latency_nothing_waits(monkeypatch):
     assert events_of(monkeypatch, Options()) == ["arrival", "http.response.start", "http.response.body"]
 
 
-def test_the_readme_names_every_fault_and_endpoint():
+def test_readme_names_every_fault_and_endpoint():
     """What can be provoked stands in the table, and nothing stands there that is not."""
     from sandbox.control import control_app
     from sandbox.faults import FAULTS, GROUPS

@@ -40,7 +40,7 @@ def test_a_mix_is_spread_as_written():
 
 
 @pytest.mark.parametrize("text", ["reset-before", "reset-before:2", "reset-before:x", "none:0.1", "all:0.6,http:0.6"])
-def test_a_mix_that_makes_no_sense_is_refused(text):
+def test_senseless_mix_is_refused(text):
     """A missing or impossible share, an unknown name and a sum over 1 are errors."""
     with pytest.raises(ValueError, match=r"is not a fault|add up"):
         parse_mix(text)
@@ -57,7 +57,7 @@ def test_the_draw_follows_the_shares():
 
 @settings(deadline=None)
 @given(st.permutations(["A", "A", "A", "B", "B", "C", "D", "D", "D", "D"]))
-def test_the_draw_does_not_depend_on_the_order(symbols):
+def test_draw_does_not_depend_on_order(symbols):
     """However the calls of several symbols interleave, each symbol meets the same faults; a reset starts over."""
     picker = FaultPicker(1, parse_mix("all:0.7"))
     alone = FaultPicker(1, parse_mix("all:0.7"))
@@ -101,7 +101,7 @@ def test_a_symbol_can_name_every_fault(name):
 
 @pytest.mark.parametrize("function", ["GLOBAL_QUOTE", "TIME_SERIES_DAILY", "REALTIME_BULK_QUOTES"])
 @pytest.mark.parametrize("name", PAYLOAD_FAULTS)
-def test_a_payload_fault_spoils_every_kind_of_document(name, function):
+def test_payload_faults_spoil_every_document(name, function):
     """Each fault changes what a reader gets, and leaves the document it was made from as it is."""
     reply = FUNCTIONS.serve(call(function=function), premium=True)
     before = copy.deepcopy(reply.document)
@@ -171,7 +171,7 @@ def test_every_refusal_comes_on_demand(name):
     assert (b"MARKED" in reply.body) == (name == "day")
 
 
-def test_latency_has_the_median_and_the_tail_it_was_given():
+def test_latency_has_its_median_and_tail():
     """Of many draws half are below the median and one in a hundred above the 99th percentile."""
     latency = parse_latency("0.11:0.5", 1)
     assert latency is not None
@@ -185,7 +185,7 @@ def test_latency_has_the_median_and_the_tail_it_was_given():
 
 
 @pytest.mark.parametrize("text", ["1", "0.5:0.1", "0:1", "a:b", "1:99", "nan:nan"])
-def test_a_latency_that_makes_no_sense_is_refused(text):
+def test_senseless_latency_is_refused(text):
     """The message says how to write it."""
     with pytest.raises(ValueError, match="write MEDIAN:P99"):
         parse_latency(text, 1)

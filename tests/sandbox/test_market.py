@@ -41,7 +41,7 @@ def test_the_sessions_are_the_exchanges(exchange: Exchange, code: str):
         (datetime(2026, 7, 5, 12, 0, tzinfo=UTC), "2026-07-02"),
     ],
 )
-def test_today_counts_from_a_quarter_past_four_in_new_york(moment, session):
+def test_today_begins_after_new_yorks_close(moment, session):
     """The latest session changes at 16:15 New York time, in summer and in winter, and skips a holiday's weekend."""
     assert day(NEW_YORK, moment) == session
 
@@ -62,14 +62,14 @@ def test_london_counts_from_its_five_oclock(moment, session):
     assert day(LONDON, moment) == session
 
 
-def test_new_year_on_a_saturday_closes_no_other_day():
+def test_saturday_new_year_closes_nothing_else():
     """A year's holidays lie in that year: 2021 keeps its last Friday."""
     assert all(day.year == year for year in range(1999, 2066) for day in holidays.new_york(year))
 
 
 @pytest.mark.parametrize("exchange", [NEW_YORK, LONDON], ids=["New York", "London"])
 @pytest.mark.parametrize("unknown", [date(1999, 10, 29), date(1999, 11, 1), date(2065, 2, 1)])
-def test_a_day_outside_of_the_known_years_is_named(unknown, exchange):
+def test_day_outside_known_years_is_named(unknown, exchange):
     """A date without a session before it is refused by name."""
     with pytest.raises(ValueError, match=str(unknown)):
         exchange.session_on_or_before(unknown)
@@ -77,7 +77,7 @@ def test_a_day_outside_of_the_known_years_is_named(unknown, exchange):
 
 @timeless
 @given(SYMBOLS, SESSIONS)
-def test_a_bar_is_the_same_whoever_asks(symbol, session):
+def test_bar_is_same_whoever_asks(symbol, session):
     """One session alone, and within a series, gives the same bar, from two objects that share nothing."""
     alone = Stock(7, symbol).bar(session)
     assert Stock(7, symbol).bars(session - 1, session + 3)[1] == alone
@@ -123,7 +123,7 @@ def test_some_companies_pay_and_some_split():
 
 @timeless
 @given(st.integers(200, 6000))
-def test_raw_prices_jump_at_a_split_and_adjusted_ones_do_not(last):
+def test_only_raw_prices_jump_at_splits(last):
     """Every compact series of a splitting symbol holds a split, seen in the raw closes only."""
     bars = Stock(1, f"{SPLITTING_PREFIX}1").bars(last - 99, last)
     adjusted = adjusted_closes(bars)

@@ -31,7 +31,7 @@ def counted_slowly(times: list[float], period_s: float) -> int:
 
 @timeless
 @given(GAPS, st.sampled_from([0.5, 1, 2, 5, 10]))
-def test_the_judge_counts_like_the_slow_model(gaps, period_s):
+def test_judge_counts_like_slow_model(gaps, period_s):
     """The most in any sliding window is what looking at every window gives."""
     times = times_of(gaps)
     assert most_in_window(times, period_s) == counted_slowly(times, period_s)
@@ -39,7 +39,7 @@ def test_the_judge_counts_like_the_slow_model(gaps, period_s):
 
 @timeless
 @given(GAPS, WINDOWS, st.booleans())
-def test_a_meter_decides_like_the_slow_model(gaps, windows, count_refused):
+def test_meter_decides_like_slow_model(gaps, windows, count_refused):
     """Each call is admitted exactly if every window before it holds fewer counted calls than its limit."""
     meter = Meter(windows, count_refused=count_refused)
     counted: list[float] = []
@@ -53,14 +53,14 @@ def test_a_meter_decides_like_the_slow_model(gaps, windows, count_refused):
 
 @timeless
 @given(GAPS, WINDOWS, st.booleans())
-def test_what_a_meter_admits_the_judge_accepts(gaps, windows, count_refused):
+def test_what_meter_admits_judge_accepts(gaps, windows, count_refused):
     """The admitted calls never exceed a window."""
     meter = Meter(windows, count_refused=count_refused)
     admitted = [now for now in times_of(gaps) if meter.arrive(now) is None]
     assert all(most_in_window(admitted, window.period_s) <= window.limit for window in windows)
 
 
-def test_a_refusal_costs_its_place_only_where_refusals_count():
+def test_refusal_costs_only_where_counted():
     """Hammered every half second, 1/s admits one call in all if refusals count, and every second one if not."""
     times = [number / 2 for number in range(20)]
     for count_refused, admitted in ((True, 1), (False, 10)):
@@ -103,7 +103,7 @@ def test_a_day_can_be_scaled():
     assert [(window.limit, window.period_s, window.kind) for window in windows] == [(1, 1, "burst"), (25, 60, "day")]
 
 
-def test_the_plans_are_those_that_the_pipeline_believes_in():
+def test_plans_match_the_pipelines():
     """Both sides state the plans for themselves, and they agree."""
     assert set(PLANS) == set(PLAN_NAMES) - {"legacy", "unlimited"}
     for name, quota in PLANS.items():
@@ -148,7 +148,7 @@ def greedy_slowly(windows: list[Window], span_s: float) -> int:
 
 @timeless
 @given(WINDOWS, st.integers(1, 24))
-def test_capacity_is_what_calling_as_soon_as_allowed_gives(windows, span_s):
+def test_capacity_is_what_prompt_calls_get(windows, span_s):
     """The capacity of a span equals that of a simulated caller."""
     assert capacity(windows, span_s) == greedy_slowly(windows, span_s)
 
@@ -186,7 +186,7 @@ def test_the_judge_rules_key_by_key():
     assert reports["other"].within_quota
 
 
-def test_a_refusal_for_the_quota_alone_is_a_violation():
+def test_refusal_for_quota_alone_is_violation():
     """Where refusals do not count, no window shows them, but the ruling does."""
     log = [entry(1, 1.0), entry(2, 1.5, "refused:burst", counted=False)]
     ruling = judge(log, parse_quota("1/s"))["k"]

@@ -149,28 +149,28 @@ def test_unknown_symbols():
     assert "Invalid API call" in document(ask("GLOBAL_QUOTE", None))["Error Message"]
 
 
-def test_a_bulk_call_without_the_plan_says_so_in_its_message():
+def test_bulk_call_names_missing_plan():
     """The free plan gets the premium notice, and beside it sample rows of symbols that nobody asked for."""
     found = document(ask("REALTIME_BULK_QUOTES", "TSLA", on=provider("free")))
     assert [row["symbol"] for row in found["data"]] == ["MSFT", "AAPL", "IBM"]
     assert "This is a premium endpoint" in found["message"]
 
 
-def test_errors_are_json_even_where_csv_was_asked_for():
+def test_errors_are_json_for_csv_too():
     """A refusal ignores datatype=csv."""
     assert "Error Message" in document(ask("TIME_SERIES_DAILY", "NOSUCH1", datatype="csv"))
     assert document(ask("GLOBAL_QUOTE", "NOSUCH1", datatype="csv")) == {"Global Quote": {}}
 
 
 @pytest.mark.parametrize("key", ["", "invalid", "revoked"])
-def test_a_bad_key_is_told_before_everything_else_and_counts_nothing(key):
+def test_bad_key_comes_first_and_uncounted(key):
     """The key is checked before the function."""
     reply = ask("NO_SUCH", apikey=key)
     assert reply.verdict == "refused:key"
     assert not reply.counted
 
 
-def test_a_key_can_be_revoked_and_come_back():
+def test_revoked_key_can_come_back():
     """A revoked key is refused until the sandbox is reset."""
     subject = provider()
     subject.revoked = frozenset({KEY})
@@ -179,7 +179,7 @@ def test_a_key_can_be_revoked_and_come_back():
     assert ask("GLOBAL_QUOTE", on=subject).verdict == "served"
 
 
-def test_the_quota_is_checked_before_the_function_and_every_failure_counts():
+def test_quota_is_checked_before_the_function():
     """An unknown function, an unknown symbol and a premium call each use one of the quota."""
     subject = provider("free", "3/day")
     verdicts = [
@@ -212,7 +212,7 @@ def test_each_key_has_its_own_quota():
     ]
 
 
-def test_a_changed_plan_begins_with_empty_windows():
+def test_changed_plan_begins_with_empty_windows():
     """After a change of plan the key can call again, and premium calls follow the plan."""
     subject = provider("free", "1/day")
     ask("GLOBAL_QUOTE", on=subject)
@@ -221,7 +221,7 @@ def test_a_changed_plan_begins_with_empty_windows():
     assert ask("TIME_SERIES_DAILY_ADJUSTED", on=subject).verdict == "served"
 
 
-def test_the_demo_key_serves_the_documented_examples_without_a_meter():
+def test_demo_key_serves_the_documented_examples():
     """IBM and the three bulk symbols, as often as one likes."""
     subject = provider("free", "1/day")
     for _ in range(3):

@@ -24,7 +24,7 @@ def fill(log: RequestLog, count: int) -> None:
         )
 
 
-def test_entries_are_read_from_where_one_stopped():
+def test_entries_are_read_page_by_page():
     """Entries are numbered from 1; since and limit page through them."""
     log = RequestLog()
     fill(log, 5)
@@ -34,7 +34,7 @@ def test_entries_are_read_from_where_one_stopped():
     assert log.since(5) == []
 
 
-def test_memory_is_bounded_and_says_what_it_dropped():
+def test_bounded_memory_counts_what_it_drops():
     """The newest entries stay; the numbers go on after the log was emptied."""
     log = RequestLog(capacity=3)
     fill(log, 5)
@@ -46,7 +46,7 @@ def test_memory_is_bounded_and_says_what_it_dropped():
     assert [entry.id for entry in log.since(5)] == [6]
 
 
-def test_the_file_holds_everything_and_never_the_key(tmp_path):
+def test_file_holds_everything_and_never_key(tmp_path):
     """Each line is an entry, beyond what memory holds, appended after what stood there; no line holds the key."""
     path = tmp_path / "log.jsonl"
     for _ in range(2):
@@ -59,7 +59,7 @@ def test_the_file_holds_everything_and_never_the_key(tmp_path):
     assert json.loads(text.splitlines()[0])["key"] == digest(KEY)
 
 
-def test_a_digest_tells_keys_apart_and_no_key_has_none():
+def test_digest_tells_keys_apart():
     """The digest is short, stable, and empty for a missing key."""
     assert digest("a") != digest("b")
     assert digest("a") == digest("a")
@@ -68,7 +68,7 @@ def test_a_digest_tells_keys_apart_and_no_key_has_none():
     assert digest("\ud800") != ""
 
 
-def test_options_come_from_the_command_line_then_the_environment():
+def test_command_line_overrides_environment():
     """An option wins over its variable, a variable over the default, an empty variable counts as not set."""
     environment = {"SANDBOX_PORT": "99", "SANDBOX_PLAN": "premium75", "SANDBOX_TODAY": "2026-10-05", "SANDBOX_SEED": ""}
     options = read_options(["--port", "0", "--day-length", "60"], environment)
@@ -89,7 +89,7 @@ def test_options_come_from_the_command_line_then_the_environment():
         ([], {"SANDBOX_PORT": "many"}, "invalid"),
     ],
 )
-def test_a_malformed_option_ends_with_a_message(arguments, environment, message, capsys):
+def test_malformed_option_ends_with_message(arguments, environment, message, capsys):
     """The exit status is 2 and the message names the value."""
     with pytest.raises(SystemExit) as ended:
         read_options(arguments, environment)

@@ -60,7 +60,7 @@ def test_a_quote_over_http(sandbox):
     assert reply.json()["Global Quote"]["01. symbol"] == "IBM"
 
 
-def test_csv_is_a_download_and_a_refusal_is_not(sandbox):
+def test_csv_is_served_as_download(sandbox):
     """CSV carries a file name; an error that was asked for as CSV is JSON with status 200."""
     assert get(sandbox, datatype="csv").headers["Content-Disposition"].startswith("attachment")
     refused = get(sandbox, datatype="csv", function="NO_SUCH")
@@ -103,7 +103,7 @@ def test_windows_slide():
     assert not ruling.within_quota
 
 
-def test_a_caller_within_the_quota_is_never_refused(sandbox):
+def test_caller_within_quota_is_never_refused(sandbox):
     """Who calls as soon as the window allows it is always served, and the judge finds nothing."""
     sandbox.change("plan", quota="2/s")
     for number in range(5):
@@ -128,7 +128,7 @@ def test_a_changed_plan_holds_at_once(sandbox):
     assert "Time Series (Daily)" in get(sandbox, function="TIME_SERIES_DAILY_ADJUSTED").json()
 
 
-def test_a_key_is_revoked_in_the_middle(sandbox):
+def test_key_is_revoked_in_middle(sandbox):
     """After the revocation the key gets the bad-key reply, and after a reset it works again."""
     assert "Global Quote" in get(sandbox).json()
     sandbox.change("revoke", keys=[KEY])
@@ -137,7 +137,7 @@ def test_a_key_is_revoked_in_the_middle(sandbox):
     assert "Global Quote" in get(sandbox).json()
 
 
-def test_the_log_tells_everything_but_the_key(sandbox):
+def test_log_tells_everything_but_key(sandbox):
     """Each request stands there once, in order, with its verdict; nothing that the server tells holds the key."""
     get(sandbox)
     get(sandbox, "NOSUCH1", function="TIME_SERIES_DAILY")
@@ -202,7 +202,7 @@ def test_a_reset_starts_the_faults_over(sandbox):
         sandbox.change("reset")
 
 
-def test_the_log_file_is_whole_after_a_sigterm(tmp_path):
+def test_log_file_is_whole_after_sigterm(tmp_path):
     """Ended by SIGTERM during a silence, it exits with status 0 and every request stands in the file."""
     path = tmp_path / "calls.jsonl"
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--plan", "unlimited", "--log", str(path)]
@@ -224,7 +224,7 @@ def test_the_log_file_is_whole_after_a_sigterm(tmp_path):
     assert KEY not in path.read_text()
 
 
-def test_a_port_that_is_taken_is_named():
+def test_port_that_is_taken_is_named():
     """It ends with status 1 and one line that says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -235,7 +235,7 @@ def test_a_port_that_is_taken_is_named():
     assert done.stderr.endswith("Choose another --port, or 0 for a free one.\n")
 
 
-def test_a_sandbox_that_cannot_start_is_told():
+def test_sandbox_that_cannot_start_is_told():
     """The helper for tests raises where the program ends at once."""
     with pytest.raises(RuntimeError, match="exit status 1"), running("--faults", "none:1"):
         pass

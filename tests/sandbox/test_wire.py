@@ -100,7 +100,7 @@ def test_a_reset_amid_the_body(sandbox):
     assert split(received)[1] == right_body(sandbox)[: len(right_body(sandbox)) // 2]
 
 
-def test_a_connection_that_ends_without_a_reply(sandbox):
+def test_connection_that_ends_without_reply(sandbox):
     """http.client calls it a remote disconnect."""
     assert raw(sandbox, "close-before") == (b"", "closed")
     where = urlsplit(sandbox.url)
@@ -122,7 +122,7 @@ def test_a_truncated_body_that_tells_it(sandbox):
             get(sandbox, fault)
 
 
-def test_a_truncated_body_that_does_not_tell(sandbox):
+def test_truncated_body_that_does_not_tell(sandbox):
     """requests takes the half for the whole; only the JSON shows it."""
     reply = get(sandbox, "truncated-silent")
     assert reply.status_code == 200
@@ -131,7 +131,7 @@ def test_a_truncated_body_that_does_not_tell(sandbox):
 
 
 @pytest.mark.parametrize("fault", ["stall", "stall-body", "drip-headers", "drip-body"])
-def test_a_slow_reply_is_right_in_the_end(sandbox, fault):
+def test_slow_reply_is_right_in_end(sandbox, fault):
     """A patient client gets the whole quote."""
     assert get(sandbox, fault).content == right_body(sandbox)
 
@@ -178,7 +178,7 @@ def test_an_oversized_body_is_valid(sandbox):
     assert json.loads(reply.content) == json.loads(right_body(sandbox))
 
 
-def test_a_bomb_is_small_and_unpacks_to_much(sandbox):
+def test_bomb_unpacks_to_much(sandbox):
     """Less than a megabyte is valid gzip of 256 MB that begin with the right document."""
     head, packed = split(raw(sandbox, "bomb")[0])
     assert b"content-encoding: gzip" in head
@@ -192,7 +192,7 @@ def test_a_bomb_is_small_and_unpacks_to_much(sandbox):
     assert sum(sizes[1:]) == BOMB_BYTES
 
 
-def test_a_body_that_is_not_the_gzip_it_claims_to_be(sandbox):
+def test_body_claims_to_be_gzip(sandbox):
     """A client that unpacks it fails."""
     _, body = split(raw(sandbox, "bad-gzip")[0])
     with pytest.raises(gzip.BadGzipFile):
@@ -200,7 +200,7 @@ def test_a_body_that_is_not_the_gzip_it_claims_to_be(sandbox):
 
 
 @pytest.mark.parametrize("fault", [*GROUPS["payload"], *GROUPS["refusal"]])
-def test_every_fault_of_the_payload_arrives_with_status_200(sandbox, fault):
+def test_payload_faults_arrive_with_status_200(sandbox, fault):
     """A wrong body or a refusal comes whole, as JSON, on a connection that goes on, and is logged by its name."""
     right = right_body(sandbox)
     with requests.Session() as session:

@@ -22,7 +22,7 @@ def settings(**environment: str) -> PipelineSettings:
     return PipelineSettings.from_environment(environment)
 
 
-def test_without_a_key_the_sandbox_serves_into_a_database_of_its_own():
+def test_sandbox_serves_its_own_database():
     """Invented prices never mix with real ones."""
     plain = settings()
     assert plain.uses_sandbox
@@ -74,7 +74,7 @@ def test_a_binary_secret_file_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("value", ["", "  "])
-def test_an_empty_variable_counts_as_not_set(value: str):
+def test_empty_variable_counts_as_not_set(value: str):
     """An untouched line of .env changes nothing."""
     assert settings(API_TIMEOUT=value, STOCK_SYMBOLS=value, ALPHA_VANTAGE_PLAN=value) == settings()
 
@@ -162,7 +162,7 @@ def test_an_empty_variable_counts_as_not_set(value: str):
         ("LIMITER_REDIS_URL", "unix:/run/redis.sock"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named(variable: str, value: str):
+def test_unusable_value_is_named(variable: str, value: str):
     """The error names the variable, so that it can be found and mended."""
     with pytest.raises(ConfigurationError) as raised:
         settings(**{variable: value})
@@ -191,20 +191,20 @@ def test_symbols_come_from_a_file(tmp_path: Path):
     assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("IBM", "BRK-B")
 
 
-def test_a_comment_in_a_file_is_no_symbol(tmp_path: Path):
+def test_comment_in_file_is_no_symbol(tmp_path: Path):
     """A comment begins where a word does: the ``#`` at a ticker's end is its own."""
     path = tmp_path / "universe"
     path.write_text("AAC#  # when issued\n#IBM\nM&M.BSE\nA B;\n")
     assert settings(STOCK_SYMBOLS=f"@{path}").stock_symbols == ("AAC#", "M&M.BSE", "A", "line 4 of universe")
 
 
-def test_symbols_may_be_chosen_from_a_list():
+def test_symbols_may_be_chosen_from_list():
     """listing:… is kept as what it chooses: which companies that are, no setting can know."""
     assert settings(STOCK_SYMBOLS="Listing:NYSE ARCA:type=ETF").stock_symbols == ListingFilter(("NYSE_ARCA",), ("ETF",))
 
 
 @pytest.mark.parametrize("line", ["API_KEY=SECRET", "  export REDIS_PASSWORD = SECRET", "A_B=SECRET"])
-def test_a_file_of_settings_is_no_list(tmp_path: Path, line: str):
+def test_file_of_settings_is_no_list(tmp_path: Path, line: str):
     """A file of settings is refused as a list of symbols, and no word of it is shown."""
     path = tmp_path / ".env"
     path.write_text(f"IBM\n{line}\n")
@@ -312,7 +312,7 @@ def test_a_refused_url_is_not_shown(url: str):
     assert SECRET not in str(raised.value)
 
 
-def test_a_password_among_the_options_is_a_secret():
+def test_password_among_options_is_secret():
     """It is redacted wherever it stands."""
     full = settings(
         MARKET_DATABASE_URL=f"postgresql://h/d?password={SECRET}", LIMITER_REDIS_URL="redis://h?password=OTHER"
@@ -337,7 +337,7 @@ def test_a_password_among_the_options_is_a_secret():
         ("ALPHA_VANTAGE_QUOTA", "100001/s"),
     ],
 )
-def test_a_dag_that_could_not_run_is_refused(name: str, value: str):
+def test_impossible_dag_is_refused(name: str, value: str):
     """What the DAG declares is checked before anything starts."""
     with pytest.raises(ConfigurationError) as raised:
         DagSettings.from_environment({name: value})

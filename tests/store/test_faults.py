@@ -40,7 +40,7 @@ def waiters(market):
 
 
 @pytest.mark.parametrize("table", ["stock_quotes", "daily_bars", "fetch_outcomes"])
-def test_rows_are_locked_in_the_order_of_their_keys(store, market, table):
+def test_rows_are_locked_by_key(store, market, table):
     """A writer that was given B before A waits at A without having locked B, so no ring of waiters can form."""
     writes = {
         "stock_quotes": lambda volume: save_quotes(store, [quote(s, volume=volume, seconds=volume) for s in "BA"]),
@@ -62,7 +62,7 @@ def test_rows_are_locked_in_the_order_of_their_keys(store, market, table):
         writing.result(30)
 
 
-def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
+def test_opposite_writers_do_not_deadlock(market_dsn, market):
     """Two writers that get the same symbols in opposite orders never wait for each other in a ring."""
     symbols = [f"S{number}" for number in range(100)]
     barrier = threading.Barrier(2)
@@ -93,7 +93,7 @@ def test_writers_in_opposite_orders_do_not_deadlock(market_dsn, market):
     ],
     ids=["equal", "newer", "older"],
 )
-def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours, counts):
+def test_row_that_another_writer_inserts_meanwhile(store, market, other, ours, counts):
     """The rules hold against a row that was not there yet when the statement began."""
     inserted, commit = threading.Event(), threading.Event()
 
@@ -116,7 +116,7 @@ def test_a_row_that_another_writer_inserts_meanwhile(store, market, other, ours,
 
 
 @pytest.mark.parametrize("sqlstate", ["40P01", "40001"])
-def test_a_transaction_given_up_for_another_is_tried_once_more(store, sqlstate):
+def test_deadlock_victim_is_tried_again(store, sqlstate):
     """A deadlock or a serialisation failure is repeated once, from the start; the second one is the caller's."""
     failures = 1
 
@@ -145,7 +145,7 @@ def test_threads_share_a_bounded_pool(market_dsn, market):
         assert 1 <= len(backends(market)) <= 2
 
 
-def test_a_pool_that_stays_busy_says_so(market_dsn, market):
+def test_pool_that_stays_busy_says_so(market_dsn, market):
     """Who finds all connections busy for the whole time-out gets an error with the remedy."""
     store = Store(market_dsn, pool_size=1, timeout_s=0.3)
     entered, leave = threading.Event(), threading.Event()
@@ -165,7 +165,7 @@ def test_a_pool_that_stays_busy_says_so(market_dsn, market):
     store.close()
 
 
-def test_the_store_connects_when_it_is_first_used():
+def test_store_connects_at_first_use():
     """A store of a server that is not there can be built, shown and closed; its use names what to do."""
     store = Store(SecretStr(f"postgresql://market_app:{secrets.token_hex(4)}@127.0.0.1:{free_port()}/market"))
     assert "market_app" not in repr(store)
@@ -174,7 +174,7 @@ def test_the_store_connects_when_it_is_first_used():
     store.close()
 
 
-def test_connections_that_the_server_closed_are_replaced(store, market):
+def test_connections_that_server_closed_are_replaced(store, market):
     """After the server ended every connection the next call works, as after a restart."""
     save_quotes(store, [quote()])
     [pid] = backends(market)
@@ -196,7 +196,7 @@ def test_a_restarted_server_is_found_again(services_folder):
             assert store.check().revision is None
 
 
-def test_a_connection_cut_in_the_middle_is_an_error_and_then_replaced(store, market):
+def test_cut_connection_is_replaced(store, market):
     """A server process that dies under a statement is StoreUnavailable; the call after it works."""
 
     def cut(cursor):
@@ -323,7 +323,7 @@ NO_URL = "MARKET_DATABASE_URL is not a PostgreSQL URL"
         ("host=127.0.0.1 {secret}", ConfigurationError, NO_URL),
     ],
 )
-def test_a_wrong_url_names_the_remedy_and_no_password(market, url, kind, remedy):
+def test_wrong_url_names_the_remedy(market, url, kind, remedy):
     """Whatever is wrong with the connection URL: the error says what to correct and shows no password."""
     secret = "s3cret-MARK"
     dsn = url.format(secret=secret, port=market.server.port, database=market.database, password=market.password)
@@ -333,7 +333,7 @@ def test_a_wrong_url_names_the_remedy_and_no_password(market, url, kind, remedy)
     assert market.password not in leaks(raised.value)
 
 
-def test_errors_are_one_line_and_hold_no_row(store):
+def test_errors_hold_no_row(store):
     """A refused row is named by its constraint; its values, which PostgreSQL adds as detail, stay out."""
     refused_row = quote(volume=-(10**9 + 7))
     with pytest.raises(RowRefused) as refused:
@@ -343,7 +343,7 @@ def test_errors_are_one_line_and_hold_no_row(store):
     assert str(refused_row.volume) not in leaks(refused.value)
 
 
-def test_missing_tables_and_rights_end_the_run(market_dsn, market):
+def test_missing_tables_and_rights_end_run(market_dsn, market):
     """A schema that is not there, or a right that is missing, is no reason to try again."""
     market.query("REVOKE SELECT ON stock_quotes FROM market_app")
     market.query("DROP TABLE quarantine")
@@ -355,7 +355,7 @@ def test_missing_tables_and_rights_end_the_run(market_dsn, market):
         assert len(backends(market)) == 1
 
 
-def test_an_error_of_the_caller_rolls_back_and_passes(store):
+def test_callers_error_rolls_back(store):
     """Whatever is raised inside a transaction ends it without a trace, and the connection can be used again."""
 
     def fail(cursor):
@@ -367,7 +367,7 @@ def test_an_error_of_the_caller_rolls_back_and_passes(store):
     assert store.calls.calls_since("k", 60) == []
 
 
-def test_every_error_of_the_store_is_in_the_tree(store, market):
+def test_every_store_error_is_ours(store, market):
     """Also a read-only server, as after a failover, is an error of ours that can heal."""
     market.query(f"ALTER DATABASE {market.database} SET default_transaction_read_only = on")
     with pytest.raises(PipelineError) as refused:

@@ -84,7 +84,7 @@ def test_two_workers_with_one_history(market_dsn, market):
     assert market.violations() == []
 
 
-def test_a_row_that_comes_during_a_copy(store, market):
+def test_row_that_comes_during_copy(store, market):
     """A bar that another transaction stores in the same moment is waited for, and then told apart by an upsert."""
     with closing(market.connect(market.admin)) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         cursor.execute("BEGIN")
@@ -102,7 +102,7 @@ def test_a_row_that_comes_during_a_copy(store, market):
     assert market.query("SELECT min(volume) FROM daily_bars") == [(bar().volume,)]
 
 
-def test_a_refused_row_takes_its_history_along(store, market):
+def test_refused_row_takes_its_history_along(store, market):
     """A copy that the table refuses leaves nothing, no ledger line either, and names the constraint."""
     with pytest.raises(RowRefused) as refused:
         store.save({daily_bars.TABLE: [*history(), bar("AAPL", volume=-1), *history("AAPL")[1:]]}, [outcome()])

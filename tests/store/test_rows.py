@@ -14,7 +14,7 @@ from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote, save_bars
 HIGHER = Decimal("222.0000")
 
 
-def test_a_quote_is_stored_as_it_came(store, market):
+def test_quote_is_stored_as_it_came(store, market):
     """Every column holds the quote's value, the largest volume and a twelve-letter symbol included."""
     saved = quote("RELIANCE.BSE", volume=2**63 - 1, price=Decimal("99999999999999.999999"))
     assert save_quotes(store, [saved]) == UpsertCounts(inserted=1)
@@ -62,14 +62,14 @@ def test_a_late_arrival_does_not_overwrite(store, market):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_same_key_twice_in_one_call(store, order):
+def test_same_key_twice_in_one_call(store, order):
     """Of two quotes of one key in one call the latest reply counts, whatever their order."""
     pair = [quote(), quote(seconds=5, price=HIGHER)][::order]
     assert save_quotes(store, pair) == UpsertCounts(inserted=1)
     assert store.quotes()[0].price == HIGHER
 
 
-def test_counts_are_exact_in_a_mixed_batch(store):
+def test_counts_are_exact_in_mixed_batch(store):
     """One call tells inserted, updated and unchanged apart."""
     save_quotes(store, [quote("AAPL"), quote("IBM")])
     batch = [quote("MSFT"), quote("AAPL", seconds=1, price=HIGHER), quote("IBM", seconds=1), quote("IBM", seconds=1)]
@@ -90,7 +90,7 @@ def test_a_snapshot_that_is_behind(store, caplog, seconds):
     assert "final" not in caplog.text
 
 
-def test_the_last_word_of_a_final_day(store, caplog):
+def test_last_word_of_final_day(store, caplog):
     """Once the day is final the last reply counts, whatever its volume, and what it changed is logged."""
     caplog.set_level("INFO", "common.store")
     save_quotes(store, [quote(volume=2000), quote("A", volume=2000)])
@@ -126,7 +126,7 @@ def test_nothing_to_save(store):
         max_size=5,
     )
 )
-def test_any_sequence_of_batches_is_what_a_dictionary_says(store, market, batches):
+def test_batches_agree_with_a_dictionary(store, market, batches):
     """Rows and counts agree with a dictionary that keeps the latest reply of each key, after each batch."""
     market.query("TRUNCATE stock_quotes")
     model = {}
@@ -151,7 +151,7 @@ def test_any_sequence_of_batches_is_what_a_dictionary_says(store, market, batche
     assert market.violations() == []
 
 
-def test_quotes_and_ledger_stand_or_fall_together(store, market):
+def test_quotes_and_ledger_are_one_transaction(store, market):
     """A row that the table refuses takes the whole call with it: the other quotes and the ledger lines too."""
     with pytest.raises(RowRefused) as refused:
         save_quotes(store, [quote("AAPL"), quote("IBM", price=Decimal("NaN"))], [outcome("AAPL"), outcome("IBM")])
@@ -170,7 +170,7 @@ def test_quotes_and_ledger_stand_or_fall_together(store, market):
         (quote(), quote(), "unchanged"),
     ],
 )
-def test_the_ledger_says_what_became_of_the_row(store, first, then, reason):
+def test_ledger_says_what_became_of_row(store, first, then, reason):
     """The reason of a stored symbol is the change of its row."""
     if then:
         save_quotes(store, [first])
@@ -185,7 +185,7 @@ def test_other_outcomes_keep_their_reason(store):
     assert [line.reason for line in store.ledger.outcomes(RUN)] == ["network", "inserted"]
 
 
-def test_the_table_refuses_what_is_no_price(store):
+def test_table_refuses_what_is_no_price(store):
     """NaN, Infinity, a negative and an oversized number are refused in each price column."""
     for column in ("open_price", "high_price", "low_price", "price", "previous_close"):
         for number in ("NaN", "Infinity", "-Infinity", "-0.000001", "100000000000000"):
@@ -211,7 +211,7 @@ def test_the_table_refuses_impossible_rows(store):
 
 
 @pytest.mark.parametrize("table", ["stock_quotes", "daily_bars"])
-def test_the_tables_refuse_not_a_number_to_everybody(store, market, table):
+def test_tables_refuse_not_number_to_everybody(store, market, table):
     """Also a person with psql cannot put NaN into any numeric column."""
     save_quotes(store, [quote()])
     save_bars(store, [bar(adjusted_close=Decimal(1), dividend_amount=Decimal(0), split_coefficient=Decimal(1))])
@@ -230,7 +230,7 @@ def test_a_time_without_zone_is_refused(store):
         save_quotes(store, [quote(data_timestamp=datetime(2026, 10, 5, 12))])  # noqa: DTZ001  the point
 
 
-def test_text_that_no_column_holds_is_refused(store, market):
+def test_unstorable_text_is_refused(store, market):
     """Half a surrogate pair where nobody looked for one is an error of ours that says so, and stores nothing."""
     with pytest.raises(RowRefused, match="cannot be sent"):
         store.ledger.record_outcomes([outcome(run_id="run\ud800")])
@@ -285,7 +285,7 @@ def test_bars_are_upserted(store, market):
     assert market.violations() == []
 
 
-def test_the_raw_series_does_not_erase_adjusted_values(store, market):
+def test_raw_series_keeps_adjusted_values(store, market):
     """A bar without adjusted values keeps those that are known, and changes nothing if the rest is equal."""
     adjusted = {"adjusted_close": Decimal(110), "dividend_amount": Decimal("1.68"), "split_coefficient": Decimal(2)}
     save_bars(store, [bar(**adjusted)])

@@ -23,7 +23,7 @@ sys.stdin.read()
 """
 
 
-def test_the_processor_time_of_ended_children_counts():
+def test_processor_time_of_ended_children_counts():
     """A group's CPU holds that of processes which came and went meanwhile: each task of Airflow is one."""
     with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         with watching(Groups({process.pid: "group"}), every_s=60) as watch:
@@ -59,7 +59,7 @@ def test_an_unknown_part_is_refused(capsys):
     assert "'throughput' is not one of limiter, parsing" in capsys.readouterr().err
 
 
-def test_the_bare_job_stores_what_ours_does():
+def test_bare_job_stores_what_ours_does():
     """The bare contender fills every column that it names, so it is spared no work."""
     row = values({"Global Quote": QUOTE})
     assert len(row) == len(COLUMNS) == UPSERT.count("%s")

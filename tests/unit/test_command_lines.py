@@ -123,7 +123,7 @@ def test_a_reader_that_leaves_early(surroundings: dict[str, str], tmp_path: Path
     assert leftovers(tmp_path / "state") == []
 
 
-def test_a_full_disk_and_a_poor_terminal(surroundings: dict[str, str], taken: str):
+def test_full_disk_and_poor_terminal(surroundings: dict[str, str], taken: str):
     """Without input, home and encoding, and with an output that takes nothing, each command ends in a sentence."""
     poor = surroundings | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb"}
     if str(ROOT).isascii():  # told to use no UTF-8, Python cannot import pydantic from any other path

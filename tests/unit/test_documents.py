@@ -38,7 +38,7 @@ def compose_variables() -> dict[str, set[str]]:
     return found
 
 
-def test_every_variable_is_in_the_example_and_none_besides():
+def test_example_has_every_variable():
     """.env.example names exactly the variables that are read, by the code or by Compose; NAME_FILE goes with NAME."""
     by_compose = {name for name in compose_variables() if name.removesuffix("_FILE") not in compose_variables()}
     by_compose |= {name for name in compose_variables() if not name.endswith("_FILE")}
@@ -51,7 +51,7 @@ def test_compose_passes_on_every_setting():
     assert known_variables() - given == set()
 
 
-def test_the_example_has_the_defaults_of_compose():
+def test_example_has_defaults_of_compose():
     """The example shows the one default of each variable, or nothing, so an untouched copy changes nothing."""
     code = {name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields}
     for variable, value in dotenv_values(EXAMPLE).items():
@@ -59,7 +59,7 @@ def test_the_example_has_the_defaults_of_compose():
             assert compose_variables()[variable] == {value}, variable
 
 
-def test_a_container_tunes_what_the_local_cluster_tunes():
+def test_container_tunes_what_local_cluster_tunes():
     """The entrypoint maps the same three variables to the same Airflow settings as `make up`."""
     script = (ROOT / "config" / "container" / "entrypoint").read_text("utf-8")
     assert dict(re.findall(r'-n "\$\{(\w+):-\}" \]; then export (AIRFLOW__\w+)=', script)) == dict(TUNABLES)
@@ -144,7 +144,7 @@ def test_every_shared_setting_has_its_reason():
     assert reasons >= settings * 0.7
 
 
-def test_no_secret_is_in_a_committed_setting():
+def test_no_secret_is_in_committed_setting():
     """Neither shared settings nor the example hold a password, key or token."""
     for name in (".env.example", "config/airflow.env"):
         for variable, value in dotenv_values(ROOT / name).items():

@@ -49,7 +49,7 @@ def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
     assert len(first["api/jwt_secret"]) >= 64
 
 
-def test_what_is_given_wins_and_a_key_can_be_taken_back(step: ModuleType, tmp_path: Path):
+def test_given_secret_wins_until_taken_back(step: ModuleType, tmp_path: Path):
     """NAME overrides NAME_FILE and what was kept; a key that is no longer set is gone."""
     run(step, tmp_path)
     (tmp_path / "files" / "redis_password").write_text("from a file\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def test_what_is_given_wins_and_a_key_can_be_taken_back(step: ModuleType, tmp_pa
     assert run(step, tmp_path)["market/alpha_vantage_api_key"] == ""
 
 
-def test_addresses_that_are_given_stay_as_they_are(step: ModuleType, tmp_path: Path):
+def test_given_addresses_stay(step: ModuleType, tmp_path: Path):
     """A second host's addresses are taken over word for word."""
     files = run(
         step,
@@ -103,7 +103,7 @@ def test_what_no_program_takes_is_refused(step: ModuleType, tmp_path: Path, give
     assert not list((tmp_path / "volumes").glob("*/*"))
 
 
-def test_files_closed_to_the_containers_are_named(step: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_files_closed_to_containers_are_named(step: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What a clone's umask closes is named with the remedy; an empty file that stands for "not set" is no secret."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "config" / "symbols").mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_files_closed_to_the_containers_are_named(step: ModuleType, tmp_path: Pa
         step.check_mounted(authorities, tmp_path)
 
 
-def test_only_the_group_reads_and_nobody_writes(step: ModuleType, tmp_path: Path):
+def test_only_group_reads_and_nobody_writes(step: ModuleType, tmp_path: Path):
     """Every file is 0440, and no half-written one is left."""
     run(step, tmp_path)
     files = list((tmp_path / "volumes").glob("*/*"))
@@ -127,7 +127,7 @@ def test_only_the_group_reads_and_nobody_writes(step: ModuleType, tmp_path: Path
     assert not [path for path in files if path.suffix == ".new"]
 
 
-def test_a_second_host_gets_what_workers_need(step: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_second_host_gets_what_workers_need(step: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """`join` prints addresses and shared secrets, and nothing that makes databases, users or tokens."""
     files = run(step, tmp_path)
     capsys.readouterr()
@@ -155,7 +155,7 @@ def test_join_writes_what_dotenv_reads(step: ModuleType, tmp_path: Path, capsys:
     assert line == 'REDIS_PASSWORD="pass \'word\' \\"#\\\\ \\$HOME \\${X} `id` ä%:@/\\\\"'
 
 
-def test_a_file_that_is_not_text_is_refused(step: ModuleType, tmp_path: Path):
+def test_binary_file_is_refused(step: ModuleType, tmp_path: Path):
     """An unreadable secret ends the step with its variable and the remedy."""
     (tmp_path / "files" / "redis_password").write_bytes(b"\xff\xfe")
     with pytest.raises(step.SecretUnusable, match="REDIS_PASSWORD_FILE cannot be read"):

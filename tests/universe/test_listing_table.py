@@ -51,7 +51,7 @@ def test_a_reused_ticker_keeps_its_history(store: Store, market: Market):
     assert ibm[2] == old[2]
 
 
-def test_a_symbol_comes_back_on_the_list(store: Store, market: Market):
+def test_symbol_comes_back_on_list(store: Store, market: Market):
     """One that was gone for a while has a row for each time."""
     for listings in ([OLD, IBM], [IBM], [OLD, IBM]):
         replaced(store, *listings)

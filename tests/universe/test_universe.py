@@ -144,7 +144,7 @@ def test_without_a_list_a_plan_ends(choosing: Wiring, sandbox: RunningSandbox):
         requested_symbols(choosing, None, renew_at=LATER)
 
 
-def test_an_old_list_is_better_than_none(choosing: Wiring, sandbox: RunningSandbox):
+def test_old_list_is_better_than_none(choosing: Wiring, sandbox: RunningSandbox):
     """Where the new list cannot be had a plan goes on with the old one, and the next one spends no call on another."""
     sandbox.change("faults", faults="empty-body:1")
     store_list(choosing, company("IBM"))

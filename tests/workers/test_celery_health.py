@@ -58,7 +58,7 @@ def worker(url: str, home: Path, *, give_up_s: float) -> Iterator[Worker]:
         process.wait(20)
 
 
-def test_it_beats_while_idle_and_while_every_slot_is_taken(redis_url: str, tmp_path: Path):
+def test_worker_beats_idle_and_busy(redis_url: str, tmp_path: Path):
     """A worker is healthy when it waits for messages, and when it takes none because all its slots work."""
     with worker(redis_url, tmp_path, give_up_s=60) as idle, redis.Redis.from_url(redis_url) as client:
         idle.wait_for_beats("an idle worker beats")
@@ -68,7 +68,7 @@ def test_it_beats_while_idle_and_while_every_slot_is_taken(redis_url: str, tmp_p
         client.rpush("release", 1)
 
 
-def test_one_that_pings_but_takes_nothing_ends_itself(redis_url: str, tmp_path: Path):
+def test_deaf_worker_ends_itself(redis_url: str, tmp_path: Path):
     """Without a queue a worker still answers a ping, but beats no more, and ends so that it is started agaiw."""
     with worker(redis_url, tmp_path, give_up_s=6) as deaf:
         deaf.wait_for_beats("it beats")
@@ -78,7 +78,7 @@ def test_one_that_pings_but_takes_nothing_ends_itself(redis_url: str, tmp_path: 
         assert "no message could be taken" in (tmp_path / "log").read_text("utf-8")
 
 
-def test_it_beats_again_after_redis_was_killed(services_folder: Path, tmp_path: Path):
+def test_worker_beats_after_redis_returns(services_folder: Path, tmp_path: Path):
     """While Redis is gone nothing beats; once it is back the same worker does."""
     server = Redis(services_folder / "killed", free_port(), "word")
     server.initialise()

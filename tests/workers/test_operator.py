@@ -87,7 +87,7 @@ def fetch(number: int, given: dict[str, object] | None = None, **kwargs: object)
     return given["label"]
 
 
-def test_a_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, supervisor: Supervisor):
+def test_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, supervisor: Supervisor):
     """The steps one after the other store the symbol and report it."""
     ValidateEnvironment(task_id="check").execute(context())
     planning = context(symbols=["IBM"], force=True)
@@ -127,7 +127,7 @@ def test_a_malformed_setting_fails_for_good(set_up: Wiring, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_a_task_without_a_line_in_the_ledger_says_what_to_do(set_up: Wiring, batch_size: int):
+def test_missing_line_names_the_remedy(set_up: Wiring, batch_size: int):
     """A task whose lines are gone (they were too old, say) is not done: it fails, and says how to get them back."""
     write_plan(set_up, "IBM", "AAPL", batch_size=batch_size)
     with pytest.raises(AirflowFailException, match="no batch 3 of the run manual__1: clear the run's task plan"):
@@ -151,7 +151,7 @@ def test_a_far_permit_defers_the_task(set_up: Wiring, supervisor: Supervisor, mo
     assert second.value.kwargs == first.value.kwargs
 
 
-def test_a_postponed_symbol_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+def test_postponed_symbol_is_skipped_in_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A symbol beyond the day's calls shows as skipped, not as failed."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
     ValidateEnvironment(task_id="check").execute(context())
@@ -171,14 +171,14 @@ def test_a_batch_says_how_it_went(set_up: Wiring, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("symbol", "error"), [("NOSUCH1", AirflowFailException), ("FAULT-HTTP500", BatchIncomplete)])
-def test_a_batch_is_retried_for_what_can_heal(set_up: Wiring, symbol: str, error: type[Exception]):
+def test_batch_retries_what_can_heal(set_up: Wiring, symbol: str, error: type[Exception]):
     """A batch with a failure fails, for good if no other try makes sense, and names the symbol."""
     write_plan(set_up, "IBM", symbol, batch_size=2)
     with pytest.raises(error, match=f"batch 1: 1 stored, 1 failed. {symbol} "):
         fetch(1)
 
 
-def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor):
+def test_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, supervisor: Supervisor):
     """The batch gives its slot away as a whole, with the permit that it waits for, and says how far it is."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "1/30s")
     monkeypatch.setenv("QUOTA_WAIT_IN_PLACE", "0")
@@ -196,7 +196,7 @@ def test_a_batch_whose_permit_is_far_defers(set_up: Wiring, monkeypatch: pytest.
     assert [message.rendered_map_index for message in supervisor.told] == ["batch 1", how_far, how_far]
 
 
-def test_a_batch_beyond_the_day_is_skipped_in_the_ui(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+def test_batch_beyond_day_is_skipped(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """A batch that was postponed as a whole shows as skipped."""
     monkeypatch.setenv("ALPHA_VANTAGE_QUOTA", "5/s,1/day")
     write_plan(set_up, "AAPL", "MSFT", "IBM", batch_size=2)
@@ -266,7 +266,7 @@ def test_a_retry_fetches_nothing_stored(set_up: Wiring, sandbox: RunningSandbox,
     assert len(sandbox.entries()) == 1
 
 
-def test_a_cleared_symbol_that_failed_is_asked_for(set_up: Wiring, sandbox: RunningSandbox):
+def test_cleared_failure_is_asked_again(set_up: Wiring, sandbox: RunningSandbox):
     """What failed for good, or was halted by another symbol, is tried again once it is cleared, force or not."""
     write_plan(set_up, "FAULT-KEY", "IBM")
     for number in (1, 2):
@@ -314,7 +314,7 @@ def test_a_day_gone_by_is_refused(set_up: Wiring, run_type: str, days: int | Non
         ValidateEnvironment(task_id="check").execute(given)
 
 
-def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):
+def test_whichever_end_is_marked_other_judges(set_up: Wiring):
     """Report and close each close what is open and fail for it, so that it does not matter which of them ran."""
     for task in (ReportRun(task_id="report"), CloseRun(task_id="close")):
         set_up.store.ledger.plan_run(task.task_id, [Symbol("IBM")])
@@ -322,7 +322,7 @@ def test_whichever_end_is_marked_the_other_judges(set_up: Wiring):
             task.execute({**context(), "run_id": task.task_id})
 
 
-def test_a_plan_closes_what_ended_runs_left(set_up: Wiring):
+def test_plan_closes_what_ended_runs_left(set_up: Wiring):
     """Airflow says which of the other runs go on; what the others left open is closed."""
     for run_id in ("killed", "at work"):
         set_up.store.ledger.plan_run(run_id, [Symbol("IBM")])
@@ -330,7 +330,7 @@ def test_a_plan_closes_what_ended_runs_left(set_up: Wiring):
     assert set_up.store.ledger.open_runs(RUN) == ["at work"]
 
 
-def test_secrets_are_masked_before_anything_is_logged(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+def test_secrets_are_masked_before_logging(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
     """Airflow is told every secret of the settings."""
     masked: list[str] = []
     monkeypatch.setattr(airflow_operator, "mask_secret", masked.append)
@@ -348,7 +348,7 @@ def test_each_kind_of_schedule(text: str, kind: str):
     assert type(timetable(DagSettings.from_environment({"STOCK_SCHEDULE": text}))).__name__ == kind
 
 
-def test_a_fresh_installation_waits_for_the_next_time():
+def test_fresh_installation_waits_for_next_time():
     """As the scheduler reads it, a cron line whose last time is a moment ago has its first run at the next one."""
     declared = timetable(DagSettings.from_environment({"STOCK_SCHEDULE": "* * * * *"}))
     understood = decode_timetable(encode_timetable(declared))

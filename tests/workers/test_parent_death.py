@@ -30,7 +30,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("program", [POOL, SLOT], ids=["pool", "slot"])
-def test_a_child_ends_with_its_killed_parent(program: str):
+def test_child_ends_with_its_killed_parent(program: str):
     """A pool's process and a slot's process are gone after their parent was killed hard, though they are at work."""
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     lines: set[str] = set()

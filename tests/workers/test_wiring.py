@@ -20,7 +20,7 @@ def test_a_failed_close_closes_the_others(environment: dict[str, str], monkeypat
     assert closed == ["limiter"]
 
 
-def test_what_was_not_made_is_not_closed(environment: dict[str, str]):
+def test_unmade_collaborator_is_not_closed(environment: dict[str, str]):
     """What was never needed is not made in order to be closed."""
     opened = wired(environment)
     opened.close()
