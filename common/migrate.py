@@ -121,15 +121,13 @@ def _upgrade(connection: SqlConnection) -> None:
 
 
 def _fill(address: Address) -> None:
-    """Compute the factors of what a version before this one stored. Raises PipelineError."""
-    with (
-        address.errors_translated(),
-        closing(address.connect()) as connection,
-        connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(_PATIENCE)
-        fill_factors(cursor)
+    """Compute the factors of what a version before this one stored, batch by batch. Raises PipelineError."""
+    filled = -1
+    with address.errors_translated(), closing(address.connect()) as connection:
+        while filled:
+            with connection, connection.cursor() as cursor:  # a transaction
+                cursor.execute(_PATIENCE)
+                filled = fill_factors(cursor)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The factors in the database: computed again, in the transaction that changed an action or the bars beside it."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -17,7 +18,7 @@ from common.datasets.corporate_actions import ACTIONS, CorporateAction
 from common.datasets.dataset import Table
 from common.values import Symbol
 
-#: How many symbols are computed together where there may be thousands.
+#: How many symbols are computed together where there may be thousands: about a second's work.
 _BATCH: Final = 500
 _ENDS: Final = {ALWAYS: "-infinity", FOREVER: "infinity"}
 
@@ -35,25 +36,22 @@ def refresh_factors(cursor: Cursor, changed: Mapping[Table, Collection[tuple[Any
 
 
 def fill_factors(cursor: Cursor) -> int:
-    """Compute the factors of every symbol that has bars and none yet; return for how many."""
-    filled = 0
-    while True:
-        cursor.execute(statement("symbols_without_factors"), {"row_limit": _BATCH})
-        if not (symbols := [symbol for (symbol,) in cursor.fetchall()]):
-            return filled
+    """Compute the factors of some symbols that have bars and none yet; return of how many. 0: every symbol has them."""
+    cursor.execute(statement("symbols_without_factors"), {"row_limit": _BATCH})
+    symbols = [symbol for (symbol,) in cursor.fetchall()]
+    if symbols:
         _refresh(cursor, dict.fromkeys(symbols, (None, None)))
-        filled += len(symbols)
+    return len(symbols)
 
 
 Spans = dict[str, tuple[date | None, date | None]]
 
 
 def _spans(keys: Iterable[tuple[Any, ...]]) -> Spans:
-    spans: dict[str, tuple[date, date]] = {}
+    sessions: defaultdict[str, list[date]] = defaultdict(list)
     for symbol, session in keys:
-        first, last = spans.get(symbol, (session, session))
-        spans[symbol] = min(first, session), max(last, session)
-    return dict(spans)
+        sessions[symbol].append(session)
+    return {symbol: (min(days), max(days)) for symbol, days in sessions.items()}
 
 
 def _refresh(cursor: Cursor, spans: Spans) -> None:

@@ -23,6 +23,7 @@ Changes = dict[tuple[Any, ...], str]
 
 _INSERTED: Final = "inserted"
 _UPDATED: Final = "updated"
+_WITHDRAWN: Final = "withdrawn"
 _UNCHANGED: Final = "unchanged"
 
 
@@ -53,16 +54,19 @@ def upsert_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes
     changes = {row[:width]: _INSERTED if row[width] else _UPDATED for row in changed}
     if table.withdrawn:
         cursor.execute(withdraw(table), {"rows": as_json(rows)})
-        changes |= dict.fromkeys(cursor.fetchall(), "withdrawn")
+        changes |= dict.fromkeys(cursor.fetchall(), _WITHDRAWN)
     return changes
 
 
 def reasons_by_symbol(rows: Mapping[Table, Sequence[object]], changes: Mapping[Table, Changes]) -> dict[Symbol, str]:
-    """Return what became of each symbol: inserted if a row of it was, else updated if one was, else unchanged."""
+    """Return what became of each symbol: inserted if a row of it was, else updated if one was, else unchanged.
+
+    One that lost a row to a withdrawal is updated as well.
+    """
     reasons = {symbol: _UNCHANGED for table, values in rows.items() for symbol in map(table.symbol_of, values)}
-    for change in (_UPDATED, _INSERTED):
-        changed = {key[0] for of_table in changes.values() for key, what in of_table.items() if what == change}
-        reasons |= dict.fromkeys(changed & reasons.keys(), change)
+    for reason, called_so in ((_UPDATED, {_UPDATED, _WITHDRAWN}), (_INSERTED, {_INSERTED})):
+        changed = {key[0] for of_table in changes.values() for key, what in of_table.items() if what in called_so}
+        reasons |= dict.fromkeys(changed & reasons.keys(), reason)
     return reasons
 
 

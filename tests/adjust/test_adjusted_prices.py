@@ -181,8 +181,10 @@ def until_waiting(watcher, count: int) -> None:
     raise AssertionError(f"{count} sessions never waited for a lock")
 
 
-def test_what_older_versions_stored(market: Market):
+@pytest.mark.parametrize("batch", [1, 500])
+def test_what_older_versions_stored(market: Market, monkeypatch: pytest.MonkeyPatch, batch: int):
     """The init step computes the factors of every symbol that has bars and none yet, and only those."""
+    monkeypatch.setattr("common.adjust.rebuild._BATCH", batch)
     for symbol in ("A", "B"):
         market.query(INSERT_BARS, symbol, 1)
     names = "symbol, kind, ex_date, seq, numerator, denominator, provider_text"

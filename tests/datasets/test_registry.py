@@ -13,10 +13,11 @@ from common.datasets.quotes import QUOTES
 from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.settings import PipelineSettings
 from common.store import Store
-from common.values import OutcomeStatus, Symbol
+from common.values import OutcomeStatus, Symbol, UpsertCounts
 from sandbox.running import RunningSandbox
 from tests.support.market import Market
 from tests.support.replies import reply_of
+from tests.support.rows import outcome
 from tests.support.wiring import wired
 from workers import fetch_and_store
 from workers.pipeline.feeds import FIRST
@@ -93,6 +94,18 @@ def test_what_the_list_lost_is_withdrawn(market_dsn, market: Market):
         assert listed("1999-05-27") == [False, True]
         assert listed() == [False, True]
         assert listed("1999-05-27", "1997-05-28") == [False, False]
+
+
+def test_a_withdrawn_row_is_an_update(market_dsn):
+    """A list that only lost a row has updated the symbol, and counts the rows that it has as unchanged."""
+    splits = DATASETS["splits"]
+    with Store(market_dsn) as store:
+        for days, reason in ((("1999-05-27", "1997-05-28"), "inserted"), (("1999-05-27",), "updated")):
+            document = {"symbol": "IBM", "data": [{"effective_date": day, "split_factor": "2.0"} for day in days]}
+            line = outcome(run_id=reason, dataset=splits.name)
+            counts = store.save(splits.parse(Symbol("IBM"), reply_of(document)).rows, [line])
+            assert [line.reason for line in store.ledger.outcomes(reason)] == [reason]
+    assert counts == UpsertCounts(unchanged=1)
 
 
 def test_sound_rows_survive_refused_ones(environment: dict[str, str], monkeypatch, market: Market):
