@@ -54,7 +54,8 @@ class Table:
     @property
     def key_of(self) -> Callable[[Any], tuple[Any, ...]]:
         """What takes a row and returns its key, whose first value is the symbol."""
-        return attrgetter(*self.key)
+        take = attrgetter(*self.key)
+        return take if len(self.key) > 1 else lambda row: (take(row),)
 
     def one_of_each(self, rows: Iterable[Any]) -> list[Any]:
         """Return one row for each key: the newest that supersedes those before it."""

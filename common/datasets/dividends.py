@@ -3,19 +3,19 @@
 Amounts are per share as paid on the day, not adjusted for later splits. A date that is not known is the text ``None``.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from common.datasets.corporate_actions import ACTIONS, ActionRow, CorporateAction, read_actions
 from common.datasets.dataset import Dataset, Every, Parsed
-from common.datasets.fields import Computed, Day, Positive, day_or_none
+from common.datasets.fields import Computed, Day, OrNone, Positive
 from common.provider import Request
 from common.values import Reply, Symbol
 
 KIND: Final = "dividend"
-_OptionalDay = Annotated[date | None, BeforeValidator(day_or_none)]
+_OptionalDay = Annotated[Day | None, OrNone]
 
 
 class DividendRow(ActionRow):

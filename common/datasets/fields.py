@@ -130,9 +130,10 @@ def _day_of_stamp(value: object) -> date:
     return day
 
 
-def day_or_none(value: object) -> date | None:
-    """Take ``None``, ``null`` and their like for a day that is not known."""
-    return None if _is_text(value).strip().lower() in _NOTHING else _day(value)
+def _none_of_nothing(value: object) -> str | None:
+    """Take ``None``, ``null``, ``-`` and their like for a value that is not known."""
+    text = _is_text(value)
+    return None if text.strip().lower() in _NOTHING else text
 
 
 def factor_text(value: object) -> str:
@@ -154,3 +155,5 @@ Percent = Annotated[Decimal, BeforeValidator(_percent), AfterValidator(_rounded)
 Volume = Annotated[int, BeforeValidator(_volume)]
 Day = Annotated[date, BeforeValidator(_day)]
 DayOfStamp = Annotated[date, BeforeValidator(_day_of_stamp)]
+#: Of a value that may be missing: ``Annotated[Day | None, OrNone]``.
+OrNone = BeforeValidator(_none_of_nothing)

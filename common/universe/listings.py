@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from common.datasets.checks import read_row
-from common.datasets.fields import day_or_none
+from common.datasets.fields import Day, OrNone
 from common.errors import ConfigurationError, PayloadRejected
 from common.provider import MAX_BYTES_LISTING, Request
 from common.redaction import escape_controls, one_line
@@ -130,8 +130,8 @@ class _Row(BaseModel):
     name: Annotated[str, AfterValidator(lambda text: escape_controls(text)[:MAX_NAME])]
     exchange: Annotated[str, AfterValidator(_word)]
     asset_type: Annotated[str, AfterValidator(_word)] = Field(alias="assetType")
-    ipo_date: Annotated[date | None, BeforeValidator(day_or_none)] = Field(alias="ipoDate")
-    delisting_date: Annotated[date | None, BeforeValidator(day_or_none)] = Field(alias="delistingDate")
+    ipo_date: Annotated[Day | None, OrNone] = Field(alias="ipoDate")
+    delisting_date: Annotated[Day | None, OrNone] = Field(alias="delistingDate")
     status: Annotated[str, AfterValidator(_word)]
 
 

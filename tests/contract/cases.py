@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from common.datasets import DATASETS
 from common.datasets.bulk_quotes import quotes_from_bulk_reply
 from common.datasets.bulk_quotes import request as bulk_request
 from common.datasets.daily_bars import bars_from_reply
 from common.datasets.daily_bars import request as bars_request
+from common.datasets.dataset import Dataset
 from common.datasets.quotes import quote_from_reply
 from common.datasets.quotes import request as quote_request
 from common.errors import (
@@ -131,7 +133,7 @@ REFUSALS = [
     Refusal("outage", listing, ProviderUnavailable, InSandbox("FAULT-HTTP503"), {"status": 503}, status=503),
     Refusal("maintenance", listing, ProviderBusy, InSandbox("FAULT-HTML"), {"code": "not_json"}),
     # Data of another kind are no table.
-    Refusal("quote", listing, PayloadRejected, InSandbox("FAULT-NUMBER"), {}),
+    Refusal("quotes", listing, PayloadRejected, InSandbox("FAULT-NUMBER"), {}),
 ]
 
 
@@ -156,11 +158,24 @@ def rows_of_listing(symbol: Symbol, reply: Reply) -> list[Any]:
     return [each for each in read_listings(reply.text, "Active").listings if each.symbol == symbol]
 
 
+def of_dataset(dataset: Dataset) -> Data:
+    """Return the case of a dataset, whose recording has its name, or that of what is asked for instead."""
+
+    def fetch(client: AlphaVantageClient, symbol: Symbol) -> Reply:
+        return client.fetch(dataset.request(symbol))
+
+    def rows(symbol: Symbol, reply: Reply) -> list[Any]:
+        parsed = dataset.parse(symbol, reply)
+        assert not parsed.rejections
+        return [row for of_table in parsed.rows.values() for row in of_table]
+
+    fetch.__name__ = dataset.name
+    return Data((dataset.instead or dataset).name, fetch, rows, InSandbox("SPLIT1"))
+
+
 DATA = [
-    Data("quote", quote, rows_of_quote),
+    *map(of_dataset, DATASETS.values()),
     Data("quote_delayed", quote, rows_of_quote, sandbox=None),
-    Data("series", series, rows_of_series),
-    Data("series", full_series, rows_of_series),
     Data("series_unfinished", series, rows_of_series, sandbox=None),
     Data("series_adjusted", adjusted, rows_of_series),
     Data("series_adjusted_noise", adjusted, rows_of_series, sandbox=None),

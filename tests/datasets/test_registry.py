@@ -1,14 +1,16 @@
 """Every dataset of the registry goes the whole way: permit, call, reading, table, ledger."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 import pytest
 
 from common.command_line import ExitCode
 from common.datasets import DATASETS, quotes
 from common.datasets.daily_bars import DAILY_BARS
-from common.datasets.dataset import Dataset
+from common.datasets.dataset import SYMBOL, Dataset, Every, Table
 from common.datasets.quotes import QUOTES
 from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.settings import PipelineSettings
@@ -16,11 +18,13 @@ from common.store import Store
 from common.values import OutcomeStatus, Symbol, UpsertCounts
 from sandbox.running import RunningSandbox
 from tests.support.market import Market
-from tests.support.replies import reply_of
+from tests.support.replies import RECEIVED_AT, reply_of
 from tests.support.rows import outcome
 from tests.support.wiring import wired
 from workers import fetch_and_store
-from workers.pipeline.feeds import FIRST
+from workers.pipeline.feeds import FIRST, OTHERS
+from workers.pipeline.planning import NOT_DUE
+from workers.pipeline.run import plan_run
 from workers.wiring import Wiring
 
 PAYER = Symbol("SPLIT7")
@@ -66,6 +70,50 @@ def test_a_refused_reply_is_kept(wiring: Wiring, sandbox: RunningSandbox, market
     (kept,) = wiring.store.quarantine.waiting()
     assert (kept.dataset, kept.function) == (wiring.dataset.name, wiring.dataset.request(PAYER).function)
     assert rows(market, wiring.dataset) == []
+
+
+PERIODIC = [feed for feed in OTHERS if isinstance(DATASETS[feed].due, Every)]
+
+
+@pytest.mark.parametrize("feed", PERIODIC)
+def test_a_feed_waits_its_period(environment: dict[str, str], market: Market, feed: str):
+    """A symbol that was answered is skipped until its period is over, and then it is asked for again."""
+    with wired(environment) as wiring:
+        assert plan_run(wiring, "first", [PAYER], feed=feed, force=False).fetch == (PAYER,)
+        wiring.batch(wiring.dataset_of(feed), budget_s=10).run("first", 1)
+        assert [line.status for line in wiring.store.ledger.outcomes("first")] == [OutcomeStatus.STORED]
+        plan = plan_run(wiring, "second", [PAYER], feed=feed, force=False)
+        assert ([left.reason for left in plan.skip], plan.fetch) == ([NOT_DUE], ())
+        market.query("UPDATE fetch_outcomes SET finished_at = now() - %s", DATASETS[feed].due.period)
+        assert plan_run(wiring, "third", [PAYER], feed=feed, force=False).fetch == (PAYER,)
+
+
+ROW = {"symbol": SYMBOL, "name": "text", "told_at": "timestamptz"}
+COMPANIES = Table("companies", ROW, key=("symbol",), version="told_at")
+
+
+@dataclass(frozen=True)
+class Company:
+    symbol: str
+    name: str
+    told_at: datetime
+
+
+def test_a_symbol_may_have_one_row(market: Market):
+    """A table may have one row a symbol and no session: what is newer replaces it, what is older or equal does not."""
+    with closing(market.connect(market.owner)) as owner, owner.cursor() as cursor:
+        columns = ", ".join(f"{name} {kind}" for name, kind in ROW.items())
+        cursor.execute(f"CREATE TABLE companies ({columns}, updated_at timestamptz, PRIMARY KEY (symbol))")
+    with Store(market.dsn()) as store:
+
+        def saved(name: str, hours: int) -> UpsertCounts:
+            return store.save({COMPANIES: [Company("IBM", name, RECEIVED_AT + timedelta(hours=hours))]})
+
+        assert saved("C-T-R", 0) == UpsertCounts(inserted=1)
+        assert saved("C-T-R", 1) == UpsertCounts(unchanged=1)
+        assert saved("IBM", 2) == UpsertCounts(updated=1)
+        assert saved("C-T-R", 1) == UpsertCounts(unchanged=1)
+    assert market.query("SELECT symbol, name FROM companies") == [("IBM", "IBM")]
 
 
 def test_the_command_line_knows_each_dataset(

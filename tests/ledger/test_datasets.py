@@ -27,7 +27,7 @@ def at(market: Market, run: str, time: datetime) -> None:
 
 
 def plan_of(store: Store, dataset: str = "quotes"):
-    known = StoredState(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM], dataset))
+    known = StoredState(store.latest_sessions([IBM]), store.ledger.last_attempts([IBM], dataset), dataset)
     return make_plan([IBM], known, None, moment=NIGHT, grace=timedelta(minutes=15))
 
 

@@ -54,7 +54,8 @@ def attempt(symbol: str, at: datetime | None = None, status=STORED, reason="", p
 
 
 def known(*attempts: LastAttempt, **days: date) -> StoredState:
-    return StoredState({Symbol(name): day for name, day in days.items()}, {each.symbol: each for each in attempts})
+    newest = {Symbol(name): day for name, day in days.items()}
+    return StoredState(newest, {each.symbol: each for each in attempts}, "quotes")
 
 
 def plan(symbols: str, what: StoredState, left: int | None = None, moment: datetime = NOW, **options) -> Plan:
@@ -223,7 +224,7 @@ def histories(draw) -> tuple[list[Symbol], StoredState]:
         late = draw(times) if kind in {"postponed", "both"} else None
         if kind != "none":
             attempts[symbol] = attempt(symbol, at, draw(statuses), draw(reasons), late)
-    return symbols, StoredState(days, attempts)
+    return symbols, StoredState(days, attempts, "quotes")
 
 
 @settings(max_examples=500, deadline=None)
@@ -259,7 +260,7 @@ def test_no_symbol_or_call_is_lost(history, left, force, shuffler):
 def test_every_symbol_has_its_turn(size: int, a_day: int):
     """Run daily, nobody is postponed for longer than the others need to have a turn each."""
     symbols = [Symbol(f"S{number:02}") for number in range(size)]
-    what, moment, fetched = StoredState({}, {}), NOW, set()
+    what, moment, fetched = StoredState({}, {}, "quotes"), NOW, set()
     round_days = -(-size // a_day)
     for _ in range(4 * round_days):
         made = make_plan(symbols, what, Calls(a_day, a_day), moment=moment, grace=HOUR)
@@ -271,7 +272,7 @@ def test_every_symbol_has_its_turn(size: int, a_day: int):
             attempts[left.symbol] = LastAttempt(left.symbol, before.attempted_at, before.status, "", waits)
         attempts |= {symbol: attempt(symbol, moment) for symbol in made.fetch}
         days = {**what.days, **dict.fromkeys(made.fetch, latest_session(IBM, moment, HOUR).day)}
-        what, moment = StoredState(days, attempts), moment + DAY
+        what, moment = StoredState(days, attempts, "quotes"), moment + DAY
         fetched.update(made.fetch)
     assert fetched == set(symbols)
 
@@ -279,9 +280,9 @@ def test_every_symbol_has_its_turn(size: int, a_day: int):
 def test_a_plan_numbers_its_tasks():
     """There is a task for each batch, numbered from 1 on; a batch of one symbol is a task of its own."""
     fetch = tuple(Symbol(name) for name in ("A", "B", "C"))
-    assert list(Plan(fetch).batch_numbers) == [1, 2, 3]
-    assert list(Plan(fetch, batch_size=2).batch_numbers) == [1, 2]
-    assert list(Plan((), batch_size=2).batch_numbers) == []
+    assert list(Plan(fetch, "quotes").batch_numbers) == [1, 2, 3]
+    assert list(Plan(fetch, "quotes", batch_size=2).batch_numbers) == [1, 2]
+    assert list(Plan((), "quotes", batch_size=2).batch_numbers) == []
 
 
 # What is due by other rules than the session

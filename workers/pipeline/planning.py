@@ -48,7 +48,7 @@ class StoredState:
 
     days: Mapping[Symbol, date]
     attempts: Mapping[Symbol, LastAttempt]
-    dataset: str = "quotes"
+    dataset: str
     due: BySession | Every | Backfill = BY_SESSION
     jumped: Collection[Symbol] = frozenset()
     instead: "StoredState | None" = None
@@ -88,10 +88,10 @@ class Plan:
     """
 
     fetch: tuple[Symbol, ...]
+    dataset: str
     skip: tuple[NotFetched, ...] = ()
     postpone: tuple[NotFetched, ...] = ()
     failed: tuple[NotFetched, ...] = ()
-    dataset: str = "quotes"
     instead: Mapping[Symbol, str] = field(default_factory=dict)
     settled: int = 0
     batch_size: int = 1
