@@ -31,6 +31,7 @@ PARTS: Final = {
     "patches": ("what each patch of Airflow brings alone, beside none and all", 40),
     "profiles": ("where the time of scheduler, api-server and worker goes under load", 4),
     "cluster": ("fetch and store through the cluster at 100, 1,000 and 10,000 symbols (--long: 10,000 tasks too)", 15),
+    "history": ("26 years of 300 symbols: json.loads and COPY, our code, and the cluster", 12),
     "scaled": ("the Compose stack beside itself with docker-compose.scale.yml (needs Docker)", 12),
 }
 

@@ -15,12 +15,16 @@ import psycopg2
 import requests
 
 from benchmarks.processes import Groups, Watch, watching
+from common.settings import PipelineSettings
 from common.values import Symbol
 from local.airflow_api import AirflowApi
 from local.cluster import Cluster
 from local.processes import servers
 from local.state import State
+from workers.pipeline.feeds import DAGS, FIRST, HISTORY, run_id_of, run_name
 
+#: How often (s) the memory is sampled. A run of histories is short.
+_SAMPLED_S: Final = {FIRST: 5.0, HISTORY: 1.0}
 _ENDED: Final = frozenset({"success", "failed"})
 #: What every contender gets: no schedule, no quota to speak of, and no symbol that waits minutes for a retry.
 PERSON: Final = {
@@ -93,20 +97,25 @@ class Run:
 
 @dataclass(frozen=True)
 class Measured:
-    """A running cluster: its REST API, its market database as the superuser, its processes, its universe's file."""
+    """A running cluster: its REST API, its market database as the superuser, its processes, its universe's file.
+
+    ``settings``: what a process of its workers reads.
+    """
 
     api: AirflowApi
+    settings: PipelineSettings = field(repr=False)
     database_url: str = field(repr=False)
     groups: Groups
     universe: Path
 
-    def run(self, count: int, *, timeout_s: float = 3000) -> Run:
-        """Fetch and store ``count`` symbols into empty tables."""
+    def run(self, count: int, *, feed: str = FIRST, timeout_s: float = 3000) -> Run:
+        """Fetch and store ``count`` symbols into empty tables; ``feed``: one of ``feeds.DAGS``."""
         self.universe.write_text("\n".join(symbols(count)), encoding="utf-8")
-        self._empty()
-        with watching(self.groups) as watch:
+        self.empty()
+        with watching(self.groups, every_s=_SAMPLED_S[feed]) as watch:
             triggered = time.time()
-            run_id = self.api.trigger({"force": True})
+            airflow_id = self.api.trigger({"force": True}, DAGS[feed])
+            run_id = run_name(feed, airflow_id)
             done = list(self._until_settled(run_id, count, timeout_s))
         state = self._until_ended(run_id, timeout_s)
         ended = time.time()
@@ -128,8 +137,9 @@ class Measured:
         finally:
             connection.close()
 
-    def _empty(self) -> None:
-        self.query("TRUNCATE stock_quotes, fetch_outcomes, quarantine, raw_replies, api_calls")
+    def empty(self) -> None:
+        """Delete all rows of the market database."""
+        self.query("TRUNCATE stock_quotes, daily_bars, fetch_outcomes, quarantine, raw_replies, api_calls")
 
     def _until_settled(self, run_id: str, count: int, timeout_s: float) -> Iterator[tuple[float, int]]:
         deadline = time.monotonic() + timeout_s
@@ -151,9 +161,10 @@ class Measured:
             time.sleep(0.2)
         return state
 
-    def _state(self, run_id: str) -> str:
+    def _state(self, name: str) -> str:
+        feed, run_id = next((feed, run_id) for feed in DAGS if (run_id := run_id_of(feed, name)))
         with suppress(requests.RequestException):  # a busy machine answers late
-            return self.api.run_state(run_id)
+            return self.api.run_state(run_id, DAGS[feed])
         return ""
 
 
@@ -186,7 +197,7 @@ def running(contender: Contender, folder: Path) -> Iterator[Measured]:
     try:
         postgres, _ = servers(cluster.state, cluster.ports, cluster.state.secrets())
         database_url = postgres.url(cluster.settings.market_database)
-        measured = Measured(cluster.api, database_url, Groups.of(cluster), universe)
+        measured = Measured(cluster.api, cluster.settings, database_url, Groups.of(cluster), universe)
         measured.run(8)
         yield measured
     finally:

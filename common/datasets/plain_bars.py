@@ -5,7 +5,7 @@ doubt the answer is no. The property tests compare the two.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import repeat
@@ -47,7 +47,7 @@ def plain_bars(symbol: Symbol, series: Sequence[tuple[str, object]], latest: dat
 def _plain_columns(series: Sequence[tuple[str, object]]) -> Sequence[tuple[str, ...]] | None:
     """Return the texts of each column, if all are digits in the usual form and no row has another field."""
     rows: list[Any] = [row for _, row in series]
-    if not all(isinstance(row, Mapping) and len(row) == len(_FIELDS) for row in rows):
+    if {*map(type, rows)} != {dict} or {*map(len, rows)} != {len(_FIELDS)}:
         return None
     try:
         lines = [(name, *_VALUES(row)) for (name, _), row in zip(series, rows, strict=True)]
