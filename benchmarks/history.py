@@ -18,7 +18,7 @@ import requests
 from benchmarks.cluster import cpu
 from benchmarks.clusters import Contender, Measured, Run, folder_of_clusters, progress, running, symbols
 from benchmarks.tables import Table, middle
-from common.datasets import FULL_HISTORY
+from common.datasets.full_history import FULL_HISTORY
 from common.provider.strict_json import read_object
 from common.redaction import Redactor
 from common.settings import SANDBOX_API_KEY
@@ -68,17 +68,8 @@ def our_parsing(measured: Measured, universe: Sequence[Symbol]) -> None:
             FULL_HISTORY.parse(symbol, reply)
 
 
-def our_loop(measured: Measured, universe: Sequence[Symbol]) -> None:
-    """``workers.pipeline.job``: quota, client, validation, store and ledger; one symbol after the other."""
-    with Wiring(measured.settings, FULL_HISTORY) as wiring:
-        wiring.permits.prepare()
-        wiring.store.ledger.plan_run(_RUN, universe, dataset=FULL_HISTORY.name)
-        for symbol in universe:
-            wiring.job.run(_RUN, symbol)
-
-
 def our_batches(measured: Measured, universe: Sequence[Symbol]) -> None:
-    """``workers.pipeline.batch``: the same on eight threads of one process; one batch after the other."""
+    """``workers.pipeline.batch``: quota, client, validation, store, ledger, on eight threads; one after the other."""
     with Wiring(measured.settings, FULL_HISTORY) as wiring:
         wiring.permits.prepare()
         wiring.store.ledger.plan_run(_RUN, universe, batch_size=BATCH, dataset=FULL_HISTORY.name)
@@ -90,7 +81,6 @@ def our_batches(measured: Measured, universe: Sequence[Symbol]) -> None:
 WAYS: Final[dict[str, Way]] = {
     "bare loop": bare_loop,
     "our parsing alone, nothing stored": our_parsing,
-    "workers.pipeline.job, loop": our_loop,
     f"workers.pipeline.batch of {BATCH}, 8 threads": our_batches,
 }
 

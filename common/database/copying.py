@@ -35,7 +35,8 @@ def copy_new(cursor: Cursor, table: Table, rows: Sequence[object]) -> list[tuple
         return []
     cursor.execute(latest_sessions(table), {"symbols": as_json(many)})
     new = set(many).difference(symbol for symbol, _ in cursor.fetchall())
-    copied = sorted((row for row in rows if table.symbol_of(row) in new), key=table.key_of)
+    by_symbol = zip(map(table.symbol_of, rows), rows, strict=True)
+    copied = sorted((row for symbol, row in by_symbol if symbol in new), key=table.key_of)
     return list(map(table.key_of, copied)) if copied and _copy(cursor, table, copied) else []
 
 

@@ -1,6 +1,6 @@
 """Daily bars from TIME_SERIES_DAILY and TIME_SERIES_DAILY_ADJUSTED."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
@@ -78,7 +78,11 @@ def bars_from_reply(symbol: Symbol, reply: Reply) -> tuple[list[DailyBar], list[
         rejections.append(_rejection(unfinished, Rejection(_UNFINISHED, "the session was still open")))
     rows = [(name, values) for name, values in series.items() if name != unfinished]
     for start in range(0, len(rows), _AT_ONCE):
-        verdicts = _judge(symbol, rows[start : start + _AT_ONCE], reply.received_at)
+        part = rows[start : start + _AT_ONCE]
+        if plain := plain_bars(symbol, part, latest_day(reply.received_at)):
+            bars += plain
+            continue
+        verdicts = [_bar(symbol, name, values, reply.received_at) for name, values in part]
         bars += [verdict for verdict in verdicts if isinstance(verdict, DailyBar)]
         rejections += [verdict for verdict in verdicts if isinstance(verdict, Rejection)]
     return bars, rejections
@@ -98,12 +102,6 @@ def _open_session(meta: Mapping[str, object]) -> str | None:
         return _DAY_OF_STAMP.validate_python(meta.get(_REFRESHED)).isoformat()
     except ValidationError:
         return None
-
-
-def _judge(symbol: Symbol, rows: Sequence[tuple[str, object]], received_at: datetime) -> Sequence[DailyBar | Rejection]:
-    """Return a verdict on each row: on all at once where they are plain, else one by one."""
-    plain = plain_bars(symbol, rows, latest_day(received_at))
-    return plain or [_bar(symbol, name, values, received_at) for name, values in rows]
 
 
 def _bar(symbol: Symbol, name: str, values: object, received_at: datetime) -> DailyBar | Rejection:

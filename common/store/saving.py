@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ def require_aware(rows: Mapping[Table, Sequence[object]]) -> None:
 def store_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     """Copy the rows of symbols that are new as a whole, and upsert the others."""
     copied = dict.fromkeys(copy_new(cursor, table, rows), _INSERTED)
+    if len(copied) == len(rows):
+        return copied
     keyed = zip(map(table.key_of, rows), rows, strict=True)
     return copied | upsert_rows(cursor, table, [row for key, row in keyed if key not in copied])
 
@@ -72,11 +75,9 @@ def reasons_by_symbol(rows: Mapping[Table, Sequence[object]], changes: Mapping[T
 
 def sessions_by_symbol(rows: Mapping[Table, Sequence[object]]) -> dict[Symbol, date]:
     """Return the newest session of each symbol's rows."""
-    newest: dict[Symbol, date] = {}
-    for table, values in rows.items():
-        for symbol, session in map(attrgetter(table.key[0], table.session), values) if table.session else ():
-            newest[symbol] = max(session, newest.get(symbol, session))
-    return newest
+    by_session = {table: values for table, values in rows.items() if table.session}
+    found = (map(attrgetter(table.key[0], table.session), values) for table, values in by_session.items())
+    return dict(sorted(chain.from_iterable(found)))  # of two values for a key a dictionary keeps the last
 
 
 def with_reason(outcome: Outcome, reasons: Mapping[Symbol, str]) -> Outcome:
