@@ -2,6 +2,7 @@
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 
 from common.datasets import daily_bars
 from common.datasets.corporate_actions import ACTIONS, CorporateAction
+from common.datasets.dataset import Table
 from common.migrate import migrate
 from common.store import Store
 from common.values import DailyBar, Symbol
@@ -167,6 +169,22 @@ def test_two_savers_at_once(market: Market, market_dsn, order: int):
         for thread in threads:
             thread.join(20)
         assert split_factors(market) == [(day(1), Decimal("0.5")), (date.max, 1)]
+
+
+def test_three_savers_at_once(market: Market, market_dsn):
+    """Of a symbol's split, its ex-date's bar and the bar before, saved by three, the last one adjusts for all."""
+    symbols = [Symbol(f"S{number}") for number in range(40)]
+    with Store(market_dsn) as store, ThreadPoolExecutor(3) as threads:
+        for symbol in symbols:
+            rows: list[dict[Table, list[object]]] = [
+                {ACTIONS: [split(day(1), 2, symbol=symbol)]},
+                {daily_bars.TABLE: [bar(symbol, session=day(1))]},
+                {daily_bars.TABLE: [bar(symbol, session=day(0))]},
+            ]
+            list(threads.map(store.save, rows))
+    factors = "SELECT symbol FROM adjustment_factors WHERE (valid_before, split_factor) = (%s, 0.5)"
+    assert {symbol for (symbol,) in market.query(factors, day(1))} == set(symbols)
+    assert market.violations() == []
 
 
 def until_waiting(watcher, count: int) -> None:
