@@ -97,6 +97,20 @@ def sessions_after(day: date, latest: Session) -> int:
     return max(0, _position(sessions, latest.day) - _position(sessions, day))
 
 
+@lru_cache(maxsize=64)
+def known_sessions(exchange: str, since: date, until: date) -> Sequence[date]:
+    """Return the sessions of an exchange (not UNKNOWN) from ``since`` to ``until``, in order, both included.
+
+    What lies outside the days that its calendar covers is left out: there nobody knows what was a session.
+    """
+    import exchange_calendars  # noqa: PLC0415  takes seconds: see the module's docstring
+
+    kind = type(exchange_calendars.get_calendar(exchange))
+    first, last = (bound and bound.date() for bound in (kind.bound_min(), kind.bound_max()))
+    start, end = max(since, first or since), min(until, last or until)
+    return tuple(day.date() for day in kind(start=start, end=end).sessions) if start < end else ()
+
+
 def _position(sessions: Sequence[Session], day: date) -> int:
     return bisect_right(sessions, day, key=attrgetter("day"))
 

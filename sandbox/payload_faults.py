@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final
 
 Row = dict[str, Any]
@@ -81,6 +82,20 @@ def _swap_symbol(document: object) -> bytes:
     return json.dumps(spoiled, indent=4).encode()
 
 
+def _leave_out(document: object) -> bytes:
+    """Leave a session out of a series: the newest that is the first of a month, but never the newest of all.
+
+    It is the same one for a month, so that a reader who asks again finds it missing again.
+    """
+    spoiled: Any = copy.deepcopy(document)
+    series = spoiled.get("Time Series (Daily)", {}) if isinstance(spoiled, dict) else {}
+    firsts = [day for before, day in pairwise(sorted(series)[:-1]) if before[:7] != day[:7]]
+    if not firsts:
+        return _garbage(document)
+    del series[firsts[-1]]
+    return json.dumps(spoiled, indent=4).encode()
+
+
 def _redate(date: str) -> Spoil:
     """Make a fault that gives the newest row another day."""
 
@@ -150,4 +165,5 @@ PAYLOAD_FAULTS: Final[dict[str, Spoil]] = {
     "future-date": _redate("2999-12-31"),
     "bad-date": _redate("2026-02-30"),
     "duplicate-key": _duplicate,
+    "hole": _leave_out,
 }

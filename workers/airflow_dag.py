@@ -109,6 +109,8 @@ def _steps(feed: str, settings: DagSettings) -> None:
     # Its colour is that of both: marking one of them in the UI turns no red run green.
     reported = ReportRun(task_id="report", feed=feed, retries=0).as_teardown(on_failure_fail_dagrun=True)
     closed = CloseRun(task_id="close_run", feed=feed, retries=0).as_teardown(on_failure_fail_dagrun=True)
-    cleaned = CleanUp(task_id="clean_up", outlets=[ended(feed)]).as_teardown()  # the colour does not depend on it
+    cleaned = CleanUp(
+        task_id="clean_up", feed=feed, outlets=[ended(feed)]
+    ).as_teardown()  # the colour does not depend on it
 
     validated >> planned >> fetched >> [reported, closed] >> cleaned

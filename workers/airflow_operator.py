@@ -20,7 +20,7 @@ from workers.airflow_patches.resource_cache import ResourceCache
 from workers.airflow_trigger import (
     PermitTrigger,  # a task that was deferred by an older version seeks it in this module
 )
-from workers.pipeline.feeds import FIRST, run_name
+from workers.pipeline.feeds import FIRST, HISTORY, run_name
 
 #: A woken task is queued and started again, and one that comes late loses its place. It waits the rest in its slot.
 WAKE_EARLY: Final = timedelta(seconds=2)
@@ -294,8 +294,11 @@ class CloseRun(FeedOperator):
                 raise AirflowFailException(report.summary)
 
 
-class CleanUp(BaseOperator):
-    """Delete rows older than DATA_RETENTION_DAYS, and tell the DAGs that wait for it that the run has ended."""
+class CleanUp(FeedOperator):
+    """Delete rows older than DATA_RETENTION_DAYS, and tell the DAGs that wait for it that the run has ended.
+
+    After a run of the history it looks for gaps in the bars: here, where it can be tried again and colours no run.
+    """
 
     def execute(self, context: "Context") -> dict[str, int]:
         """Delete, and return the number of rows for each table."""
@@ -304,4 +307,12 @@ class CleanUp(BaseOperator):
         with wired() as wiring:
             deleted: dict[str, int] = wiring.store.delete_older_than(wiring.settings.data_retention_days)
             self.log.info("deleted rows older than %d days: %s", wiring.settings.data_retention_days, deleted)
+            if self.feed == HISTORY:
+                self._find_gaps(wiring, self.run_name(context))
             return deleted
+
+    def _find_gaps(self, wiring: "Wiring", run_id: str) -> None:
+        from workers.pipeline.gaps import find_gaps  # noqa: PLC0415  see the module's docstring
+
+        symbols = [outcome.symbol for outcome in wiring.store.ledger.outcomes(run_id)]
+        self.log.info("%s", find_gaps(wiring, symbols, datetime.now(UTC)))

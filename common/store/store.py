@@ -20,6 +20,7 @@ from common.database.upsert import latest_sessions
 from common.datasets.dataset import Table
 from common.datasets.quotes import TABLE
 from common.errors import StoreNotReady
+from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
@@ -69,7 +70,7 @@ class StoreHealth:
 
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``,
-    and ``listings``, the lists of companies.
+    ``listings``, the lists of companies, and ``gaps``, what the bars lack.
 
     Replies are kept for ``raw_retention_days``; 0 keeps none.
 
@@ -95,6 +96,7 @@ class Store:
         self.ledger = OutcomeLedger(self._connections)
         self.calls = CallLedger(self._connections)
         self.listings = ListingTable(self._connections)
+        self.gaps = GapTable(self._connections)
         self.replies = Replies(self._connections, days=raw_retention_days)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
 

@@ -11,7 +11,7 @@ from tests.architecture.test_imports import ROOT, files, ours
 FLOORS = """
 migrate
 settings store
-quarantine
+gaps quarantine
 adjust ledger replies universe
 database
 datasets

@@ -30,6 +30,7 @@ SOLE_USERS = {
     "psycopg2": (
         "common/adjust/rebuild",
         "common/database",
+        "common/gaps",
         "common/ledger",
         "common/quarantine",
         "common/replies",

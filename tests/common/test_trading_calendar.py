@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.trading_calendar import EXCHANGES, UNKNOWN, Session, exchange_of, latest_session
+from common.trading_calendar import EXCHANGES, UNKNOWN, Session, exchange_of, known_sessions, latest_session
 from common.values import Symbol
 from sandbox import trading_days
 
@@ -169,6 +169,22 @@ def test_sessions_as_another_source_has_them(symbol: str, day: date):
     moment = datetime(day.year, day.month, day.day, 22, 30, tzinfo=UTC)
     exchange = trading_days.exchange_of(symbol)
     assert latest_session(Symbol(symbol), moment).day == exchange.sessions[exchange.latest_session(moment)]
+
+
+@pytest.mark.parametrize("symbol", ["IBM", "TSCO.LON"])
+def test_all_sessions_as_another_source(symbol: str):
+    """From 1999 on the sessions of an exchange are those that the sandbox's own rules say."""
+    first, last = date(1999, 11, 1), date(2026, 10, 5)
+    expected = [day for day in trading_days.exchange_of(symbol).sessions if first <= day <= last]
+    assert list(known_sessions(exchange_of(Symbol(symbol)), first, last)) == expected
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES.values())
+def test_no_session_beyond_the_calendar(exchange: str):
+    """Each calendar says its sessions from its first day on, and those of a year as far as it knows them."""
+    sessions = known_sessions(exchange, date(1999, 11, 1), date(2027, 12, 31))
+    assert sessions[0] < date(1999, 11, 3)
+    assert date(2026, 12, 20) < sessions[-1] <= date(2027, 12, 31)
 
 
 def test_library_is_imported_lazily():

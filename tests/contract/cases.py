@@ -239,6 +239,7 @@ SANDBOX_FAULTS: dict[str, type[PipelineError] | str] = {
     "future-date": "future_date",
     "bad-date": "not_a_date",
     "duplicate-key": "duplicate_key",
+    "hole": "not_utf8",
     "burst": RateLimited,
     "burst-premium": RateLimited,
     "minute": RateLimited,

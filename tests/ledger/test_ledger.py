@@ -154,12 +154,6 @@ def test_last_attempts_say_who_waits_longest(store, market):
     }
 
 
-def test_an_answer_needs_no_call(store):
-    """What came with another symbol's call is an attempt; what failed without a call is none."""
-    store.ledger.record_outcomes([outcome("AAPL", api_calls=0), outcome("IBM", OutcomeStatus.FAILED, api_calls=0)])
-    assert list(store.ledger.last_attempts([Symbol("AAPL"), IBM])) == ["AAPL"]
-
-
 def quarantine(store, text="{}", symbol="IBM"):
     line = outcome(symbol, OutcomeStatus.QUARANTINED, reason="missing_field")
     request = Request("GLOBAL_QUOTE", symbol, {"symbol": symbol})

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -18,8 +18,6 @@ from workers.wiring import Wiring
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas
 
-#: New York's noon and evening on the day of the sandbox's latest session, and the time of a run on it.
-NOON, EVENING, MIDNIGHT = (datetime(2026, 10, 5, hour, 30, tzinfo=UTC) for hour in (16, 22, 23))
 STORED = "SELECT count(*) FROM stock_quotes"
 #: Symbols of five exchanges that a bulk call does not cover.
 ABROAD = ["TSCO.LON", "SHOP.TRT", "MBG.DEX", "RELIANCE.BSE", "600104.SHH"]
@@ -138,17 +136,6 @@ def test_two_refusals_have_two_reasons(wiring: Wiring, sandbox: RunningSandbox):
     assert spent(end.outcomes) == len(sandbox.entries()) == 2
     kept = [(reply.symbol, reply.function) for reply in wiring.store.quarantine.waiting()]
     assert kept == [("FAULT-NAN", BULK), ("FAULT-NAN", ALONE)]
-
-
-def test_a_noon_row_is_asked_again(wiring: Wiring, sandbox: RunningSandbox, market: Market):
-    """A row that came while its session was open is asked for again once that is over; one that came later is not."""
-    planned(wiring, *symbols(10)).run(RUN, 1)
-    fetched = []
-    for answered_at in (NOON, EVENING):
-        market.query("UPDATE fetch_outcomes SET finished_at = %s WHERE run_id = %s", answered_at, RUN)
-        plan = plan_run(wiring, str(answered_at), [*symbols(10)], force=False, moment=MIDNIGHT)
-        fetched.append(len(plan.fetch))
-    assert fetched == [10, 0]
 
 
 @pytest.mark.usefixtures("punctual")

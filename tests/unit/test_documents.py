@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/docker.md",
     "docs/adjusted-prices.md",
     "docs/restated-bars.md",
+    "docs/gaps.md",
     "docs/universe.md",
 )
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")

@@ -24,6 +24,7 @@ from workers import airflow_operator
 from workers.airflow_dag import timetable
 from workers.airflow_operator import CleanUp, CloseRun, FetchAndStore, PlanSymbols, ReportRun, ValidateEnvironment
 from workers.airflow_trigger import PermitTrigger
+from workers.pipeline.feeds import HISTORY
 from workers.wiring import Wiring
 
 RUN = "manual__1"
@@ -100,6 +101,17 @@ def test_run_from_check_to_clean_up(set_up: Wiring, sandbox: RunningSandbox, sup
     CloseRun(task_id="close").execute(context())
     assert set(CleanUp(task_id="clean").execute(context()).values()) == {0}
     assert len(sandbox.entries()) == 1
+
+
+def test_a_history_ends_with_gaps(set_up: Wiring):
+    """The last step of a history run, and of no other, looks at what its bars lack."""
+    hole = Symbol("FAULT-HOLE")
+    PlanSymbols(task_id="plan", feed=HISTORY).execute(context(symbols=[hole], force=True))
+    FetchAndStore(task_id="fetch", feed=HISTORY, batch_number=1).execute(context())
+    CleanUp(task_id="clean").execute(context())
+    assert set_up.store.gaps.gaps([hole]) == {}
+    CleanUp(task_id="clean", feed=HISTORY).execute(context())
+    assert [gap.state for gap in set_up.store.gaps.gaps([hole])[hole]] == ["open"]
 
 
 def test_what_cannot_heal_is_not_retried(set_up: Wiring):
