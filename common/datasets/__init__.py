@@ -7,7 +7,7 @@ own (Rejection). The codes are stable, for the ledger, the quarantine and the me
 ``missing_root``     the object that holds the data is not there
 ``wrong_structure``  a list or a text where an object must be, or the reverse
 ``missing_field``    a field is not there
-``not_text``         a value is no string; the provider sends strings only
+``not_text``         a value is no string, though the provider sends nothing else, or holds what no column can: NUL, say
 ``no_value``         an empty string, or a word for nothing: ``None``, ``null``, ``-``, ``N/A``
 ``not_a_number``     not plain decimal digits: an exponent, a comma, a blank, NaN, Infinity
 ``not_an_integer``   a volume that is not plain digits

@@ -20,6 +20,8 @@ _NOISE: Final = Decimal("1e-9")
 _DOUBLE: Final = Decimal(2) ** -51
 
 _NOTHING: Final = frozenset({"", "-", "--", ".", "none", "null", "nil", "n/a", "na", "undefined"})
+#: What no text column holds: NUL, and half of a surrogate pair.
+_UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -37,6 +39,13 @@ def _is_text(value: object) -> str:
     if not isinstance(value, str):
         raise _fail("not_text", "is no text")
     return value
+
+
+def _storable(value: object) -> str:
+    text = _is_text(value)
+    if _UNSTORABLE.search(text):
+        raise _fail("not_text", "holds what no text column can: NUL, or half of a surrogate pair")
+    return text
 
 
 def _text(value: object) -> str:
@@ -143,8 +152,9 @@ def factor_text(value: object) -> str:
     return text
 
 
-#: A symbol: any text at all, because NA, NULL and NAN are tickers.
-Ticker = Annotated[str, BeforeValidator(_is_text)]
+#: Any text that can be stored, because NA, NULL and NAN are tickers.
+Text = Annotated[str, BeforeValidator(_storable)]
+Ticker = Text
 Signed = Annotated[Decimal, BeforeValidator(_number), AfterValidator(_exact)]
 Price = Annotated[Signed, AfterValidator(_not_negative)]
 LastPrice = Annotated[Signed, AfterValidator(_positive)]
