@@ -122,6 +122,12 @@ class Wiring:
             return FULL_HISTORY if self.settings.asks_full_history else DAILY_BARS
         return DATASETS[feed]
 
+    @property
+    def datasets(self) -> Mapping[str, Dataset]:
+        """Every dataset by its name, read as these settings have it read."""
+        first = self.dataset_of(FIRST)
+        return {**DATASETS, first.name: first}
+
     def batch(self, dataset: Dataset | None = None, *, budget_s: float) -> Batch:
         """Return the work on a run's batches, by default of the wiring's dataset; a pass lasts about ``budget_s``."""
         job = replace(self.job, dataset=dataset) if dataset else self.job

@@ -39,6 +39,23 @@ RETURNING {key}, xmax = 0 AS inserted;
 
 
 @cache
+def insert_missing(table: Table) -> str:
+    """Return the statement that stores those rows of ``table`` whose keys it does not have, and changes no other.
+
+    It takes ``rows`` as ``upsert`` does, and returns the key of each row that it inserted.
+    """
+    names, key = _lines(table.columns), ", ".join(table.key)
+    types = _lines(f"{name} {kind}" for name, kind in table.columns.items())
+    return f"""
+INSERT INTO {table.name} ({names})
+SELECT{names}FROM json_to_recordset(%(rows)s) AS incoming ({types})
+ORDER BY {key}
+ON CONFLICT ({key}) DO NOTHING
+RETURNING {key};
+""".strip()
+
+
+@cache
 def withdraw(table: Table) -> str:
     """Return the statement that marks the rows which the provider's whole list of a kind no longer has.
 

@@ -39,6 +39,7 @@ from common.provider.client import (
     AlphaVantageClient,
     Gate,
 )
+from common.provider.kept import read_kept
 from common.provider.request import MAX_BYTES, MAX_BYTES_FULL, MAX_BYTES_LISTING, Request
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "AlphaVantageClient",
     "Gate",
     "Request",
+    "read_kept",
 ]

@@ -36,6 +36,23 @@ WHERE dataset = %(dataset)s AND symbol = %(symbol)s
 ORDER BY received_at DESC, id DESC
 LIMIT %(row_limit)s;
 
+-- name: groups_of_replies
+-- Which symbols there are replies about, by symbol, and last null if some are about many.
+-- Takes   datasets: an array.
+SELECT DISTINCT symbol FROM raw_replies
+WHERE dataset = ANY (%(datasets)s)
+ORDER BY symbol;
+
+-- name: ids_of_replies
+-- The replies about a symbol, or with null those about many, the last to come first.
+-- Takes   datasets: an array; symbol; since: null for all; without: reasons with which quarantine points at some.
+SELECT id FROM raw_replies AS kept
+WHERE dataset = ANY (%(datasets)s)
+  AND (symbol = %(symbol)s OR (%(symbol)s IS NULL AND symbol IS NULL))
+  AND (%(since)s::timestamptz IS NULL OR last_seen_at >= %(since)s)
+  AND NOT EXISTS (SELECT FROM quarantine WHERE reply_id = kept.id AND reason = ANY (%(without)s))
+ORDER BY last_seen_at DESC, id DESC;
+
 -- name: delete_old_raw_replies
 -- Delete one batch of the replies that last came longer ago than the retention allows.
 -- Takes   days, row_limit.

@@ -71,6 +71,26 @@ class Replies:
         rows = self._connections.query("reply", {"id": reply_id})
         return _read(rows[0]) if rows else None
 
+    def groups(self, datasets: Sequence[str]) -> list[Symbol | None]:
+        """Return the symbols that replies of the datasets are about; None stands for what many symbols share."""
+        rows = self._connections.query("groups_of_replies", {"datasets": list(datasets)})
+        return [None if symbol is None else Symbol(symbol) for (symbol,) in rows]
+
+    def ids(
+        self,
+        datasets: Sequence[str],
+        symbol: Symbol | None,
+        *,
+        since: datetime | None,
+        without: Sequence[str],
+    ) -> list[int]:
+        """Return which replies of the datasets are about the symbol, or about many (None), the last to come first.
+
+        Without those that came last before ``since``, and those that quarantine has with one of these reasons.
+        """
+        asked = {"datasets": list(datasets), "symbol": symbol, "since": since, "without": list(without)}
+        return [number for (number,) in self._connections.query("ids_of_replies", asked)]
+
 
 def _row_of(reply: RawReply) -> dict[str, Any]:
     data = reply.data

@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 from common.database.copying import copy_new
 from common.database.queries import statement
 from common.database.rows import as_json, aware
-from common.database.upsert import upsert, withdraw
+from common.database.upsert import insert_missing, upsert, withdraw
 from common.datasets.dataset import Table
 from common.values import Outcome, OutcomeStatus, Symbol, UpsertCounts
 
@@ -43,6 +43,14 @@ def store_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
         return copied
     keyed = zip(map(table.key_of, rows), rows, strict=True)
     return copied | upsert_rows(cursor, table, [row for key, row in keyed if key not in copied])
+
+
+def fill_gaps(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
+    """Store the rows whose keys the table has not; nothing of a whole list, of which a later one has the last word."""
+    if not rows or table.withdrawn:
+        return {}
+    cursor.execute(insert_missing(table), {"rows": as_json(rows)})
+    return dict.fromkeys(cursor.fetchall(), _INSERTED)
 
 
 def upsert_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:

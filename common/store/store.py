@@ -24,6 +24,7 @@ from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
+from common.store.replays import Replays
 from common.store.saving import (
     count_changes,
     reasons_by_symbol,
@@ -69,8 +70,8 @@ class StoreHealth:
 
 
 class Store:
-    """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies`` and ``quarantine``,
-    ``listings``, the lists of companies, and ``gaps``, what the bars lack.
+    """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies``, ``quarantine`` with its
+    ``replays``, ``listings``, the lists of companies, and ``gaps``, what the bars lack.
 
     Replies are kept for ``raw_retention_days``; 0 keeps none.
 
@@ -99,6 +100,7 @@ class Store:
         self.gaps = GapTable(self._connections)
         self.replies = Replies(self._connections, days=raw_retention_days)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
+        self.replays = Replays(self._connections, self.quarantine)
 
     def __repr__(self) -> str:
         return f"Store({self._address})"

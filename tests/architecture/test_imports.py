@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW_DOORS = {
     "workers/airflow_dag.py",
     "workers/airflow_operator.py",
+    "workers/airflow_replay.py",
     "workers/airflow_trigger.py",
     "workers/airflow_universe.py",
     "workers/celery_config.py",

@@ -73,7 +73,7 @@ def test_parsing_needs_no_driver(path: Path):
 def test_each_feed_has_one_dag():
     """Airflow finds a DAG for each feed, and each but the first waits for the end of the one before."""
     dags = load_all()
-    assert dags.keys() == {*DAGS.values(), "stock_universe"}
+    assert dags.keys() == {*DAGS.values(), "stock_replay", "stock_universe"}
     for before, feed in pairwise(DAGS):
         assert dags[DAGS[feed]].timetable.asset_condition == AssetAll(ended(before))
 
@@ -82,7 +82,7 @@ def test_each_feed_has_one_dag():
 def test_what_is_off_has_no_dag(monkeypatch: pytest.MonkeyPatch, name: str, left: int):
     """Off is off for what waits for it too: nothing would ever start it."""
     monkeypatch.setenv(name, "off")
-    assert load_all().keys() == {*list(DAGS.values())[:left], "stock_universe"}
+    assert load_all().keys() == {*list(DAGS.values())[:left], "stock_replay", "stock_universe"}
 
 
 _AS_A_TASK = """

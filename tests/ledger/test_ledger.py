@@ -177,12 +177,6 @@ def test_the_same_reply_is_kept_once(store):
     assert len(store.quarantine.waiting()) == 1
 
 
-def test_replayed_reply_is_not_offered_again(store):
-    """What was replayed leaves the list."""
-    store.quarantine.mark_replayed(quarantine(store))
-    assert store.quarantine.waiting() == []
-
-
 @pytest.mark.parametrize(
     ("text", "alone"),
     [

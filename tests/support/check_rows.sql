@@ -37,7 +37,7 @@ UNION ALL
 SELECT 'stored without a row', run_id || ' ' || symbol
 FROM fetch_outcomes AS line
 WHERE status = 'stored'
-  AND symbol NOT IN (SELECT symbol FROM stock_quotes UNION SELECT symbol FROM daily_bars)
+  AND symbol NOT IN (SELECT symbol FROM stock_quotes UNION SELECT symbol FROM daily_bars UNION SELECT symbol FROM corporate_actions)
 UNION ALL
 SELECT 'quarantined without a reply', run_id || ' ' || symbol
 FROM fetch_outcomes WHERE status = 'quarantined' AND (run_id, symbol) NOT IN (SELECT run_id, symbol FROM quarantine)

@@ -1,6 +1,7 @@
 """The documents say what is there: every variable, every command, in both directions."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from dotenv import dotenv_values
 
 from common.settings import DagSettings, PatchSettings, PipelineSettings
 from local.environment import TUNABLES
+from workers.__main__ import _parser as workers_parser
+from workers.fetch_and_store import _parser as fetch_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
@@ -15,6 +18,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/docker.md",
+    "docs/quarantine.md",
     "docs/adjusted-prices.md",
     "docs/restated-bars.md",
     "docs/gaps.md",
@@ -100,6 +104,16 @@ def commands(document: str) -> set[str]:
 def test_every_documented_make_target_exists(document: str):
     """A command that a document names is one that make knows."""
     assert commands(document) - makefile_targets() == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_documented_command_is_understood(document: str):
+    """What a document shows of `python -m workers` and of `workers.fetch_and_store` is what they take."""
+    parsers = {"workers": workers_parser()[0], "workers.fetch_and_store": fetch_parser()}
+    text = (ROOT / document).read_text("utf-8")
+    for module, words in re.findall(r"^\$ python -m (workers[\w.]*) ([^#\n]*)", text, re.MULTILINE):
+        if module in parsers:
+            parsers[module].parse_args(shlex.split(words))
 
 
 def test_the_two_commands_stand_first():

@@ -1,0 +1,121 @@
+"""What a person does with what was kept: ``python -m workers quarantine list|show|replay|drop``, ``… replies reparse``.
+
+``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from common.command_line import EXIT_CODES, run
+from common.datasets import NAMES
+from common.errors import ConfigurationError
+from common.values import Symbol
+
+#: How many replies a list shows unless it is told otherwise.
+_LISTED = 50
+
+
+def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
+    """Run one command; return the exit code."""
+    parser, replay = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "replay" and not (options.ids or options.all or options.dataset or options.reason):
+        replay.error("say which: ids, --dataset, --reason or --all")
+    if options.command == "replay" and options.ids and (options.all or options.dataset or options.reason):
+        replay.error("ids stand alone, without --dataset, --reason or --all")
+    if options.command == "drop" and bool(options.ids) == bool(options.reason):
+        parser.error("say which: ids, or --reason")
+    from workers import quarantine_commands  # noqa: PLC0415  takes a second, which neither --help nor Ctrl-C should wait for
+
+    result = quarantine_commands.run_command(options)
+    return result.show(output or sys.stdout, as_json=options.json)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the parser of the whole command line, and that of ``quarantine replay``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m workers",
+        description="Look at what was kept, and use it again.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies")
+    quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
+    commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
+    _add_list(_command(commands, "list", "list refused replies, the newest first"))
+    show = _command(commands, "show", "show one, with all of its text and what to do")
+    show.add_argument("id", type=int)
+    show.add_argument("--full", action="store_true", help="show all of the text, not only what fits on a screen")
+    replay = _command(
+        commands, "replay", "judge refused replies by today's rules and store what is sound; no call is made"
+    )
+    _add_replay(replay)
+    drop = _command(commands, "drop", "delete refused replies that were not replayed")
+    drop.add_argument("ids", type=int, nargs="*", metavar="ID")
+    drop.add_argument("--reason", help="all that wait with this reason")
+    drop.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal can be asked")
+    replies = rooms.add_parser("replies", help="everything that the provider said of late")
+    kept = replies.add_subparsers(dest="command", required=True, metavar="reparse")
+    _add_reparse(_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again"))
+    return parser, replay
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", choices=NAMES)
+    parser.add_argument("--symbol", type=_symbol)
+    parser.add_argument("--reason", help="the code, such as not_positive")
+    parser.add_argument("--since", type=_moment, help="a day or a time, in UTC where it says no zone")
+    parser.add_argument("--limit", type=_count, default=_LISTED, help=f"how many at most ({_LISTED})")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", type=int, nargs="*", metavar="ID")
+    parser.add_argument("--dataset", choices=NAMES, help="all that wait of this dataset")
+    parser.add_argument("--reason", help="all that wait with this reason")
+    parser.add_argument("--all", action="store_true", help="all that wait")
+    parser.add_argument("--dry-run", action="store_true", help="say what it would do, and change nothing")
+
+
+def _add_reparse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", choices=NAMES, required=True)
+    parser.add_argument(
+        "--symbol", type=_symbol, help="what is kept of this symbol alone; not what many symbols shared"
+    )
+    parser.add_argument("--since", type=_moment, help="only what came since this day or time")
+    parser.add_argument("--dry-run", action="store_true", help="say what it would do, and change nothing")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=what, description=what, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    return parser
+
+
+def _symbol(text: str) -> Symbol:
+    try:
+        return Symbol(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+if __name__ == "__main__":
+    run(main)
