@@ -165,3 +165,35 @@ def test_a_session_that_never_comes(days):
     assert days.market.query(again) == [(days.moment + timedelta(days=30),)]
     assert run(days, "again", HOLE) == 0
     assert days.moment + 29 * DAY < days.market.query(again)[0][0]
+
+
+def test_an_old_gap_is_repaired(days):
+    """Sessions that are missing years ago bring the whole series once more, a day after the answer without them."""
+    assert run(days, "thursday", "IBM", "MSFT") == 2
+    days.market.query("TRUNCATE bar_gap_checks")
+    days.market.query("DELETE FROM daily_bars WHERE symbol = 'IBM' AND session BETWEEN '2010-05-03' AND '2010-05-07'")
+    assert run(days, "thursday again", "IBM", "MSFT") == 0
+    assert days.market.query(GAPS) == [("IBM", date(2010, 5, 3), date(2010, 5, 7), "open", 1)]
+    days.next_day()
+    assert run(days, "friday", "IBM", "MSFT") == 2
+    asked = "SELECT symbol, dataset FROM fetch_outcomes WHERE run_id = 'history:friday' ORDER BY 1"
+    assert days.market.query(asked) == [("IBM", "full_history"), ("MSFT", "daily_bars")]
+    assert days.market.query(GAPS) == [("IBM", date(2010, 5, 3), date(2010, 5, 7), "repaired", 1)]
+    days.next_day()
+    assert run(days, "saturday", "IBM", "MSFT") == 2
+    assert days.market.query(asked.replace("friday", "saturday"))[0] == ("IBM", "daily_bars")
+
+
+def test_a_hole_is_asked_for_alone(days):
+    """On a day without a new session an open gap alone is worth a call, and one that is absent is not."""
+    days.next_day()
+    assert run(days, "friday", HOLE) == 1
+    days.next_day()
+    assert run(days, "saturday", HOLE) == 1
+    days.market.query("UPDATE bar_gaps SET answers = 1, state = 'open'")
+    days.market.query("UPDATE bar_gaps SET ask_again_at = %s", days.moment + DAY)
+    days.next_day()
+    assert run(days, "sunday", HOLE, "IBM") == 2
+    assert days.market.query(GAPS) == [(HOLE, LEFT_OUT, LEFT_OUT, "absent", 2)]
+    days.next_day()
+    assert run(days, "monday", HOLE, "IBM") == 0

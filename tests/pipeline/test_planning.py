@@ -1,7 +1,7 @@
 """A plan: who gets a call, in which order, who is skipped, postponed or known to be refused."""
 
 import re
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -327,6 +327,38 @@ def test_long_gap_needs_whole_series():
     last = attempt("IBM", datetime(2026, 5, 13, tzinfo=UTC))
     assert plan("IBM", whole(old, last)).instead == {IBM: "daily_bars"}
     assert plan("IBM", whole(older, last)).instead == {}
+
+
+def with_gap(since: datetime, *symbols: str) -> StoredState:
+    """What is known of symbols whose last answer, after Monday's close, left a gap that is due since then."""
+    stored = known(*(attempt(symbol, CLOSED + HOUR) for symbol in symbols), **dict.fromkeys(symbols, MONDAY))
+    return replace(stored, gaps=dict.fromkeys(map(Symbol, symbols), since))
+
+
+def test_a_gap_is_last_in_line():
+    """What is asked only for a gap comes after all others, and where the quota ends it is as if there were none."""
+    what = with_gap(CLOSED + 2 * HOUR, "GAP", "HOLE")
+    assert plan("GAP HOLE NEW", what).fetch == ("NEW", "GAP", "HOLE")
+    made = plan("GAP HOLE NEW", what, left=2)
+    assert (made.fetch, made.postpone) == (("NEW", "GAP"), ())
+    assert [(left.symbol, left.reason) for left in made.skip] == [("HOLE", UP_TO_DATE)]
+    assert set(made.wanted) == {"NEW"}
+
+
+def test_an_answered_gap_costs_no_call():
+    """An answer that came since a gap was due is one, though nobody has looked at what it brought."""
+    assert plan("GAP", with_gap(CLOSED + HOUR, "GAP")).fetch == ()
+    assert plan("GAP", with_gap(CLOSED + HOUR + timedelta(seconds=1), "GAP")).fetch == ("GAP",)
+
+
+def test_a_gap_takes_the_whole_series():
+    """A symbol that is due for its end, and has a gap before that, has one call for both, in its usual place."""
+    what = replace(whole(FRIDAY, attempt("IBM", CLOSED - DAY)), gaps={IBM: CLOSED})
+    made = plan("IBM", what)
+    assert (made.fetch, made.instead, made.wanted) == ((IBM,), {}, {IBM: MONDAY})
+    assert len(plan("IBM", what, left=0).postpone) == 1
+    refused = whole(MONDAY, attempt("IBM", CLOSED, FAILED, "premium_required"), attempt("IBM", CLOSED + HOUR))
+    assert plan("IBM", replace(refused, gaps={IBM: CLOSED})).fetch == ()
 
 
 def test_a_refused_series_leaves_its_end():

@@ -43,7 +43,8 @@ class StoredState:
 
     ``dataset``: its name. ``due``: when a symbol that was answered is asked for again. ``jumped``: symbols whose price
     has jumped since the last answer, for which nothing that is stored accounts. ``instead``: what is known for the
-    dataset that is asked of a symbol for which this one is not due.
+    dataset that is asked of a symbol for which this one is not due. ``gaps``: since when it is time to ask again for
+    what a symbol's bars lack, of symbols for which an answer could bring it.
     """
 
     days: Mapping[Symbol, date]
@@ -52,6 +53,7 @@ class StoredState:
     due: BySession | Every | Backfill = BY_SESSION
     jumped: Collection[Symbol] = frozenset()
     instead: "StoredState | None" = None
+    gaps: Mapping[Symbol, datetime] = field(default_factory=dict)
 
 
 class Budget(Protocol):
@@ -73,6 +75,14 @@ class NotFetched:
     reason: str
     detail: str
     retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a symbol is asked for. ``spared``: what becomes of it without the call, where only a gap is worth one."""
+
+    state: StoredState
+    spared: NotFetched | None = None
 
 
 @dataclass(frozen=True)
@@ -154,27 +164,32 @@ def make_plan(
     """Decide for each of the symbols (each given once) at ``moment`` (aware).
 
     First in line is what was postponed longest, then what was never stored, then what is stalest; of equals the
-    first by name. ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
+    first by name. What is asked only for a gap comes last, and is skipped where the quota does not reach that far.
+    ``budget`` None postpones nothing. ``grace``: how long after its close a session counts as complete.
     ``force`` fetches what would be skipped, or was refused lately, all the same; the quota holds for it too.
     ``bulk``: how symbols share calls.
     """
     asked = {symbol: _ask(symbol, known, moment, grace, force=force) for symbol in symbols}
     left_out = [answer for answer in asked.values() if isinstance(answer, NotFetched)]
-    states = {symbol: state for symbol, state in asked.items() if isinstance(state, StoredState)}
-    wanted = sorted(states, key=lambda symbol: _priority(symbol, states[symbol]))
+    to_ask = {symbol: call for symbol, call in asked.items() if isinstance(call, _Call)}
+    wanted = sorted(to_ask, key=lambda symbol: _priority(symbol, to_ask[symbol]))
     calls = calls_up_to(wanted, bulk)
     affordable = bisect_right(calls, budget.affordable(max(calls, default=0))) if budget else len(wanted)
+    by_session = [symbol for symbol in wanted[:affordable] if not to_ask[symbol].spared]
+    left_out += [spared for symbol in wanted[affordable:] if (spared := to_ask[symbol].spared)]
     return Plan(
         fetch=tuple(wanted[:affordable]),
         skip=tuple(left for left in left_out if left.status is OutcomeStatus.SKIPPED),
         postpone=tuple(
-            _postponed(budget, calls[place], wanted[place]) for place in range(affordable, len(wanted)) if budget
+            _postponed(budget, calls[place], wanted[place])
+            for place in range(affordable, len(wanted))
+            if budget and not to_ask[wanted[place]].spared
         ),
         failed=tuple(left for left in left_out if left.status is OutcomeStatus.FAILED),
         dataset=known.dataset,
-        instead={symbol: state.dataset for symbol, state in states.items() if state is not known},
+        instead={symbol: call.state.dataset for symbol, call in to_ask.items() if call.state is not known},
         settled=settled,
-        wanted={} if isinstance(known.due, Every) else dict(_wanted(wanted[:affordable], moment, grace)),
+        wanted={} if isinstance(known.due, Every) else dict(_wanted(by_session, moment, grace)),
     )
 
 
@@ -185,14 +200,24 @@ def _wanted(symbols: Sequence[Symbol], moment: datetime, grace: timedelta) -> It
             yield symbol, session.day
 
 
-def _ask(
-    symbol: Symbol, known: StoredState, moment: datetime, grace: timedelta, *, force: bool
-) -> StoredState | NotFetched:
+def _ask(symbol: Symbol, known: StoredState, moment: datetime, grace: timedelta, *, force: bool) -> _Call | NotFetched:
     """Return the state of the dataset that the symbol is asked for, or why it is asked for none."""
     left = _without_call(symbol, known, moment, grace, force=force)
-    if left and known.instead and left.reason != UnknownSymbol.reason:  # of which there is nothing else either
-        return _ask(symbol, known.instead, moment, grace, force=force)
-    return left or known
+    if left is None:
+        return _Call(known)
+    answer: _Call | NotFetched = left
+    if known.instead and left.reason != UnknownSymbol.reason:  # of which there is nothing else either
+        answer = _ask(symbol, known.instead, moment, grace, force=force)
+    if left.status is OutcomeStatus.SKIPPED and _has_due_gap(symbol, known):
+        return _Call(known, spared=answer if isinstance(answer, NotFetched) else answer.spared)
+    return answer
+
+
+def _has_due_gap(symbol: Symbol, known: StoredState) -> bool:
+    """Whether it is time to ask again for what the bars lack, and no answer has come since it was."""
+    since, attempt = known.gaps.get(symbol), known.attempts.get(symbol)
+    answered_at = attempt.attempted_at if attempt and attempt.status in ANSWERED else None
+    return since is not None and (answered_at is None or answered_at < since)
 
 
 def _without_call(
@@ -262,8 +287,11 @@ def _up_to_date(symbol: Symbol, day: date, answered_at: datetime, session: Sessi
     return None
 
 
-def _priority(symbol: Symbol, known: StoredState) -> tuple[int, float, Symbol]:
+def _priority(symbol: Symbol, call: _Call) -> tuple[int, float, Symbol]:
     """Return the symbol's place in the line; the least comes first."""
+    known = call.state
+    if call.spared:
+        return 3, known.gaps[symbol].timestamp(), symbol
     attempt = known.attempts.get(symbol)
     if attempt and attempt.postponed_at:
         return 0, attempt.postponed_at.timestamp(), symbol

@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from common.datasets.dataset import Bulk, Dataset, Every
+from common.datasets.dataset import Backfill, Bulk, Dataset, Every
+from common.gaps import DueGap
 from common.ledger import LastAttempt
 from common.quota.forecast import POSTPONE_BEYOND_S, QuotaForecast
 from common.settings import PipelineSettings
 from common.values import SETTLED, Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batching import symbols_per_task
 from workers.pipeline.environment import requested_symbols
-from workers.pipeline.feeds import FIRST
+from workers.pipeline.feeds import FIRST, HISTORY
 from workers.pipeline.planning import ANSWERED, REFUSED_FOR, Plan, StoredState, make_plan
 from workers.pipeline.shared_calls import calls_of, calls_up_to, share_calls
 from workers.pipeline.universe import awaits_list
@@ -51,7 +52,7 @@ def plan_run(
     bulk, remark = _bulk(wiring, dataset)
     plan = make_plan(
         left,
-        _known(wiring, dataset, left),
+        _known(wiring, dataset, left, gaps=wiring.store.gaps.due(left, moment) if feed == HISTORY else {}),
         _budget(wiring, feed),
         moment=moment,
         grace=timedelta(seconds=wiring.settings.session_grace),
@@ -111,7 +112,14 @@ def _granted(wiring: Wiring, dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: Dataset | None = None) -> StoredState:
+def _known(
+    wiring: Wiring,
+    dataset: Dataset,
+    symbols: Sequence[Symbol],
+    whole: Dataset | None = None,
+    *,
+    gaps: Mapping[Symbol, DueGap],
+) -> StoredState:
     """Return what is known of the symbols; ``whole``: the dataset whose answers hold all that this one's would."""
     store = wiring.store
     attempts = store.ledger.last_attempts(symbols, dataset.name)
@@ -119,9 +127,15 @@ def _known(wiring: Wiring, dataset: Dataset, symbols: Sequence[Symbol], whole: D
         attempts = _with_answers(attempts, store.ledger.last_attempts(symbols, whole.name))
     by_session = [table for table in dataset.tables if table.session]
     days = store.latest_sessions(symbols, by_session) if by_session else _days_of_answers(attempts)
-    instead = _known(wiring, dataset.instead, symbols, dataset) if dataset.instead else None
+    instead = _known(wiring, dataset.instead, symbols, dataset, gaps=gaps) if dataset.instead else None
     jumped = _jumped(wiring, symbols, attempts) if isinstance(dataset.due, Every) and dataset.due.on_jumps else ()
-    return StoredState(days, attempts, dataset.name, dataset.due, jumped, instead)
+    reached = {symbol: gap.since for symbol, gap in gaps.items() if _reaches(dataset, gap)}
+    return StoredState(days, attempts, dataset.name, dataset.due, jumped, instead, reached)
+
+
+def _reaches(dataset: Dataset, gap: DueGap) -> bool:
+    """Whether a gap is the dataset's to ask for: the whole series' where the last part of it does not reach back."""
+    return gap.beyond if isinstance(dataset.due, Backfill) else gap.within
 
 
 def _jumped(wiring: Wiring, symbols: Sequence[Symbol], attempts: Mapping[Symbol, LastAttempt]) -> frozenset[Symbol]:
