@@ -32,6 +32,7 @@
     │   ├── PremiumRequired      the plan does not cover it
     │   ├── RowRefused           PostgreSQL does not take its row: a defect of ours
     │   └── RunHalted            the run was ended by another symbol's error
+    ├── NotExportable            what was asked for is no table, choice or file that there can be
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
         ├── UnknownFunction      the provider does not know the function: a defect of ours
@@ -291,6 +292,12 @@ class RowRefused(SymbolFailed):
     def __init__(self, message: str, *, constraint: str = "") -> None:
         super().__init__(message)
         self.constraint = constraint
+
+
+class NotExportable(PipelineError):
+    """There is no such table or view, it has no such choice of rows, or the file can have no such format."""
+
+    reason = "not_exportable"
 
 
 class RunFailed(PipelineError):

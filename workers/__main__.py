@@ -1,4 +1,5 @@
-"""What a person does with what was kept: ``python -m workers quarantine list|show|replay|drop``, ``… replies reparse``.
+"""What a person does with what was kept: ``python -m workers quarantine list|show|replay|drop``, ``… replies reparse``,
+and with what is stored: ``… export TABLE_OR_VIEW --to FILE``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """
@@ -13,6 +14,7 @@ from common.command_line import EXIT_CODES, run
 from common.datasets import NAMES
 from common.errors import ConfigurationError
 from common.values import Symbol
+from workers import export_parser
 
 #: How many replies a list shows unless it is told otherwise.
 _LISTED = 50
@@ -22,6 +24,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     """Run one command; return the exit code."""
     parser, replay = _parser()
     options = parser.parse_args(arguments)
+    if options.command == "export":
+        return export_parser.run_command(options, output or sys.stdout)
     if options.command == "replay" and not (options.ids or options.all or options.dataset or options.reason):
         replay.error("say which: ids, --dataset, --reason or --all")
     if options.command == "replay" and options.ids and (options.all or options.dataset or options.reason):
@@ -38,11 +42,11 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser of the whole command line, and that of ``quarantine replay``."""
     parser = argparse.ArgumentParser(
         prog="python -m workers",
-        description="Look at what was kept, and use it again.",
+        description="Look at what was kept and use it again, and export what is stored.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies")
+    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export")
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
     _add_list(_command(commands, "list", "list refused replies, the newest first"))
@@ -60,6 +64,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     replies = rooms.add_parser("replies", help="everything that the provider said of late")
     kept = replies.add_subparsers(dest="command", required=True, metavar="reparse")
     _add_reparse(_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again"))
+    export_parser.add_parser(rooms)
     return parser, replay
 
 

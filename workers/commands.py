@@ -36,7 +36,7 @@ _CODES: Final[Mapping[OutcomeStatus, ExitCode]] = {
     OutcomeStatus.POSTPONED: ExitCode.NOT_NOW,
     OutcomeStatus.QUARANTINED: ExitCode.QUARANTINED,
 }
-_INVENTED: Final = "invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set"
+INVENTED: Final = "invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Command
         lines.append(f"{'rows':<18} {line.detail}")
     lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
     if invented:
-        lines.append(_INVENTED)
+        lines.append(INVENTED)
     return CommandResult(code, asdict(line) | row | {"invented": invented}, lines)
 
 
@@ -146,7 +146,7 @@ def _listings(wiring: Wiring, status: Status, *, accept: bool) -> CommandResult:
     lines = [str(renewed.changes), *(f"{finding.code:<14} {finding.message}" for finding in renewed.findings)]
     invented = wiring.settings.uses_sandbox
     if invented:
-        lines.append(_INVENTED)
+        lines.append(INVENTED)
     document = {"status": OutcomeStatus.STORED, **renewed.as_dict(), "invented": invented}
     return CommandResult(ExitCode.DONE, document, lines)
 

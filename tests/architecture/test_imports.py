@@ -31,6 +31,7 @@ SOLE_USERS = {
     "psycopg2": (
         "common/adjust/rebuild",
         "common/database",
+        "common/export",
         "common/gaps",
         "common/ledger",
         "common/quarantine",
@@ -40,6 +41,7 @@ SOLE_USERS = {
     ),
     "alembic": ("common/database", "common/migrate"),
     "exchange_calendars": "common/trading_calendar",
+    "pyarrow": "common/export",
 }
 
 

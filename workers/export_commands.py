@@ -1,0 +1,85 @@
+"""What ``python -m workers export`` does: a table or view as CSV or Parquet, into a file or to standard output."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from rich.progress import FileSizeColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+from common.command_line import ExitCode, say
+from common.errors import NotExportable, PipelineError, RunFailed
+from common.export import Exporter, Manifest, Selection
+from common.settings import PipelineSettings
+from workers.commands import INVENTED, CommandResult
+
+_STANDARD_OUTPUT: Final = "-"
+
+
+def run_command(options: Namespace, output: TextIO) -> int:
+    """Export what the options say; return the exit code."""
+    try:
+        result = _export(options, output)
+    except BrokenPipeError:
+        raise  # whoever reads standard output has enough: the command ends as each does then
+    except (PipelineError, OSError) as error:
+        reason, detail = _told(error, options.to)
+        result = CommandResult(_code(error), {"reason": reason, "detail": detail}, problem=f"{reason}: {detail}")
+    return result.show(output, as_json=options.json)
+
+
+def _code(error: PipelineError | OSError) -> ExitCode:
+    if isinstance(error, NotExportable):
+        return ExitCode.USAGE
+    return ExitCode.ACT_FIRST if isinstance(error, RunFailed) else ExitCode.FAILED
+
+
+def _told(error: PipelineError | OSError, target: str) -> tuple[str, str]:
+    if isinstance(error, PipelineError):
+        return error.reason, str(error)
+    return "not_written", f"{target} cannot be written: {error.strerror or error}."
+
+
+def _export(options: Namespace, output: TextIO) -> CommandResult:
+    if options.first and options.last and options.first > options.last:
+        raise NotExportable(f"no day is from {options.first} on and up to {options.last}: turn them round.")
+    selection = Selection(options.relation, options.symbols, options.first, options.last, options.as_of)
+    settings = PipelineSettings.from_environment()
+    exporter = Exporter(settings.market_dsn, timeout_s=settings.market_db_timeout, invented=settings.uses_sandbox)
+    if options.to == _STANDARD_OUTPUT:
+        return _to_standard_output(exporter, selection, output, as_json=options.json)
+    with _progress(options.relation, shown=not options.json) as told:
+        return _written(exporter.to_file(selection, Path(options.to), told))
+
+
+def _to_standard_output(exporter: Exporter, selection: Selection, output: TextIO, *, as_json: bool) -> CommandResult:
+    if as_json:
+        raise NotExportable("--json goes with a file: standard output is taken by the rows.")
+    with _progress(selection.relation, shown=not output.isatty()) as told:
+        exporter.to_stream(selection, output.buffer, told)
+    if exporter.invented:
+        say(INVENTED)
+    return CommandResult(ExitCode.DONE, {})
+
+
+def _written(manifest: Manifest) -> CommandResult:
+    lines = [f"{manifest.rows:,} rows of {manifest.selection.relation}, {manifest.bytes:,} bytes: {manifest.file}"]
+    if manifest.invented:
+        lines.append(INVENTED)
+    lacking = manifest.symbols_without_rows
+    problem = f"no rows of {', '.join(lacking)}" if lacking else ""
+    return CommandResult(ExitCode.DONE, asdict(manifest), lines, problem)
+
+
+@contextmanager
+def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much was written, and how fast; take the number of bytes so far."""
+    columns = (TextColumn("{task.description}"), FileSizeColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    silent = not (shown and sys.stderr.isatty())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.update(task, completed=count)
