@@ -345,7 +345,7 @@ def test_errors_hold_no_row(store):
 
 def test_missing_tables_and_rights_end_run(market_dsn, market):
     """A schema that is not there, or a right that is missing, is no reason to try again."""
-    market.query("REVOKE SELECT ON stock_quotes FROM market_app")
+    market.query("REVOKE SELECT ON latest_quotes FROM market_app")
     market.query("DROP TABLE quarantine")
     with Store(market_dsn) as store:
         for use in (store.quotes, store.quarantine.waiting):
