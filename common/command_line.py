@@ -1,4 +1,4 @@
-"""What each command line owes the shell: exit codes, quiet ends, and text that any terminal can show.
+"""What each command line owes the shell: the exit codes there are, quiet ends, text that any terminal can show.
 
 It imports nothing that is slow, so that Ctrl-C is quiet while a command is still being imported.
 """

@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1 that no two processes of this machine choose at the same time.
+"""How a free port is taken so that no two processes choose the same one; which a cluster prefers, says state.py.
 
 A port that is free when it is looked at may be another's before our server listens on it. So whoever chooses a port
 holds the UDP port of the same number until the server is up, or for good: our servers speak TCP only, each process

@@ -1,4 +1,4 @@
-"""What a local cluster keeps between starts: one folder with its secrets, ports, data and logs."""
+"""What a local cluster keeps between starts: a folder with its secrets, ports (and the preferred ones), data, logs."""
 
 import base64
 import json

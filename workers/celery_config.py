@@ -1,4 +1,4 @@
-"""The Celery side of the cluster: its settings, readable names, no token in a monitor, and what signals start.
+"""Celery, where it takes code: names in monitors, no token in them, signals. Its settings are in config/airflow.env.
 
 Airflow reads ``CELERY_CONFIG`` from here (``[celery] celery_config_options``) in the scheduler, in every worker and
 in Flower; importing this module also connects the signal handlers below, and patches the scheduler where this is one.

@@ -1,4 +1,4 @@
-"""What ``python -m workers.fetch_and_store`` does: fetch a symbol or a list, check the health, show the quota."""
+"""What ``python -m workers.fetch_and_store`` does, and with which exit code it ends: fetch, health check, quota."""
 
 import json
 import logging

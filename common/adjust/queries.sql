@@ -1,3 +1,5 @@
+-- Factors of splits and dividends: which symbols changed, and what is written.
+
 -- name: lock_factors
 -- Let nobody else compute the factors of these symbols until this transaction ends: two that saved at once, one an action
 -- and one the bar of its ex-date, would each miss what the other saved.

@@ -1,4 +1,4 @@
-"""One upsert for every table: its text is made from a ``Table``, and held by an approved file of the tests.
+"""The upsert of every table but the quotes', made from its ``Table`` and held by an approved file of the tests.
 
 A row that is stored already with these values, or newer, is left out before it is even locked. The same test stands in
 the conflict clause, for a row that another transaction wrote since the statement began. The version alone is no change,

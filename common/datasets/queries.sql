@@ -1,3 +1,5 @@
+-- The quotes' own upsert, since the provider's caches answer late; every other table's is made by database/upsert.py.
+
 -- name: upsert_quotes
 -- Store quotes; one row for each symbol and trading day.
 -- Takes   rows: a JSON array of objects with the columns' names, each key once.

@@ -1,3 +1,5 @@
+-- Sessions that the bars lack: which symbols to look at, and what is known of a gap.
+
 -- name: gap_checks
 -- The answer up to which each symbol's bars were looked at for gaps, and whether it has a gap.
 -- Takes   symbols: a JSON array of strings, each once.

@@ -1,3 +1,5 @@
+-- A task's batch: taken up, tried again, read.
+
 -- name: start
 -- Mark that a worker takes up symbols of a run.
 -- Takes   run_id, dataset; symbols: an array, each once; worker.

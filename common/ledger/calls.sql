@@ -1,3 +1,5 @@
+-- The calls of a key, from which its quota can be rebuilt.
+
 -- name: record_call
 -- Note that a call is about to be sent. The same permit again changes nothing.
 -- Takes   permit_id, key_digest, dataset, symbol (or null).

@@ -1,3 +1,5 @@
+-- What the provider refuses to a key as premium.
+
 -- name: feature_refused_at
 -- Since when the provider refuses a feature to a key under its plan.
 -- Takes   key_digest, plan, feature; holds_for: the interval after which a refusal holds no more.

@@ -1,3 +1,5 @@
+-- What became of each symbol: written, doubted, read, and closed at the end of a run.
+
 -- name: upsert_outcomes
 -- Write what became of symbols in a run.
 -- Takes   rows: a JSON array of objects, each (run_id, symbol) once; api_calls counts the calls of this attempt.

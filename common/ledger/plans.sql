@@ -1,3 +1,5 @@
+-- A run's plan, and what the next one goes by.
+
 -- name: rebatch_run
 -- Give the lines that a run has the batches of its new plan, and none to those that are not in it.
 -- Takes   run_id; rows: a JSON array of objects, the plan.

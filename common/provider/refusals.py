@@ -1,4 +1,4 @@
-"""What Alpha Vantage says in place of data, turned into the error that says what to do.
+"""What Alpha Vantage says in place of data, turned into the error that says what to do, and after how long.
 
 Every soft refusal comes as HTTP 200 with a sentence under ``Information``, ``Note``, ``Error Message`` or, for bulk
 quotes and from the gateway before the API, ``message``. The key under which a sentence comes has changed over the

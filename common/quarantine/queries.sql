@@ -1,3 +1,5 @@
+-- Refused replies: kept, listed, taken up again.
+
 -- name: insert_quarantine
 -- Keep a refused reply with the reason. The same reply again is the same row.
 -- Takes   run_id, dataset, symbol, function, reason, message, payload (redacted), received_at; reply_id: where it is

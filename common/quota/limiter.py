@@ -1,4 +1,4 @@
-"""The limiter: one quota over all workers, decided in Redis, on Redis's clock.
+"""The limiter as callers have it, with its times (cap, grace, horizon): one quota over all workers, on Redis's clock.
 
 The decisions are the scripts in ``common/quota/lua``; docs/adr/0001-the-quota-limiter.md says why they keep the quota.
 """

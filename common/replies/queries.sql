@@ -1,3 +1,5 @@
+-- What the provider said: kept, read back, deleted when it is old.
+
 -- name: keep_replies
 -- Keep what the provider said. The same bytes in answer to the same request are the same row, and only its time moves.
 -- Takes   arrays, a reply in each place: dataset, function, params (JSON), symbol, received_at, sha256, size, body.

@@ -1,4 +1,4 @@
-"""What a run goes by: the provider, the symbols, the market database, the limiter's Redis."""
+"""What a run goes by, with each default and bound: time-outs, attempts, threads of a batch, failure ratio, addresses."""
 
 import os
 import socket

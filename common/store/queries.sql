@@ -1,3 +1,5 @@
+-- Reads of quotes and bars, and the deletion of what is old.
+
 -- name: newest_quotes
 -- The newest quote of every symbol that has one, by symbol.
 -- Takes   row_limit.

@@ -1,3 +1,5 @@
+-- The provider's lists of companies.
+
 -- name: listed
 -- The lines of the last list of a status, by symbol.
 -- Takes   status.

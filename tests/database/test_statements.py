@@ -1,5 +1,6 @@
 """The named statements of the ``.sql`` files."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +12,12 @@ COMMON = Path(__file__).resolve().parents[2] / "common"
 
 
 def test_each_statement_has_its_name():
-    """No name is given twice in all the files together, and every statement begins with what it does."""
+    """No name is given twice in all the files together; each file and each statement begins with what it is for."""
     names = Counter(name for name, _ in read_statements())
     assert [name for name, times in names.items() if times > 1] == []
     assert [name for name, text in read_statements() if not text.startswith("-- ")] == []
-    assert [path.name for path in COMMON.rglob("*.sql") if not path.read_text("utf-8").startswith("-- name: ")] == []
+    heads = {path: path.read_text("utf-8").partition("-- name: ")[0] for path in COMMON.rglob("*.sql")}
+    assert [path for path, head in heads.items() if not re.fullmatch(r"(-- .+\n)+\n", head)] == []
 
 
 def test_each_statement_is_asked_for():

@@ -1,4 +1,4 @@
-"""One pass over a batch: each symbol, or those that share a call, go through the job on a thread; one thread writes.
+"""One pass over a batch: on BATCH_CONCURRENCY threads symbols, or those that share a call, are fetched; one writes.
 
 A thread that cannot finish symbols for a reason which is not theirs (the quota is far, a server is away) puts them
 back, so that whatever ends the pass, each symbol is either written or left.

@@ -1,4 +1,4 @@
-"""A reply within the quota: permit, call, and what the limiter learns where the provider refuses or fails.
+"""A reply within the quota: permit, call, and for how long all workers hold back where the provider refuses or fails.
 
 Knows nothing of what the reply holds, nor of the ledger; of one symbol or of many that share a call.
 """

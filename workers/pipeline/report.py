@@ -1,4 +1,4 @@
-"""What became of each symbol of a run: the report, and the lines of what nobody finished."""
+"""What became of each symbol of a run, green or red by MAX_FAILURE_RATIO; and the lines of what nobody finished."""
 
 import logging
 from collections import Counter
