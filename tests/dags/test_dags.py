@@ -18,7 +18,7 @@ from common.settings import DagSettings
 from workers.airflow_dag import ended
 from workers.airflow_operator import FetchAndStore
 from workers.airflow_patches.warm_up import parse
-from workers.pipeline.feeds import DAGS
+from workers.pipeline.feeds import DAGS, OTHERS
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "dags").glob("*.py"))
 
@@ -100,17 +100,21 @@ from airflow.sdk.execution_time import task_runner
 parsed = []
 shipped = DagBag.collect_dags
 DagBag.collect_dags = lambda self, *args, **kwargs: (parsed.append(self), shipped(self, *args, **kwargs))
-ti = SimpleNamespace(dag_id="stock_data_pipeline", task_id="plan", model_dump=lambda **_: {"task_id": "plan"})
+file, dag_id = sys.argv[1:]
+ti = SimpleNamespace(dag_id=dag_id, task_id="plan", model_dump=lambda **_: {"task_id": "plan"})
 context = SimpleNamespace(max_tries=1)
-what = SimpleNamespace(bundle_info=BundleInfo(name="dags-folder"), dag_rel_path="stock_data_dag.py", ti=ti,
+what = SimpleNamespace(bundle_info=BundleInfo(name="dags-folder"), dag_rel_path=file, ti=ti,
                        ti_context=context, start_date=None, sentry_integration="")
 task = task_runner.parse(what, structlog.get_logger()).task
 task.dag.params.validate()
-print(task.task_id, len(parsed), sorted(set(sys.modules) - known))
+print(task.dag.dag_id, task.task_id, len(parsed), sorted(set(sys.modules) - known))
 """
 
 
-def test_task_imports_nothing_new(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("file", "dag_id"), [("stock_data_dag.py", "stock_data_pipeline"), ("stock_feeds_dag.py", DAGS[OTHERS[-1]])]
+)
+def test_task_imports_nothing_new(tmp_path: Path, file: str, dag_id: str):
     """After a worker's preparation Airflow's own start of a task finds the DAG parsed, and imports no module for it."""
     mentioned = expanded_names(str(FILES[0]))  # Airflow would put their values into the path
     inherited = {name: value for name, value in os.environ.items() if name not in mentioned}
@@ -120,9 +124,13 @@ def test_task_imports_nothing_new(tmp_path: Path):
         "PYTHONPATH": str(FILES[0].parents[1]),
     }
     done = subprocess.run(
-        [sys.executable, "-c", _AS_A_TASK], capture_output=True, text=True, check=True, env={**inherited, **variables}
+        [sys.executable, "-c", _AS_A_TASK, file, dag_id],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**inherited, **variables},
     )
-    assert done.stdout.splitlines()[-1] == "plan 0 []"
+    assert done.stdout.splitlines()[-1] == f"{dag_id} plan 0 []"
 
 
 def test_the_steps_and_their_order(dag: DAG):
