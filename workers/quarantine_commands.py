@@ -25,7 +25,7 @@ _NAMED: Final = 20
 #: How often, in replies, a terminal is told how far it is.
 _PROGRESS: Final = 50
 #: What a verdict is called where one is shown, and its colour.
-_COLOURS: Final = {"stored": 32, "refused": 31, "not_kept_whole": 33, "left": 33}
+_COLOURS: Final = {"stored": 32, "refused": 31, "not_kept_whole": 33, "left": 33, "not_found": 31}
 _HINTS: Final[Mapping[str, str]] = {
     "http_status": "It is no data and will never be: drop it. The symbol is asked for again by the next run.",
     "symbol_mismatch": "If the provider spells the symbol so, write it so in STOCK_SYMBOLS, and drop this one.",
@@ -156,7 +156,7 @@ def _summary(results: Iterable[Result], *, dry_run: bool) -> CommandResult:
 def _code(verdicts: Counter[str]) -> ExitCode:
     if verdicts["refused"] or verdicts["not_kept_whole"]:
         return ExitCode.QUARANTINED
-    return ExitCode.DONE
+    return ExitCode.FAILED if verdicts["not_found"] else ExitCode.DONE
 
 
 def _told(result: Result, *, colour: bool) -> str:

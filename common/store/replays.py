@@ -19,7 +19,7 @@ from common.database.rows import as_json
 from common.datasets.dataset import Table
 from common.errors import RowRefused
 from common.quarantine import Quarantine, QuarantinedReply
-from common.store.saving import Changes, count_changes, fill_gaps, store_rows
+from common.store.saving import Changes, count_changes, store_missing, store_rows
 from common.values import Rejection, Symbol, UpsertCounts
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ def _store_table(cursor: Cursor, table: Table, reply: AsOf) -> Changes:
         cursor.execute("SAVEPOINT before_rows")
         newest = [row for row in rows if table.symbol_of(row) not in outdated]
         changes = store_rows(cursor, table, newest)
-        changes |= fill_gaps(cursor, table, [row for row in rows if table.symbol_of(row) in outdated])
+        changes |= store_missing(cursor, table, [row for row in rows if table.symbol_of(row) in outdated])
         found = _answered_since(cursor, table, reply)
         if found <= outdated:
             return changes

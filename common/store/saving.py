@@ -45,7 +45,7 @@ def store_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     return copied | upsert_rows(cursor, table, [row for key, row in keyed if key not in copied])
 
 
-def fill_gaps(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
+def store_missing(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
     """Store the rows whose keys the table has not; nothing of a whole list, of which a later one has the last word."""
     if not rows or table.withdrawn:
         return {}

@@ -67,14 +67,15 @@ def test_a_replay_sums_up(store: Store, market: Market, monkeypatch: pytest.Monk
     code, text = command("quarantine", "replay", "--all")
     assert (code, text.splitlines()[-1]) == (
         ExitCode.QUARANTINED,
-        "replies: 0 stored, 1 refused, 0 not kept whole, 0 left; rows: 0 inserted, 0 updated, 0 unchanged",
+        "replies: 0 stored, 1 refused, 0 not kept whole, 0 left, 0 not found; rows: 0 inserted, 0 updated, 0 unchanged",
     )
     assert "refused  change_mismatch: " in text
     monkeypatch.setattr(*LENIENT)
     assert as_json("quarantine", "replay", "--reason", "change_mismatch", "--dry-run")["rows"]["inserted"] == 1
     assert market.query(WAITING) == [(1,)]
     assert command("quarantine", "replay", "--dataset", "quotes")[0] == ExitCode.DONE
-    assert as_json("quarantine", "replay", "1", "999")["replies"]["left"] == 2
+    assert as_json("quarantine", "replay", "1")["replies"]["left"] == 1
+    assert command("quarantine", "replay", "1", "999")[0] == ExitCode.FAILED
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,23 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from psycopg2.extensions import cursor as Cursor
 
 from common.datasets import DATASETS, daily_bars
 from common.datasets.bulk_quotes import BULK
 from common.datasets.daily_bars import DAILY_BARS
-from common.datasets.dataset import Dataset
+from common.datasets.dataset import Dataset, Table
 from common.datasets.quotes import QUOTES
 from common.errors import PayloadRejected
 from common.replies import RawReply
 from common.store import Store
-from common.values import OutcomeStatus, Rejection, Reply, Symbol
+from common.store.saving import Changes, store_rows
+from common.values import OutcomeStatus, Rejection, Reply, Symbol, UpsertCounts
 from sandbox.running import RunningSandbox
+from tests.support.batches import RUN as BATCH_RUN
+from tests.support.batches import planned, symbols
+from tests.support.bulk import BULK as SHARED
+from tests.support.bulk import PREMIUM
 from tests.support.corruptions import sound, spoilt
 from tests.support.market import Market
 from tests.support.replies import BULK_ROW, bulk_document, quote_document, series_document
@@ -301,6 +307,39 @@ def test_two_replays_at_once(store: Store, market: Market):
         thread.join()
     assert sum(result.verdict == "stored" for result in results) == 20
     assert closes(market) == {5: Decimal(20)}
+
+
+def test_a_run_that_stores_meanwhile(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
+    """What a run stores between a replay's look and its write has the last word: the replay looks again."""
+    number = refuse(store, series(d05="1", d02="2"), dataset=DAILY_BARS)
+
+    def store_later(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes:
+        monkeypatch.setattr("common.store.replays.store_rows", store_rows)
+        with Store(market.dsn()) as run_store:
+            run_store.save({daily_bars.TABLE: [bar()]}, [outcome(run_id="later", dataset="daily_bars")])
+        return store_rows(cursor, table, rows)
+
+    monkeypatch.setattr("common.store.replays.store_rows", store_later)
+    assert run(store, number)[0].counts == UpsertCounts(inserted=1, unchanged=1)
+    assert closes(market) == {2: Decimal(2), 5: Decimal("221.58")}
+
+
+@pytest.mark.parametrize("fault", ["NAN", "MISSING-FIELD", "HIGH-BELOW-LOW", "VOLUME-NEGATIVE", "DASH-FIELD"])
+def test_a_row_of_a_shared_call(
+    environment: dict[str, str], market: Market, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    """A row that is refused in a shared call waits on its own, and is stored once the rules take it, without a call."""
+    with wired(environment, **PREMIUM) as wiring:
+        planned(wiring, *symbols(20), f"FAULT1-{fault}").run(BATCH_RUN, 1)
+        (waiting,) = wiring.store.quarantine.waiting()
+        assert (waiting.function, waiting.symbol) == (SHARED, f"FAULT1-{fault}")
+        assert verdicts(run(wiring.store)) == [("refused", waiting.reason)]
+        calls = len(sandbox.entries())
+        row = BULK_ROW | {"symbol": waiting.symbol, "timestamp": "2026-10-02 16:00:00"}
+        monkeypatch.setattr("workers.pipeline.replay.read_kept", lambda *_: bulk_document(row))
+        assert verdicts(run(wiring.store)) == [("stored", "")]
+        assert (market.query(WAITING), len(sandbox.entries())) == ([(0,)], calls)
+        assert market.query("SELECT count(*) FROM stock_quotes WHERE symbol ~ 'FAULT'") == [(2,)]
 
 
 def keep(store: Store, document: object, at: datetime, dataset: Dataset = DAILY_BARS) -> None:

@@ -29,9 +29,9 @@ Readers = Mapping[str, Dataset]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one reply: ``stored``, still ``refused``, ``not_kept_whole``, or ``left`` alone.
+    """What became of one reply: ``stored``, still ``refused``, ``not_kept_whole``, ``not_found``, or ``left`` alone.
 
-    It is left where it is not in quarantine, or was replayed already. ``symbol`` is empty for what many share.
+    It is left where it was replayed already, or is in another replay's hands. ``symbol`` is empty for what many share.
     """
 
     id: int
@@ -52,7 +52,7 @@ def replay(store: Store, readers: Readers, ids: Iterable[int], *, dry_run: bool 
 def _replay(store: Store, readers: Readers, number: int, *, dry_run: bool) -> Result:
     refused = store.quarantine.get(number)
     if refused is None:
-        return Result(number, "left", message="it is not in quarantine")
+        return Result(number, "not_found", message="it is not in quarantine")
     about = partial(Result, number, dataset=refused.dataset, symbol=str(refused.symbol))
     if refused.replayed_at:
         return about("left", message=f"it was replayed at {refused.replayed_at:%Y-%m-%d %H:%M:%S %Z}")
