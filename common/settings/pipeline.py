@@ -1,4 +1,4 @@
-"""What a run goes by, with each default and bound: time-outs, attempts, threads of a batch, failure ratio, addresses."""
+"""What a run goes by, each with its default: time-outs, attempts, threads of a batch, failure ratio, addresses."""
 
 import os
 import socket
