@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from typing import Final, TypeVar
 
@@ -51,7 +52,7 @@ class Entry:
     rows: Mapping[Table, Sequence[object]] = field(default_factory=dict)
     refused: tuple[Rejection, RawReply] | None = None
 
-    @property
+    @cached_property
     def row_count(self) -> int:
         """How many rows it has, in all tables."""
         return sum(map(len, self.rows.values()))
@@ -124,13 +125,13 @@ class Writer:
     def write_all(self, workers: Collection[Future[None]] = ()) -> None:
         """Write until the workers have ended. Raises StoreUnavailable after a minute without the database."""
         for worker in workers:
-            worker.add_done_callback(self._wake_up)
+            worker.add_done_callback(lambda _: self._wake_up() if _ended(workers) else None)
         working = True
         try:
             self._writing = True
             while working:
                 self._woken.acquire(timeout=WRITE_EVERY_S)
-                working = not all(worker.done() for worker in workers)
+                working = not _ended(workers)
                 self._write_parts(len(self._unwritten))
         finally:
             self._writing = False
@@ -148,7 +149,7 @@ class Writer:
     def _is_full(self) -> bool:
         return sum(entry.row_count for entry in self._unwritten.copy()) >= MAX_ROWS
 
-    def _wake_up(self, _: object = None) -> None:
+    def _wake_up(self) -> None:
         with suppress(RuntimeError):  # it is awake already
             self._woken.release()
 
@@ -204,6 +205,10 @@ class Writer:
         for entry in entries:
             if entry.refused is not None:
                 self._job.quarantine.keep(entry.outcome, *entry.refused)
+
+
+def _ended(workers: Iterable[Future[None]]) -> bool:
+    return all(worker.done() for worker in workers)
 
 
 def retry_while_database_down(ask: Callable[[], T]) -> T:
