@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs shell reader-address clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -47,6 +47,9 @@ logs: venv ## Follow the logs: make logs PROCESS=worker-1
 
 shell: venv ## Open a shell with the cluster's settings
 	@$(PY) -m local shell
+
+reader-address: venv ## Print the address at which your own programs may read: psql "$$(make -s reader-address)"
+	@$(PY) -m local reader-address
 
 clean: venv ## Stop the cluster and delete everything that it stored
 	@$(PY) -m local clean

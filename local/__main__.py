@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("process", nargs="?", default="*", help="such as worker-1, scheduler, or worker-*")
     sub = command("shell", "Open a shell, or run COMMAND, with the cluster's settings.")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    command("reader-address", "Print the address, with its password, at which your own programs may read.")
     command("clean", "Stop the cluster and delete everything that it stored.")
     return parser
 

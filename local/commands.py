@@ -27,6 +27,7 @@ from common.errors import PipelineError, RunFailed
 from common.settings import DagSettings
 from local.cluster import Cluster
 from local.demo import Shown, show_addresses, show_run, trigger, watch, watch_history
+from local.environment import reader_address
 from local.services import ServiceMissing
 from local.state import State
 from local.terminal import console, foreign
@@ -254,6 +255,15 @@ def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         raise ClusterFailed(f"{command[0]!r} cannot be run: {error.strerror}.") from None
 
 
+def _reader_address(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
+    """Print the address at which a person's own program reads; it goes nowhere but to standard output."""
+    del options, screen
+    if not cluster.running:
+        raise ClusterFailed("the cluster does not run: `make up` starts it.")
+    print(reader_address(cluster.state, cluster.ports, cluster.settings.market_database))
+    return ExitCode.DONE
+
+
 def _clean(cluster: Cluster, options: argparse.Namespace, screen: Console) -> int:
     del options
     with _only_one(cluster.state):
@@ -270,5 +280,6 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "trigger": _trigger,
     "logs": _logs,
     "shell": _shell,
+    "reader-address": _reader_address,
     "clean": _clean,
 }

@@ -160,3 +160,9 @@ def provisioning_environment(state: State, ports: Mapping[str, int]) -> dict[str
         "AIRFLOW_DB_PASSWORD": secrets["airflow_db"],
         "AIRFLOW_ADMIN_PASSWORD": secrets["airflow_admin"],
     }
+
+
+def reader_address(state: State, ports: Mapping[str, int], database: str) -> str:
+    """Return the URL, with its password, at which ``market_reader`` reads a market database."""
+    password = url_part(state.secrets()["market_reader"], "MARKET_READER_PASSWORD")
+    return f"postgresql://market_reader:{password}@127.0.0.1:{ports['postgres']}/{database}"

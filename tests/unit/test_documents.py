@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/docker.md",
     "docs/quarantine.md",
     "docs/adjusted-prices.md",
+    "docs/using-the-data.md",
     "docs/restated-bars.md",
     "docs/gaps.md",
     "docs/universe.md",
