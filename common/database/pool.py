@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: bounded in number and in time, kept, and replaced when the server restarted."""
+"""Connections to PostgreSQL: how many, how long one is waited for, how they are replaced after a restart."""
 
 import os
 import socket

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from common.datasets.dataset import Dataset
 
 #: Every dataset of one symbol a call, by its name: that of its module, which holds it under the name in capitals.
+#: What one more takes (seven files, five of them new): docs/adr/0017-one-dataset-one-file.md
 NAMES: Final = (
     "quotes",
     "daily_bars",

@@ -1,4 +1,4 @@
-"""A total deadline for an HTTP call: name resolution, connect, TLS, headers and body together.
+"""The time-out of an HTTP call, one for all of it: name resolution, connect, TLS, headers and body together.
 
 ``requests`` and urllib3 bound each read on its own, so a server that sends a byte now and then holds a caller for
 ever. Here the sockets themselves ask, before each blocking operation, how much of the call's time is left. The

@@ -1,4 +1,4 @@
-"""The rows of ``quarantine``, each with its ledger line."""
+"""The rows of ``quarantine``, each with its ledger line, and which of them a list or a replay means."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

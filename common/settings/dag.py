@@ -1,4 +1,4 @@
-"""What the DAG files declare with: schedule, retries, queues."""
+"""What the DAG files declare with, and workers start with: schedule, retries, queues, how many tasks a process runs."""
 
 import os
 import re

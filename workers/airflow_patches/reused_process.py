@@ -1,4 +1,4 @@
-"""A process that a worker's slot keeps, and that runs the slot's tasks one after the other.
+"""A process that a worker's slot keeps, and that runs TASKS_PER_PROCESS of its tasks one after the other.
 
 Airflow forks a process for each task. What such a process touches is copied, what it needs is connected again, and both
 cost more than a short task's work. Here the slot's supervisor forks one process, and hands each task to it. Free of
