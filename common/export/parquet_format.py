@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from common.export.relation import Column
 
-#: Rows of a group: enough to compress well, some 50 MB as Python's values.
+#: Rows of a group: enough to compress well; as Python's values they are the most of what an export has in memory.
 ROW_GROUP: Final = 50_000
 #: A view's computed prices have no declared size; they are rounded to ten decimals.
 _UNBOUNDED: Final = pa.decimal128(38, 10)

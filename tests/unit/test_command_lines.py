@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[Sequence[str], set[int]]] = {
     "quarantine list": (["-m", "workers", "quarantine", "list", "--symbol", "\x1b[2J[/red]"], {2}),
     "quarantine replay": (["-m", "workers", "quarantine", "replay", "--all", "--json"], {1}),
     "reparse": (["-m", "workers", "replies", "reparse", "--dataset", "quotes"], {1}),
+    "export": (["-m", "workers", "export", "latest_quotes", "--to", "-"], {1}),
+    "export help": (["-m", "workers", "export", "--help"], {0, 1}),
     "migrate": (["-m", "common.migrate"], {1}),
     "migrate help": (["-m", "common.migrate", "--help"], {0, 1}),
     "sandbox help": (["-m", "sandbox", "--help"], {0, 1}),
