@@ -1,4 +1,4 @@
-"""Every refusal of the API on demand, whatever the quota says."""
+"""Every refusal of the API on demand, and its answers without data, whatever the quota says."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""CSV, written by PostgreSQL itself and passed on as it comes."""
+"""CSV, written by PostgreSQL itself (``copy_rows`` in queries.sql) and passed on as it comes."""
 
 from collections.abc import Callable
 from typing import BinaryIO, Final

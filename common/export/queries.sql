@@ -1,3 +1,5 @@
+-- What can be exported, its columns and rows, and the COPY that writes them as CSV.
+
 -- name: exportable_relations
 -- The tables and views that this role may read, by name.
 SELECT relname FROM pg_class

@@ -1,4 +1,4 @@
-"""A reply as it is kept: the text that the client redacted, and what it was the answer to."""
+"""A reply as it is kept: the text that the client redacted, packed with zlib, and what it was the answer to."""
 
 import zlib
 from dataclasses import dataclass

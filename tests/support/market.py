@@ -1,4 +1,4 @@
-"""A market database of a test's own, as each role sees it."""
+"""A handle on a test's own market database, as each role sees it; the fixture that makes it is in conftest.py."""
 
 from dataclasses import dataclass
 from functools import cached_property
