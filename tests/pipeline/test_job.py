@@ -1,9 +1,11 @@
 """The job on one symbol, with the real limiter, client and store, against the sandbox."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from common.datasets import DATASETS
 from common.errors import (
     ApiKeyRejected,
     NetworkFailed,
@@ -15,6 +17,7 @@ from common.errors import (
     QuotaWait,
     RateLimited,
     RunHalted,
+    StoreUnavailable,
     UnknownSymbol,
 )
 from common.quota.durable import day_reopens_in_s
@@ -220,3 +223,15 @@ def test_day_reopens_at_earlier_midnight(now: str, hours: float):
     """The next midnight of UTC or of New York, whichever comes first, winter and summer."""
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert day_reopens_in_s(moment) == hours * 3600
+
+
+def test_a_right_unremembered_costs_nothing(wiring: Wiring, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch):
+    """Where the database cannot note that the key may ask for whole series, the reply is stored all the same."""
+
+    def lose(feature: str) -> None:
+        raise StoreUnavailable(feature)
+
+    monkeypatch.setattr(wiring.entitlements, "allow", lose)
+    job = replace(wiring.job, dataset=DATASETS["full_history"], entitlements=wiring.entitlements)
+    assert job.run(RUN, Symbol("IBM")).status is OutcomeStatus.STORED
+    assert len(sandbox.entries()) == 1

@@ -4,7 +4,7 @@ It saves calls, and no symbol depends on it: one that it does not serve is asked
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from common.replies import RawReply
 from common.values import Outcome, OutcomeStatus, Rejection, Reply, Symbol
 from workers.pipeline.batch_writer import retry_while_database_down
 from workers.pipeline.fetching import Attempt
-from workers.pipeline.job import Entitlements, Job, Quarantine
+from workers.pipeline.job import Entitlements, Job, Quarantine, remember
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +45,12 @@ class BulkRight:
         """Note that the provider serves the key."""
         if not self.is_proven:
             self.is_proven = True
-            self._tell(lambda: self._entitlements.allow(self.bulk.feature))
+            remember(lambda: self._entitlements.allow(self.bulk.feature), self.bulk.feature)
 
     def refuse(self, message: str) -> None:
         """Note that the provider refuses it to the key."""
         self.is_proven = False
-        self._tell(lambda: self._entitlements.refuse(self.bulk.feature, message))
-
-    def _tell(self, tell: Callable[[], None]) -> None:
-        """Remember it for other processes. The call was made: its symbols do not wait for that, nor for its failure."""
-        try:
-            tell()
-        except StoreUnavailable as error:
-            log.warning("whether the key may use %s could not be remembered: %s", self.bulk.feature, error)
+        remember(lambda: self._entitlements.refuse(self.bulk.feature, message), self.bulk.feature)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 from uuid import uuid4
 
@@ -72,6 +73,14 @@ class Quarantine(Protocol):
     """Where refused replies go, each with its outcome."""
 
     def keep(self, outcome: Outcome, rejection: Rejection, reply: RawReply) -> int: ...
+
+
+def remember(tell: Callable[[], None], feature: str) -> None:
+    """Tell other processes whether the key may ask for something. The call was made, and does not fail for that."""
+    try:
+        tell()
+    except StoreUnavailable as error:
+        log.warning("whether the key may use %s could not be remembered: %s", feature, error)
 
 
 def _not_needed(_: Sequence[Symbol]) -> None:
@@ -165,9 +174,9 @@ class Job:
                 try:
                     reply = self.fetch(attempt)
                 except PremiumRequired as refusal:
-                    self.entitlements.refuse(name, str(refusal))
+                    remember(partial(self.entitlements.refuse, name, str(refusal)), name)
                 else:
-                    self.entitlements.allow(name)
+                    remember(partial(self.entitlements.allow, name), name)
                     return reply
             attempt.turn_to(attempt.dataset.instead)
         return self.fetch(attempt)
