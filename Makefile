@@ -91,7 +91,7 @@ format: venv ## Format the code
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	set -f; $(LOCK) $$UPGRADE pyproject.toml -o requirements.lock
-	set -f; $(LOCK) $$UPGRADE --extra local --extra export --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
+	set -f; $(LOCK) $$UPGRADE --extra local --extra export --extra dashboards --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
 	set -f; $(LOCK) $$UPGRADE --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
 
 # --- Docker
