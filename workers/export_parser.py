@@ -17,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "export",
         help=_WHAT,
-        description=f"{_WHAT}: latest_quotes, price_history, split_adjusted_bars, total_return_bars, any other.",
+        description=f"{_WHAT}: latest_quotes, price_history, adjusted_history, any other of docs/data-dictionary.md.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

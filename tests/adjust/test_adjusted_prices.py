@@ -235,6 +235,22 @@ def test_the_views_adjust_prices_and_volumes(store: Store, market: Market):
     assert found["total_return_bars"][1:] == found["split_adjusted_bars"][1:]
 
 
+def test_one_row_has_all_closes(store: Store, market: Market):
+    """``adjusted_history`` shows a reader what the other views show of each session, in one row, with both factors."""
+    save_closes(store, 100, 100, 50)
+    save_actions(store, split(day(2), 2), dividend(day(1), "10"))
+    with closing(market.connect(market.reader)) as session, session.cursor() as cursor:
+        cursor.execute("SELECT * FROM adjusted_history ORDER BY session")
+        rows = cursor.fetchall()
+        cursor.execute(
+            "SELECT symbol, session, b.close_price, s.close_price, t.close_price, b.volume, s.volume, s.factor, "
+            "t.factor FROM daily_bars AS b JOIN split_adjusted_bars AS s USING (symbol, session) "
+            "JOIN total_return_bars AS t USING (symbol, session) ORDER BY session"
+        )
+        assert rows == cursor.fetchall()
+    assert rows[0][2:] == (100, 50, 45, 1000, 2000, Decimal("0.5"), Decimal("0.45"))
+
+
 def test_the_documented_example(store: Store, market: Market):
     """The table of docs/adjusted-prices.md is what the views show of those closes, that dividend and that split."""
     lines = re.findall(r"^\| (\d{4}-.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -250,7 +266,8 @@ def test_the_documented_example(store: Store, market: Market):
     assert adjusted == expected
 
 
-def test_the_view_asks_for_ranges(store: Store, market: Market):
+@pytest.mark.parametrize("view", ["split_adjusted_bars", "total_return_bars", "adjusted_history"])
+def test_the_view_asks_for_ranges(store: Store, market: Market, view: str):
     """One symbol's view reads its segments, and for each of them a range of the bars' key."""
     save_closes(store, *range(100, 160))
     save_actions(store, *(split(day(number), 2) for number in (20, 40)))
@@ -258,7 +275,7 @@ def test_the_view_asks_for_ranges(store: Store, market: Market):
     identity = "SELECT DISTINCT symbol, date '-infinity', date 'infinity', 1, 1 FROM daily_bars WHERE symbol <> 'IBM'"
     market.query(f"INSERT INTO adjustment_factors {identity}")
     market.query("ANALYZE")
-    asked = "EXPLAIN SELECT session, close_price FROM total_return_bars WHERE symbol = 'IBM'"
+    asked = f"EXPLAIN SELECT session, close_price FROM {view} WHERE symbol = 'IBM'"
     for condition, bound in (("", "session >= segment.valid_from"), (" AND session > '2026-10-07'", "session > '2026")):
         segments, bars = "\n".join(line for (line,) in market.query(asked + condition)).split("daily_bars_pkey")
         assert "Nested Loop" in segments
