@@ -295,18 +295,19 @@ class CloseRun(FeedOperator):
 
 
 class CleanUp(FeedOperator):
-    """Delete rows older than DATA_RETENTION_DAYS, and tell the DAGs that wait for it that the run has ended.
+    """Delete what is older than its table's setting, and tell the DAGs that wait for it that the run has ended.
 
     After a run of the history it looks for gaps in the bars: here, where it can be tried again and colours no run.
     """
 
     def execute(self, context: "Context") -> dict[str, int]:
         """Delete, and return the number of rows for each table."""
+        from workers.pipeline.upkeep import delete_old  # noqa: PLC0415  see the module's docstring
+
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra["symbols"] = cast("JsonValue", _symbols(context))
         with wired() as wiring:
-            deleted: dict[str, int] = wiring.store.delete_older_than(wiring.settings.data_retention_days)
-            self.log.info("deleted rows older than %d days: %s", wiring.settings.data_retention_days, deleted)
+            deleted = delete_old(wiring)
             if self.feed == HISTORY:
                 self._find_gaps(wiring, self.run_name(context))
             return deleted

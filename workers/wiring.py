@@ -72,7 +72,7 @@ class Wiring:
         store = Store(
             self.settings.market_dsn,
             timeout_s=self.settings.market_db_timeout,
-            raw_retention_days=self.settings.raw_retention_days,
+            keeps_replies=self.settings.raw_retention_days != 0,
         )
         return self._opened.enter_context(closing(store))
 

@@ -1,4 +1,4 @@
--- What the provider said: kept, read back, deleted when it is old.
+-- What the provider said: kept, and read back.
 
 -- name: keep_replies
 -- Keep what the provider said. The same bytes in answer to the same request are the same row, and only its time moves.
@@ -54,15 +54,3 @@ WHERE dataset = ANY (%(datasets)s)
   AND (%(since)s::timestamptz IS NULL OR last_seen_at >= %(since)s)
   AND NOT EXISTS (SELECT FROM quarantine WHERE reply_id = kept.id AND reason = ANY (%(without)s))
 ORDER BY last_seen_at DESC, id DESC;
-
--- name: delete_old_raw_replies
--- Delete one batch of the replies that last came longer ago than the retention allows.
--- Takes   days, row_limit.
--- What quarantine points at stays as long as that does. Rows that another cleaning holds are left to it.
-DELETE FROM raw_replies WHERE id = ANY (ARRAY(
-    SELECT id FROM raw_replies AS old
-    WHERE last_seen_at < now() - make_interval(days => %(days)s)
-      AND NOT EXISTS (SELECT FROM quarantine WHERE reply_id = old.id)
-    ORDER BY last_seen_at
-    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
-));

@@ -32,12 +32,12 @@ class KeptReply:
 class Replies:
     """The rows of ``raw_replies``. Thread-safe; each method is one transaction.
 
-    ``days`` is how long a reply is kept after it last came: with 0 none is written.
+    ``kept``: whether replies are written at all.
     """
 
-    def __init__(self, connections: Connections, *, days: int) -> None:
+    def __init__(self, connections: Connections, *, kept: bool) -> None:
         self._connections = connections
-        self.days = days
+        self._kept = kept
 
     def keep(self, replies: Sequence[RawReply]) -> None:
         """Keep replies; of one that is there already only the time moves.
@@ -49,12 +49,12 @@ class Replies:
             cursor.execute(statement("commit_at_once"))
             self.write(cursor, replies)
 
-        if self.days and replies:
+        if self._kept and replies:
             self._connections.run(write)
 
     def write(self, cursor: Cursor, replies: Sequence[RawReply]) -> list[int]:
         """Keep replies within a transaction of the caller's; return their ids, none where none is kept."""
-        if not (self.days and replies):
+        if not (self._kept and replies):
             return []
         rows = {(row["function"], row["params"], row["sha256"]): row for row in map(_row_of, replies)}
         columns = {name: [row[name] for row in rows.values()] for name in next(iter(rows.values()))}

@@ -47,6 +47,10 @@ def _none_for_auto(value: object) -> object:
     return None if str(value).lower() == "auto" else value
 
 
+def _none_for_keep(value: object) -> object:
+    return None if str(value).lower() == "keep" else value
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it holds a control character")
@@ -63,6 +67,11 @@ def _one_word(key: SecretStr) -> SecretStr:
 
 _Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1)]
 Universe = Annotated[_Symbols | InstanceOf[ListingFilter], BeforeValidator(_read_universe)]
+
+#: How long rows are kept, in whole days; None, written ``keep``: for ever. 0 would delete what is being stored.
+Days = Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, BeforeValidator(_none_for_keep)]
+#: With 0 none is kept.
+DaysOrNone = Annotated[Annotated[int, Field(ge=0, le=36_500)] | None, BeforeValidator(_none_for_keep)]
 
 
 class PipelineSettings(BaseModel):
@@ -91,8 +100,11 @@ class PipelineSettings(BaseModel):
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
     batch_concurrency: int = Field(default=8, ge=1, le=64)
-    data_retention_days: int = Field(default=90, ge=1, le=36_500)
-    raw_retention_days: int = Field(default=30, ge=0, le=36_500)  # 0: what the provider says is not kept
+    data_retention_days: Days = 90
+    ledger_retention_days: Days = 90
+    call_retention_days: Days = 2
+    quarantine_retention_days: Days = 90
+    raw_retention_days: DaysOrNone = 30  # 0: what the provider says is not kept
     worker_name: Annotated[str, AfterValidator(_printable)] = Field(default_factory=socket.gethostname, max_length=200)
     session_grace: float = Field(default=3600, ge=0, le=86_400)  # how late after a close its data is expected
     quota_wait_in_place: float = Field(default=10, ge=0, le=60)

@@ -1,4 +1,4 @@
--- Reads of quotes and bars, and the deletion of what is old.
+-- Reads of quotes and bars.
 
 -- name: newest_quotes
 -- The newest quote of every symbol that has one, by symbol.
@@ -50,39 +50,3 @@ WHERE step.close_before > 0 AND step.close_price / step.close_before NOT BETWEEN
         AND action.ex_date > step.session_before AND action.ex_date <= step.session
   )
 GROUP BY asked.symbol;
-
--- name: delete_old_stock_quotes
--- Delete one batch of the rows that are older than the retention allows.
--- Takes   days, row_limit.
--- Rows that another cleaning holds are left to it.
-DELETE FROM stock_quotes WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM stock_quotes WHERE latest_trading_day < current_date - %(days)s
-    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
-));
-
--- name: delete_old_fetch_outcomes
--- Delete one batch of the rows that are older than the retention allows.
--- Takes   days, row_limit.
--- Rows that another cleaning holds are left to it.
-DELETE FROM fetch_outcomes WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM fetch_outcomes WHERE planned_at < now() - make_interval(days => %(days)s)
-    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
-));
-
--- name: delete_old_quarantine
--- Delete one batch of the rows that are older than the retention allows.
--- Takes   days, row_limit.
--- Rows that another cleaning holds are left to it.
-DELETE FROM quarantine WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM quarantine WHERE created_at < now() - make_interval(days => %(days)s)
-    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
-));
-
--- name: delete_old_api_calls
--- Delete one batch of the rows that are older than the retention allows.
--- Takes   days, row_limit.
--- Rows that another cleaning holds are left to it.
-DELETE FROM api_calls WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM api_calls WHERE sent_at < now() - make_interval(days => %(days)s)
-    LIMIT %(row_limit)s FOR UPDATE SKIP LOCKED
-));

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from psycopg2.extensions import cursor as Cursor
 from pydantic import SecretStr
@@ -24,6 +24,7 @@ from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
+from common.retention.retention import Retention
 from common.store.replays import Replays
 from common.store.saving import (
     count_changes,
@@ -35,13 +36,6 @@ from common.store.saving import (
 )
 from common.universe.listing_table import ListingTable
 from common.values import Outcome, Quote, Symbol, UpsertCounts
-
-_BATCH: Final = 5_000
-#: Of replies fewer go in a step: the history of a symbol fills eighty rows of TOAST.
-_REPLY_BATCH: Final = 500
-#: Calls are kept for the longest window of a quota, the rolling day, and a day to look back at.
-_CALL_DAYS: Final = 2
-_RETAINED: Final = ("stock_quotes", "fetch_outcomes", "quarantine", "api_calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,7 @@ class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies``, ``quarantine`` with its
     ``replays``, ``listings``, the lists of companies, and ``gaps``, what the bars lack.
 
-    Replies are kept for ``raw_retention_days``; 0 keeps none.
+    Replies are kept if ``keeps_replies``.
 
     Thread-safe; connects when it is first used, and again after the server restarted.
     ``dsn`` is a libpq URL. A statement may take ``timeout_s``, a transaction on a server that hangs twice as much.
@@ -90,7 +84,7 @@ class Store:
         timeout_s: float = 10,
         pool_size: int = 4,
         application_name: str = "stock-pipeline",
-        raw_retention_days: int = 30,
+        keeps_replies: bool = True,
     ) -> None:
         self._address = Address(dsn, timeout_s=timeout_s, application_name=application_name)
         self._connections = Connections(self._address, size=pool_size, timeout_s=timeout_s)
@@ -98,9 +92,10 @@ class Store:
         self.calls = CallLedger(self._connections)
         self.listings = ListingTable(self._connections)
         self.gaps = GapTable(self._connections)
-        self.replies = Replies(self._connections, days=raw_retention_days)
+        self.replies = Replies(self._connections, kept=keeps_replies)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
         self.replays = Replays(self._connections, self.quarantine)
+        self.retention = Retention(self._connections)
 
     def __repr__(self) -> str:
         return f"Store({self._address})"
@@ -179,18 +174,6 @@ class Store:
 
     # Upkeep
 
-    def delete_older_than(self, days: int) -> dict[str, int]:
-        """Delete what is older than ``days``; return the number of rows for each table. Daily bars are kept.
-
-        Replies have a retention of their own, and one that quarantine points at stays as long as that does.
-        Each batch is a transaction of its own, so no lock lasts long and an interrupted cleaning goes on next time.
-        """
-        if days < 1:
-            raise ValueError(f"a retention of {days} days would delete today's rows: keep at least 1.")
-        ages = {table: min(days, _CALL_DAYS) if table == "api_calls" else days for table in _RETAINED}
-        deleted = {table: self._delete_old(table, age, _BATCH) for table, age in ages.items()}
-        return deleted | {"raw_replies": self._delete_old("raw_replies", self.replies.days, _REPLY_BATCH)}
-
     def check(self) -> StoreHealth:
         """Return the server's version, the schema's revision and the time of a round trip."""
 
@@ -201,9 +184,3 @@ class Store:
             return StoreHealth(version, revision, HEAD, perf_counter() - started)
 
         return self._connections.run(look)
-
-    def _delete_old(self, table: str, days: int, row_limit: int) -> int:
-        deleted = 0
-        while batch := self._connections.execute(f"delete_old_{table}", {"days": days, "row_limit": row_limit}):
-            deleted += batch
-        return deleted

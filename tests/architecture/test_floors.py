@@ -12,7 +12,7 @@ FLOORS = """
 migrate
 settings store
 gaps quarantine
-adjust export ledger replies universe
+adjust export ledger replies retention universe
 database
 datasets
 command_line provider quota symbol_file trading_calendar

@@ -36,6 +36,7 @@ SOLE_USERS = {
         "common/ledger",
         "common/quarantine",
         "common/replies",
+        "common/retention",
         "common/store",
         "common/universe",
     ),

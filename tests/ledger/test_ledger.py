@@ -193,7 +193,7 @@ def test_any_reply_can_be_kept(store, market, text, alone):
     assert [reply.payload for reply in store.quarantine.waiting()] == [text]
     ((shown,),) = market.query("SELECT payload FROM quarantine")
     assert shown == alone[:8192]
-    with Store(market.dsn(), raw_retention_days=0) as unkept:
+    with Store(market.dsn(), keeps_replies=False) as unkept:
         quarantine(unkept, text, "AAPL")
         assert [reply.payload for reply in unkept.quarantine.waiting()] == [text, alone]
 
@@ -252,25 +252,12 @@ def test_retention_deletes_all_but_bars(store, market):
         for table, column in (("fetch_outcomes", "planned_at"), ("quarantine", "created_at"), ("api_calls", "sent_at")):
             key = "permit_id" if table == "api_calls" else "symbol"
             market.query(f"UPDATE {table} SET {column} = now() - %s WHERE {key} = %s", back, symbol)
-    deleted = store.delete_older_than(90)
+    days = {**dict.fromkeys(("stock_quotes", "fetch_outcomes", "quarantine"), 90), "api_calls": 2, "raw_replies": 30}
+    deleted = {result.table: result.rows for result in store.retention.delete_old(days)}
     assert deleted == {"stock_quotes": 1, "fetch_outcomes": 1, "quarantine": 1, "api_calls": 2, "raw_replies": 1}
     assert [one.symbol for one in store.quotes()] == ["A", "B"]
     assert market.query("SELECT count(*) FROM daily_bars") == [(1,)]
-    assert set(store.delete_older_than(90).values()) == {0}
-
-
-def test_retention_works_in_batches(store, monkeypatch):
-    """More rows than a batch holds are deleted all the same."""
-    monkeypatch.setattr("common.store.store._BATCH", 3)
-    save_quotes(store, [quote(f"S{number}", day=MONDAY - timedelta(days=5000)) for number in range(10)])
-    assert store.delete_older_than(90)["stock_quotes"] == 10
-
-
-@pytest.mark.parametrize("days", [0, -1])
-def test_retention_refuses_to_delete_today(store, days):
-    """A retention that would delete everything is refused."""
-    with pytest.raises(ValueError, match="at least 1"):
-        store.delete_older_than(days)
+    assert {result.rows for result in store.retention.delete_old(days)} == {0}
 
 
 def test_health(store, market):

@@ -24,6 +24,7 @@ from common.provider import Request
 from common.provider.strict_json import read_object
 from common.replies import RawReply
 from common.replies.raw_reply import pack, unpack
+from common.retention.rules import RULES
 from common.store import Store
 from common.values import OutcomeStatus, Rejection, Reply, Symbol
 from sandbox.running import RunningSandbox
@@ -33,6 +34,7 @@ from tests.support.replies import quote_document
 from tests.support.rows import NOON, outcome
 from tests.support.wire import answering, response, wire
 from tests.support.wiring import wired
+from workers.pipeline.upkeep import delete_old
 from workers.wiring import Wiring
 
 IBM = Symbol("IBM")
@@ -50,7 +52,7 @@ def said(text: str = QUOTE, symbol: str = "IBM", *, at: datetime = NOON, **param
 @pytest.fixture
 def unkept(market: Market) -> Iterator[Store]:
     """A store that keeps no reply."""
-    with Store(market.dsn(), raw_retention_days=0) as opened:
+    with Store(market.dsn(), keeps_replies=False) as opened:
         yield opened
 
 
@@ -161,12 +163,17 @@ def test_nothing_is_kept_for_no_days(environment: dict[str, str], store: Store, 
             wiring.job.run("alone", Symbol("FAULT-NAN"))
         assert market.query(COUNT) == [(1,)]
         assert all("NaN" in refused.payload for refused in wiring.store.quarantine.waiting())
-        assert wiring.store.delete_older_than(90)["raw_replies"] == 1
+        assert delete_old(wiring)["raw_replies"] == 1
 
 
 def test_retention_counts_from_last_arrival(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
     """What last came longer ago goes, in steps; what quarantine points at stays as long as that does."""
-    monkeypatch.setattr("common.store.store._REPLY_BATCH", 3)
+    monkeypatch.setattr("common.retention.retention.RULES", [replace(rule, step=3) for rule in RULES])
+    days = {**dict.fromkeys(rule.table for rule in RULES), "quarantine": 90, "raw_replies": 30}
+
+    def deleted() -> dict[str, int]:
+        return {result.table: result.rows for result in store.retention.delete_old(days)}
+
     (now,) = market.query("SELECT now()")[0]
     old = now - timedelta(days=31)
     store.replies.keep([said(symbol=symbol, at=old) for symbol in symbols(10)])
@@ -174,11 +181,11 @@ def test_retention_counts_from_last_arrival(store: Store, market: Market, monkey
     store.quarantine.keep(
         outcome("S009", OutcomeStatus.QUARANTINED), Rejection("a", "b"), said(symbol="S009", text=QUOTE * 99, at=old)
     )
-    assert store.delete_older_than(90)["raw_replies"] == 9
+    assert deleted()["raw_replies"] == 9
     assert [refused.payload for refused in store.quarantine.waiting()] == [QUOTE * 99]
     assert market.query("SELECT symbol FROM raw_replies ORDER BY symbol") == [("IBM",), ("S000",), ("S009",)]
     market.query("UPDATE quarantine SET created_at = %s", old - timedelta(days=60))
-    assert store.delete_older_than(90)["raw_replies"] == 1
+    assert deleted()["raw_replies"] == 1
 
 
 def test_each_role_has_its_rights(store: Store, market: Market):

@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/using-the-data.md",
     "docs/restated-bars.md",
     "docs/gaps.md",
+    "docs/retention.md",
     "docs/universe.md",
 )
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
