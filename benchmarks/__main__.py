@@ -24,6 +24,7 @@ PARTS: Final = {
     "planning": ("the plan of 1,000 to 50,000 symbols", 1),
     "store": ("upserts beside executemany, execute_values and COPY", 5),
     "adjust": ("adjusted prices beside prices as traded, and what keeping their factors costs", 1),
+    "big": ("25 million daily bars: reads, a day's run, its upkeep, and sizes on disk", 20),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
     "idle": ("what a cluster burns that has nothing to do", 5),
     "waiting": ("500 tasks that wait for 75 calls a minute, and 10,000 symbols on 1,200 a minute", 17),
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="what to measure, see below")
     parser.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing, and are not kept")
     parser.add_argument("--long", action="store_true", help="10,000 symbols as 10,000 tasks too: 20 minutes more")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the market of 25 million bars is kept")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where the tables go (benchmarks/results)")
     return parser
 
@@ -77,7 +79,8 @@ def _part(name: str) -> str:
 def _run(name: str, options: argparse.Namespace) -> list[Table]:
     run: Callable[..., list[Table]] = import_module(f"benchmarks.{name}").run
     known = signature(run).parameters
-    return run(**{option: True for option in ("quick", "long") if getattr(options, option) and option in known})
+    given = {name: getattr(options, name) for name in ("quick", "long", "keep")}
+    return run(**{name: value for name, value in given.items() if value and name in known})
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
