@@ -41,6 +41,7 @@ RULES: Final = (
         spares="what quarantine points at",
         step=500,  # the history of a symbol fills eighty rows of TOAST
     ),
+    Rule("quality_findings", "resolved_at", "ledger_retention_days", spares="what is open"),
 )
 
 #: The tables whose rows no age deletes, and why.
@@ -52,6 +53,7 @@ KEPT: Final[Mapping[str, str]] = {
     "adjustment_findings": "computed with the factors; one that no longer holds is deleted with the next computation",
     "bar_gaps": "how often the provider was asked for a gap, and what it said",
     "bar_gap_checks": "one row a symbol",
+    "quality_pending": "one row for each symbol that the checks have still to look at",
     "missing_sessions": "one row for a day that an exchange lacks",
     "listings": "which company a ticker was, and until when",
     "refused_features": "one row for each right of a key",

@@ -22,6 +22,7 @@ from common.datasets.quotes import TABLE
 from common.errors import StoreNotReady
 from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
+from common.quality import FindingTable
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
 from common.retention.retention import Retention
@@ -65,7 +66,7 @@ class StoreHealth:
 
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies``, ``quarantine`` with its
-    ``replays``, ``listings``, the lists of companies, and ``gaps``, what the bars lack.
+    ``replays``, ``listings``, the lists of companies, ``gaps``, what the bars lack, and ``findings``, what looks wrong.
 
     Replies are kept if ``keeps_replies``.
 
@@ -92,6 +93,7 @@ class Store:
         self.calls = CallLedger(self._connections)
         self.listings = ListingTable(self._connections)
         self.gaps = GapTable(self._connections)
+        self.findings = FindingTable(self._connections)
         self.replies = Replies(self._connections, kept=keeps_replies)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
         self.replays = Replays(self._connections, self.quarantine)

@@ -11,7 +11,7 @@ from tests.architecture.test_imports import ROOT, files, ours
 FLOORS = """
 migrate
 settings store
-gaps quarantine
+gaps quality quarantine
 adjust export ledger replies retention universe
 database
 datasets

@@ -34,6 +34,7 @@ SOLE_USERS = {
         "common/export",
         "common/gaps",
         "common/ledger",
+        "common/quality",
         "common/quarantine",
         "common/replies",
         "common/retention",
