@@ -1,4 +1,4 @@
--- Reads of quotes and bars.
+-- Reads of quotes and bars, and the lock of a symbol's lists.
 
 -- name: newest_quotes
 -- The newest quote of every symbol that has one, by symbol.
@@ -50,3 +50,12 @@ WHERE step.close_before > 0 AND step.close_price / step.close_before NOT BETWEEN
         AND action.ex_date > step.session_before AND action.ex_date <= step.session
   )
 GROUP BY asked.symbol;
+
+-- name: lock_lists
+-- Let nobody else store a whole list of these symbols until this transaction ends.
+-- Takes   symbols: an array.
+-- In the order of the locks: two writers take them in one order and cannot deadlock.
+SELECT pg_advisory_xact_lock(lock)
+FROM (
+    SELECT hashtextextended('lists of ' || symbol, 0) AS lock FROM unnest(%(symbols)s) AS symbol ORDER BY lock
+) AS locks;

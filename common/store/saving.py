@@ -57,6 +57,8 @@ def upsert_rows(cursor: Cursor, table: Table, rows: Sequence[object]) -> Changes
     """Run an upsert; return what became of each row that changed, by its key, and log what is worth it."""
     if not rows:
         return {}
+    if table.withdrawn:  # two lists of a symbol would each wait for a row that the other one has changed
+        cursor.execute(statement("lock_lists"), {"symbols": list(dict.fromkeys(map(table.symbol_of, rows)))})
     cursor.execute(statement(table.statement) if table.statement else upsert(table), {"rows": as_json(rows)})
     width, changed = len(table.key), cursor.fetchall()
     for row in changed:

@@ -9,10 +9,12 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psycopg2
 import pytest
 from pydantic import SecretStr
 
 from common.datasets import quotes
+from common.datasets.corporate_actions import ACTIONS
 from common.errors import ConfigurationError, PipelineError, RowRefused, StoreNotReady, StoreUnavailable
 from common.store import Store
 from common.store.saving import upsert_rows
@@ -20,6 +22,7 @@ from common.values import OutcomeStatus, Symbol, UpsertCounts
 from local.ports import free_port
 from local.services import Postgres
 from local.temporary import wait_until
+from tests.support.actions import day, dividend
 from tests.support.rows import RUN, bar, outcome, quote, save_bars, save_quotes
 from tests.support.servers import serving
 
@@ -60,6 +63,23 @@ def test_rows_are_locked_by_key(store, market, table):
         finally:
             cursor.execute("ROLLBACK")
         writing.result(30)
+
+
+def test_lists_of_symbol_wait_first(store, market):
+    """Who stores another list of a symbol waits before it has locked a row, so that neither waits for the other."""
+    store.save({ACTIONS: [dividend(day(1), "1"), dividend(day(2), "1")]})
+    first, second = [dividend(day(1), "1"), dividend(day(2), "2")], [dividend(day(1), "3")]
+    with closing(psycopg2.connect(market.dsn().get_secret_value())) as one, ThreadPoolExecutor(1) as thread:
+        upsert_rows(one.cursor(), ACTIONS, first)
+        writing = thread.submit(store.save, {ACTIONS: second})
+        wait_until(lambda: waiters(market) == 1, "the second list waits", 5)
+        try:
+            market.query("SELECT FROM corporate_actions WHERE ex_date = %s FOR UPDATE NOWAIT", day(1))
+        finally:
+            one.commit()
+        writing.result(10)
+    stored = "SELECT amount, withdrawn_at IS NULL FROM corporate_actions ORDER BY ex_date"
+    assert market.query(stored) == [(3, True), (2, False)]
 
 
 def test_opposite_writers_do_not_deadlock(market_dsn, market):
