@@ -174,6 +174,20 @@ def test_the_quotes_find_their_calls(pipeline: Pipeline):
     assert days.calls.total() == 3 * 25
 
 
+def test_a_weekend_reserves_nothing(pipeline: Pipeline):
+    """While no session ends within a day the quotes need no call, and the history has all; by Monday it has not."""
+    symbols = [f"S{number:02}" for number in range(20)]
+    days = pipeline(FREE, STOCK_SYMBOLS=",".join(symbols))
+    days.next_day(2)
+    assert len(days.run("saturday").fetch) == 20
+    days.next_day()
+    assert days.run("sunday").fetch == ()
+    assert len(days.run("sunday", feed=HISTORY).fetch) == 20
+    days.next_day()
+    others = [f"T{number:02}" for number in range(20)]
+    assert len(days.run("monday", others, feed=HISTORY).fetch) == 5
+
+
 def test_universe_of_whole_day_keeps_it(pipeline: Pipeline):
     """Where the quotes use the whole day the history gets no call, and it says when it could."""
     symbols = [f"S{number:02}" for number in range(30)]

@@ -53,7 +53,7 @@ def plan_run(
     plan = make_plan(
         left,
         _known(wiring, dataset, left, gaps=wiring.store.gaps.due(left, moment) if feed == HISTORY else {}),
-        _budget(wiring, feed),
+        _budget(wiring, feed, moment),
         moment=moment,
         grace=timedelta(seconds=wiring.settings.session_grace),
         force=force,
@@ -165,22 +165,28 @@ def _days_of_answers(attempts: dict[Symbol, LastAttempt]) -> dict[Symbol, date]:
     }
 
 
-def _budget(wiring: Wiring, feed: str) -> QuotaForecast | None:
+def _budget(wiring: Wiring, feed: str, moment: datetime) -> QuotaForecast | None:
     if wiring.settings.on_daily_quota == "wait":
         return None
-    return QuotaForecast(wiring.limiter.usage, reserved=_reserved(wiring, feed))
+    return QuotaForecast(wiring.limiter.usage, reserved=_reserved(wiring, feed, moment))
 
 
-def _reserved(wiring: Wiring, feed: str) -> int:
-    """Return how many calls of the long windows belong to the first feed's next run, and are not made yet."""
+def _reserved(wiring: Wiring, feed: str, moment: datetime) -> int:
+    """Return how many calls the first feed's runs will need while a call that is made now counts.
+
+    Without those of symbols whose last call counts still: it is over when they are due again.
+    """
     settings = wiring.settings
-    longest = settings.quota.windows[-1]
-    if feed == FIRST or longest.period_s <= POSTPONE_BEYOND_S or awaits_list(wiring):
+    longest = timedelta(seconds=settings.quota.windows[-1].period_s)
+    if feed == FIRST or longest.total_seconds() <= POSTPONE_BEYOND_S or awaits_list(wiring):
         return 0
-    first = wiring.dataset_of(FIRST)
+    first, symbols = wiring.dataset_of(FIRST), requested_symbols(wiring, None)
+    known = _known(wiring, first, symbols, gaps={})
+    grace = timedelta(seconds=settings.session_grace)
+    due = make_plan(symbols, known, None, moment=moment + longest, grace=grace).fetch
+    made = {symbol for symbol, last in known.attempts.items() if (last.attempted_at or _NEVER) > moment - longest}
     bulk, _ = _bulk(wiring, first)
-    made = wiring.store.calls.count_since(wiring.limiter.key_digest, first.name, longest.period_s)
-    return max(0, max(calls_up_to(requested_symbols(wiring, None), bulk), default=0) - made)
+    return max(calls_up_to([symbol for symbol in due if symbol not in made], bulk), default=0)
 
 
 def _is_settled(line: Outcome, moment: datetime) -> bool:
