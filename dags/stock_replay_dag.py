@@ -4,7 +4,7 @@ from airflow.sdk import DAG, Param
 
 from common.datasets import NAMES
 from common.settings import DagSettings
-from workers.airflow_dag import default_args
+from workers.airflow_dag import TAGS, default_args
 from workers.airflow_replay import ReplayRefused
 
 settings = DagSettings.from_environment()
@@ -20,7 +20,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    tags=["stocks", "alpha-vantage"],
+    tags=TAGS,
     params={
         "dataset": Param(
             default=None,

@@ -3,7 +3,7 @@
 from airflow.sdk import DAG, Param
 
 from common.settings import DagSettings
-from workers.airflow_dag import WEEKLY, default_args, timetable
+from workers.airflow_dag import TAGS, WEEKLY, default_args, timetable
 from workers.airflow_universe import RenewListings
 
 settings = DagSettings.from_environment()
@@ -19,7 +19,7 @@ with DAG(
     schedule=timetable(settings, WEEKLY),
     catchup=False,
     max_active_runs=1,
-    tags=["stocks", "alpha-vantage"],
+    tags=TAGS,
     params={
         "accept": Param(
             default=False,

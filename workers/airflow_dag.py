@@ -19,6 +19,8 @@ from workers.airflow_operator import (
 from workers.pipeline.batching import fetches_at_once
 from workers.pipeline.feeds import DAGS
 
+#: What every DAG can be found by in the UI.
+TAGS: Final = ("stocks", "alpha-vantage")
 #: Sundays: the list follows the exchanges, most of which rest then.
 WEEKLY: Final = "0 5 * * 0"
 #: The form that a person triggers a run with.
@@ -85,7 +87,7 @@ def feed_dag(
         schedule=schedule,
         catchup=False,
         max_active_runs=1,  # two runs at once would spend the same quota twice
-        tags=["stocks", "alpha-vantage"],
+        tags=TAGS,
         params={name: Param(**how) for name, how in _PARAMETERS.items()},
         default_args=default_args(settings),
     ) as dag:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from common.datasets import DATASETS
 from common.datasets.bulk_quotes import BULK
@@ -17,7 +17,7 @@ from common.datasets.quotes_from_bars import QUOTES_FROM_BARS
 from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
-from common.quota.limiter import Limiter
+from common.quota.limiter import CAP_MARGIN_S, Limiter
 from common.settings import PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
@@ -25,9 +25,6 @@ from workers.pipeline.bulk import BulkRight
 from workers.pipeline.feeds import FIRST, HISTORY
 from workers.pipeline.job import Job
 from workers.pipeline.planning import REFUSED_FOR
-
-#: How much longer than the client's own deadline the limiter thinks that a request can live (s).
-CAP_MARGIN_S: Final = 5.0
 
 
 @dataclass

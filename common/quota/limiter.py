@@ -41,6 +41,8 @@ from common.values import RecordedCall
 
 log = logging.getLogger(__name__)
 
+#: How much longer (s) than the HTTP client's own deadline ``cap_s`` should be.
+CAP_MARGIN_S: Final = 5.0
 DEFAULT_GRACE_S: Final = 5.0
 DEFAULT_HORIZON_S: Final = 60.0
 #: After a loss, windows up to this period are waited out (exact, and short); longer ones come from the ledger.
