@@ -1,17 +1,18 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs shell reader-address clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs page shell reader-address clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
 SYMBOLS ?=
 WHAT ?=
 PROCESS ?= *
+PORT ?= 8090
 BACKUP ?= backup
 UPGRADE ?=
 THIS_PYTHON := $(if $(filter command,$(origin PYTHON)),--this-python)
 # What a person gives is data: make takes it as it is written (value), and a shell sees it as a variable only.
-GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS BACKUP UPGRADE
+GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS PORT BACKUP UPGRADE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 PY := .venv/bin/python
@@ -44,6 +45,9 @@ trigger: venv ## Trigger the pipeline and watch it: make trigger SYMBOLS=IBM,AAP
 
 logs: venv ## Follow the logs: make logs PROCESS=worker-1
 	@$(PY) -m local logs -- "$$PROCESS"
+
+page: venv ## Show the Market page without Airflow, on 127.0.0.1: make page PORT=8090
+	@$(PY) -m plugins.market --port="$$PORT"
 
 shell: venv ## Open a shell with the cluster's settings
 	@$(PY) -m local shell

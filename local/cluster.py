@@ -20,7 +20,13 @@ from common.redaction import Redactor
 from common.settings import DagSettings, PipelineSettings
 from local import init_step
 from local.airflow_api import AirflowApi
-from local.environment import cluster_environment, person_settings, provisioning_environment, settings_of
+from local.environment import (
+    cluster_environment,
+    page_environment,
+    person_settings,
+    provisioning_environment,
+    settings_of,
+)
 from local.leftovers import end_leftovers, leftovers
 from local.ports import is_free
 from local.processes import Program, Supervisor, pipeline_programs, servers, storage_programs
@@ -145,7 +151,8 @@ class Cluster:
             broker.initialise()
             self.state.write_settings()
             plan = str(self.settings.quota) if self.settings.uses_sandbox else None
-            pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, forks=self.forks)
+            page = page_environment(self.environment, self.settings)
+            pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, page=page, forks=self.forks)
             storage = storage_programs(postgres, broker)
             self.supervisor.write([*storage, *pipeline])
             environments = {program.name: self._environment_of(program) for program in (*storage, *pipeline)}

@@ -9,8 +9,9 @@ from typing import Final
 from dotenv import dotenv_values
 
 from common.errors import ConfigurationError
+from common.quota.quota import key_digest
 from common.quoting import expanded_names, require_unexpanded, url_part
-from common.settings import DagSettings, PatchSettings, PipelineSettings
+from common.settings import DagSettings, PageSettings, PatchSettings, PipelineSettings
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
@@ -145,8 +146,17 @@ def _secrets(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets["jwt_secret"],
         "AIRFLOW__API__SECRET_KEY": secrets["api_secret_key"],
         "MARKET_DB_PASSWORD": secrets["market_app"],
+        "MARKET_READER_PASSWORD": secrets["market_reader"],
         "REDIS_PASSWORD": secrets["redis"],
     }
+
+
+def page_environment(environment: Mapping[str, str], settings: PipelineSettings) -> dict[str, str]:
+    """Return what the Market page reads with: the reader's address, and what stands for the key that it never has."""
+    digest = "" if settings.uses_sandbox else key_digest(settings.api_key)
+    names = {name.upper() for name in PageSettings.model_fields}
+    shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") in names}
+    return {**shared, "ALPHA_VANTAGE_KEY_DIGEST": digest}
 
 
 def provisioning_environment(state: State, ports: Mapping[str, int]) -> dict[str, str]:

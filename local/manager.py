@@ -87,6 +87,7 @@ def become_airflow(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     sys.argv = list(argv)
     code: Any = 1
     try:
+        importlib.import_module("airflow.settings").configure_vars()  # the folder of plugins is each process's own
         main = importlib.import_module("airflow.__main__").main
         code = main() or 0
     except SystemExit as ended:

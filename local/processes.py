@@ -83,15 +83,23 @@ def storage_programs(postgres: Postgres, redis: Redis) -> list[Program]:
 
 
 def pipeline_programs(
-    ports: Mapping[str, int], workers: int, *, sandbox_plan: str | None, forks: bool = True
+    ports: Mapping[str, int],
+    workers: int,
+    *,
+    sandbox_plan: str | None,
+    page: Mapping[str, str],
+    forks: bool = True,
 ) -> list[Program]:
     """Return Airflow's processes, Flower, and the sandbox where a plan for it is given.
 
+    ``page``: what the Market page reads with; it is the API server's alone, and so is the folder of plugins.
     ``forks``: Airflow is imported once and forked (local/manager.py); else each process is executed and imports it.
     """
     airflow = [_AIRFLOW] if forks else [sys.executable, "-m", "airflow"]
     programs = [
-        Program("api-server", [*airflow, "api-server"]),
+        Program(
+            "api-server", [*airflow, "api-server"], {**page, "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins")}
+        ),
         Program("scheduler", [*airflow, "scheduler", "--skip-serve-logs"]),
         Program("dag-processor", [*airflow, "dag-processor"]),
         # Its end waits 10 s for a process that has ended already; what it waits for is kept in the database.

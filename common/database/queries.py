@@ -27,9 +27,9 @@ def _statements() -> dict[str, str]:
     return dict(read_statements())
 
 
-def read_statements() -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each statement, package by package."""
-    for path in sorted(_COMMON.rglob("*.sql")):
+def read_statements(folder: Path = _COMMON) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each statement below the folder, package by package."""
+    for path in sorted(folder.rglob("*.sql")):
         _, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
         yield from zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -34,9 +34,9 @@ from common.quota.results import (
     Permit,
     Reserved,
     Usage,
-    WindowUsage,
 )
 from common.quota.scripts import LimiterScripts, connect, micro, text
+from common.quota.view import from_micro, read_usage
 from common.values import RecordedCall
 
 log = logging.getLogger(__name__)
@@ -100,17 +100,17 @@ class Limiter:
         if tag == "spent":
             raise ValueError(f"permit {permit_id!r} was settled: another call needs another id.")
         if tag == "granted":
-            return Granted(permit_id, _utc(now))
+            return Granted(permit_id, from_micro(now))
         if tag == "reserved":
-            return Reserved(permit_id, _utc(rest[1]), (rest[1] - now) / MICROSECONDS, text(rest[2]))
+            return Reserved(permit_id, from_micro(rest[1]), (rest[1] - now) / MICROSECONDS, text(rest[2]))
         if tag == "down":
             raise ProviderDown(
-                f"Not asked: the provider has failed every call since {_utc(rest[1]):%Y-%m-%d %H:%M:%S} UTC. It "
+                f"Not asked: the provider has failed every call since {from_micro(rest[1]):%Y-%m-%d %H:%M:%S} UTC. It "
                 "will be tried again; check the network, and whether the provider has an outage."
             )
         _, back, window, opens, held_by = rest
         standing = str(self.quota.windows[window - 1]) if window else text(held_by)
-        return Denied(permit_id, _utc(back), (back - now) / MICROSECONDS, _utc(opens), standing)
+        return Denied(permit_id, from_micro(back), (back - now) / MICROSECONDS, from_micro(opens), standing)
 
     def settle(self, permit_id: str, *, answered: bool | None = None) -> None:
         """Say that the reply, or the failure, of the request was seen. Twice is as good as once.
@@ -238,18 +238,7 @@ class Limiter:
             log.warning("permit %s counts until its cap of %s s has passed: %s", permit_id, self.cap_s, error)
 
     def _usage(self, nth: int) -> Usage:
-        _, now, _, next_at, out, waiting, deferred, hold, held_by, *windows = self._redis.decide("usage", nth)
-        pairs = zip(self.quota.windows, windows[::2], windows[1::2], strict=True)
-        return Usage(
-            at=_utc(now),
-            windows=tuple(WindowUsage(window, used, _utc(free)) for window, used, free in pairs),
-            in_flight=out,
-            waiting=waiting,
-            deferred=deferred,
-            next_at=_utc(next_at),
-            hold_until=_utc(hold) if hold else None,
-            held_by=text(held_by) if hold else "",
-        )
+        return read_usage(self._redis.decide("usage", nth), self.quota)
 
     def _establish(self, purpose: str, calls: Iterable[RecordedCall]) -> bool:
         periods = [window.period_s for window in self.quota.windows]
@@ -272,7 +261,3 @@ def _too_far(answer: Reserved | Denied, quota: Quota) -> QuotaWait:
         window=window,
         permit_id=answer.permit_id,
     )
-
-
-def _utc(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

@@ -1,8 +1,11 @@
 """What a quota is: the windows that hold at once, and those of Alpha Vantage's plans."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final, Self
+
+from pydantic import SecretStr
 
 from common.errors import ConfigurationError
 
@@ -104,3 +107,8 @@ def chosen_quota(plan: str, spelled_out: str) -> Quota:
             variable="ALPHA_VANTAGE_PLAN",
         )
     return PLANS[plan]
+
+
+def key_digest(key: SecretStr) -> str:
+    """Return what stands for an API key in the limiter's names and in the ledger of calls."""
+    return hashlib.sha256(key.get_secret_value().encode()).hexdigest()[:12]

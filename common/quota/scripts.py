@@ -1,6 +1,5 @@
 """The Redis side: the connection, the keys, and the scripts in which everything is decided."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -16,7 +15,7 @@ from redis.driver_info import DriverInfo
 from redis.retry import Retry
 
 from common.errors import LimiterRedisUnfit, LimiterUnreachable
-from common.quota.quota import Quota
+from common.quota.quota import Quota, key_digest
 from common.quota.redis_clock import MICROSECONDS, Timeline
 from common.quota.redis_errors import BACKOFF_CAP_S, PATIENCE_S, RETRIES, TIMEOUT_S, explained, refuse
 from common.values import RecordedCall
@@ -74,6 +73,16 @@ def micro(seconds: float) -> int:
     return round(seconds * MICROSECONDS)
 
 
+def keys_of(digest: str) -> list[str]:
+    """Return the names of the keys of one API key, under one hash tag, in the scripts' order."""
+    return [f"quota:{{{digest}}}:{name}" for name in _KEY_NAMES]
+
+
+def as_arguments(quota: Quota) -> list[int]:
+    """Return the windows as the scripts take them: limit and period of each."""
+    return [number for window in quota.windows for number in (window.limit, micro(window.period_s))]
+
+
 class LimiterScripts:
     """The scripts, applied to the keys of one API key. Thread-safe. ``key_digest`` stands for the API key in names."""
 
@@ -82,9 +91,9 @@ class LimiterScripts:
         self._quota = quota
         self._timeline = Timeline(PATIENCE_S, monotonic)
         self._scripts = load_scripts(client)
-        self.key_digest = hashlib.sha256(key.get_secret_value().encode()).hexdigest()[:12]
-        self._keys = [f"quota:{{{self.key_digest}}}:{name}" for name in _KEY_NAMES]
-        self._windows = [number for window in quota.windows for number in (window.limit, micro(window.period_s))]
+        self.key_digest = key_digest(key)
+        self._keys = keys_of(self.key_digest)
+        self._windows = as_arguments(quota)
 
     def decide(self, script: str, *own: object) -> list[Any]:
         """Run a script that relies on the state; return [tag, now, …]. Raises a LimiterUnavailable."""

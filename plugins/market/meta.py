@@ -1,0 +1,37 @@
+"""What the page shows: whose prices, how many symbols, up to which session each exchange's should reach."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from plugins.market.exchanges import EXCHANGES
+from plugins.market.overview import all_rows
+from plugins.market.page import Document, Page
+from workers.pipeline.feeds import DAGS, FIRST
+
+
+def document(page: Page, user: str | None) -> Document:
+    """Return the facts that every view of the page needs."""
+    as_of, rows = all_rows(page)
+    used = {row.exchange for row in rows}
+    return {
+        "invented": page.invented,
+        "database": page.database,
+        "as_of": as_of,
+        "symbols": len(rows),
+        "exchanges": list(_exchanges(page, sorted(code for code in used if code))),
+        "dag_id": DAGS[FIRST],
+        "user": user,
+    }
+
+
+def _exchanges(page: Page, codes: list[str]) -> Iterator[dict[str, Any]]:
+    sessions = page.calendars.expected()
+    for code in codes:
+        session = sessions.get(code)
+        yield {
+            "code": code,
+            "name": EXCHANGES[code].name,
+            "timezone": EXCHANGES[code].timezone,
+            "expected_session": session.day if session else None,
+            "closes_at": session.closed_at if session else None,
+        }

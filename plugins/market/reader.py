@@ -1,0 +1,91 @@
+"""The page's reads: few connections, short statements, and how often each table was changed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from common.database.address import Address, Variables
+from common.database.pool import Connections
+from common.database.queries import read_statements
+
+#: A page that is slower than this helps nobody, and its statement would hold up the pipeline's.
+STATEMENT_TIMEOUT_S: Final = 5
+#: Two cores' worth of queries and a few that wait for the disk; the other readers wait for one of them.
+_CONNECTIONS: Final = 4
+#: As often as PostgreSQL itself tells what was changed.
+_VERSIONS_HOLD_S: Final = 1
+#: Every table that an answer is made of.
+TABLES: Final = (
+    "adjustment_factors",
+    "api_calls",
+    "bar_gaps",
+    "corporate_actions",
+    "daily_bars",
+    "fetch_outcomes",
+    "listings",
+    "quality_findings",
+    "quarantine",
+    "stock_quotes",
+)
+
+
+@cache
+def _statements() -> Mapping[str, str]:
+    return dict(read_statements(Path(__file__).parent))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A statement's rows, and how its columns are called."""
+
+    names: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return each row as an object."""
+        return [dict(zip(self.names, row, strict=True)) for row in self.rows]
+
+
+class Reader:
+    """The market database, read. Thread-safe; connects when it is first used, and again after a restart.
+
+    Every method raises StoreUnavailable or StoreNotReady.
+    """
+
+    def __init__(self, dsn: SecretStr) -> None:
+        variables = Variables(password="MARKET_READER_PASSWORD")  # noqa: S106  a variable's name
+        address = Address(
+            dsn, timeout_s=STATEMENT_TIMEOUT_S, application_name="stock-pipeline-page", variables=variables
+        )
+        self._connections = Connections(address, size=_CONNECTIONS, timeout_s=STATEMENT_TIMEOUT_S)
+        self._lock = Lock()
+        self._counted: Mapping[str, int] = {}
+        self._counted_at = -float(_VERSIONS_HOLD_S)
+
+    def query(self, name: str, values: Mapping[str, object]) -> Columns:
+        """Run a statement of ``queries.sql``; return its rows."""
+        return self._connections.run(lambda cursor: _fetch(cursor, name, values))
+
+    def version(self, tables: Iterable[str]) -> tuple[int, ...]:
+        """Return numbers that change when one of the tables does, at the latest after two seconds."""
+        with self._lock:
+            if monotonic() - self._counted_at >= _VERSIONS_HOLD_S:
+                self._counted = dict(self.query("versions", {"tables": list(TABLES)}).rows)
+                self._counted_at = monotonic()
+            counted = self._counted
+        return tuple(counted.get(table, -1) for table in tables)
+
+    def close(self) -> None:
+        """Close the connections that are not in use now."""
+        self._connections.close()
+
+
+def _fetch(cursor: Any, name: str, values: Mapping[str, object]) -> Columns:  # noqa: ANN401  the driver is the pool's
+    cursor.execute(_statements()[name], values)
+    return Columns(tuple(column.name for column in cursor.description), cursor.fetchall())

@@ -1,0 +1,46 @@
+"""The page on a market database of the test's own, asked over ASGI as a browser would."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from common.settings import PageSettings
+from plugins.market.page import Page
+from plugins.market.web import create_app
+from tests.support.market import Market
+
+
+@pytest.fixture
+def page_settings(market: Market, redis_url: str) -> PageSettings:
+    """What the page reads with: as market_reader, and without the API key."""
+    return PageSettings.from_environment(
+        {
+            "MARKET_DATABASE_URL": market.dsn().get_secret_value(),
+            "MARKET_READER_PASSWORD": market.password,
+            "LIMITER_REDIS_URL": redis_url,
+            "ALPHA_VANTAGE_QUOTA": "50/s,500/day",
+        }
+    )
+
+
+@pytest.fixture
+def page(page_settings: PageSettings) -> Iterator[Page]:
+    """The page's collaborators; nothing is kept between two reads of the versions."""
+    page = Page.from_settings(page_settings)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def browser(page: Page) -> TestClient:
+    """Somebody who is logged in."""
+    return TestClient(create_app(page, lambda: "Ada", in_airflow=False), raise_server_exceptions=True)
+
+
+def get(browser: TestClient, address: str, **query: Any) -> Any:
+    """Return the JSON that is answered, and require that all went well."""
+    answer = browser.get(address, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
