@@ -110,8 +110,8 @@ def _served(folder: Path, *, durable: bool) -> Iterator[BigMarket]:
     server = Postgres(folder / "pg", free_port(), _password(folder), durable=durable)
     server.initialise()
     log = folder / "postgres.log"
-    command = [*server.command(), *("-c", "max_wal_size=8GB")]
-    with running(command, log, folder=server.folder, user=as_server_user(), stop=signal.SIGINT):
+    making = () if durable else ("-c", "max_wal_size=8GB")  # else it would checkpoint all the time
+    with running([*server.command(), *making], log, folder=server.folder, user=as_server_user(), stop=signal.SIGINT):
         market = BigMarket(server)
         wait_until(lambda: _accepts(market), f"PostgreSQL answers ({log})", 120)  # it may have a log to recover from
         provide(market, DATABASE)
