@@ -24,6 +24,7 @@ PARTS: Final = {
     "planning": ("the plan of 1,000 to 50,000 symbols", 1),
     "store": ("upserts beside executemany, execute_values and COPY", 5),
     "adjust": ("adjusted prices beside prices as traded, and what keeping their factors costs", 1),
+    "export": ("a million bars as CSV and Parquet, beside COPY alone", 1),
     "big": ("25 million daily bars: reads, a day's run, its upkeep, and sizes on disk", 20),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
     "idle": ("what a cluster burns that has nothing to do", 5),

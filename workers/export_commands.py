@@ -14,6 +14,7 @@ from rich.progress import FileSizeColumn, Progress, TextColumn, TimeElapsedColum
 from common.command_line import ExitCode, say
 from common.errors import NotExportable, PipelineError, RunFailed
 from common.export import Exporter, Manifest, Selection
+from common.export.interruption import interruptible
 from common.settings import PipelineSettings
 from workers.commands import INVENTED, CommandResult
 
@@ -52,14 +53,14 @@ def _export(options: Namespace, output: TextIO) -> CommandResult:
     exporter = Exporter(settings.market_dsn, timeout_s=settings.market_db_timeout, invented=settings.uses_sandbox)
     if options.to == _STANDARD_OUTPUT:
         return _to_standard_output(exporter, selection, output, as_json=options.json)
-    with _progress(options.relation, shown=not options.json) as told:
+    with _progress(options.relation, shown=not options.json) as told, interruptible(exporter.cancel):
         return _written(exporter.to_file(selection, Path(options.to), told))
 
 
 def _to_standard_output(exporter: Exporter, selection: Selection, output: TextIO, *, as_json: bool) -> CommandResult:
     if as_json:
         raise NotExportable("--json goes with a file: standard output is taken by the rows.")
-    with _progress(selection.relation, shown=not output.isatty()) as told:
+    with _progress(selection.relation, shown=not output.isatty()) as told, interruptible(exporter.cancel):
         exporter.to_stream(selection, output.buffer, told)
     if exporter.invented:
         say(INVENTED)

@@ -8,7 +8,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from common.database.queries import statement
 
-_CHUNK: Final = 1 << 16  # bytes
+#: After how many bytes it is told again: at each row, telling would cost more than writing.
+_STEP: Final = 1 << 16
 
 
 class _Counted:
@@ -18,14 +19,17 @@ class _Counted:
         self._file = file
         self._told = told
         self._bytes = 0
+        self._next = 0
 
     def write(self, data: bytes) -> int:
         self._bytes += len(data)
-        self._told(self._bytes)
+        if self._bytes >= self._next:
+            self._told(self._bytes)
+            self._next = self._bytes + _STEP
         return self._file.write(data)
 
 
 def write_csv(cursor: Cursor, query: sql.Composed, file: BinaryIO, told: Callable[[int], None]) -> int:
     """Write the query's rows; return how many there were. ``told`` gets the number of bytes so far."""
-    cursor.copy_expert(sql.SQL(statement("copy_rows")).format(query=query), _Counted(file, told), _CHUNK)
+    cursor.copy_expert(sql.SQL(statement("copy_rows")).format(query=query), _Counted(file, told))
     return cursor.rowcount

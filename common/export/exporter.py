@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -40,12 +41,20 @@ class Exporter:
 
     def __init__(self, dsn: SecretStr, *, timeout_s: float, invented: bool) -> None:
         self._address = Address(dsn, timeout_s=timeout_s, application_name="stock-pipeline-export")
+        self._connection: Connection | None = None
         self.invented = invented
+
+    def cancel(self) -> None:
+        """End the statement that runs, if one does; from any thread. The method that runs it raises."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg2.Error):  # it has just ended, or the server has: there is nothing to cancel
+                connection.cancel()
 
     def to_stream(self, selection: Selection, stream: BinaryIO, told: Told) -> int:
         """Write CSV to a stream; return the number of rows. ``told`` gets the number of bytes so far."""
         with self._snapshot(selection) as snapshot:
-            return write_csv(snapshot.cursor, snapshot.query, stream, told)
+            return write_csv(snapshot.cursor, snapshot.rows(finite=False), stream, told)
 
     def to_file(self, selection: Selection, path: Path, told: Told) -> Manifest:
         """Write a file, CSV or Parquet as its name ends, and its manifest; return the latter.
@@ -55,7 +64,7 @@ class Exporter:
         """
         kind = format_of(path)
         with self._snapshot(selection) as snapshot, written_whole(path) as file:
-            lacking = snapshot.symbols_without_rows(selection)
+            lacking = snapshot.symbols_without_rows()
             rows = self._write(kind, snapshot, file, told)
             size = file.tell()
             file.seek(0)
@@ -83,15 +92,18 @@ class Exporter:
         """Open a transaction that sees one state of the database to its end, and can change none."""
         with self._address.errors_translated(), closing(self._address.connect()) as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with connection.cursor() as cursor:
-                cursor.execute(_LIMIT)
-                taken_at = _taken_at(cursor)
-                relation = read_relation(cursor, selection.relation)
-                yield _Snapshot(connection, cursor, taken_at, relation, relation.rows(selection))
+            self._connection = connection
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(_LIMIT)
+                    taken_at = _taken_at(cursor)
+                    yield _Snapshot(cursor, taken_at, read_relation(cursor, selection.relation), selection)
+            finally:
+                self._connection = None
 
     def _write(self, kind: str, snapshot: "_Snapshot", file: BinaryIO, told: Told) -> int:
         if kind == "csv":
-            return write_csv(snapshot.cursor, snapshot.query, file, told)
+            return write_csv(snapshot.cursor, snapshot.rows(finite=False), file, told)
         from common.export.parquet_format import write_parquet  # noqa: PLC0415  needs a library that may be missing
 
         notes = {
@@ -99,27 +111,30 @@ class Exporter:
             "exported_at": snapshot.taken_at.isoformat(),
             "invented": str(self.invented).lower(),
         }
-        rows = (snapshot.connection, snapshot.query, snapshot.relation.columns)
-        return write_parquet(*rows, file, told=told, notes=notes)
+        columns = snapshot.relation.columns
+        return write_parquet(snapshot.cursor, snapshot.rows(finite=True), columns, file, told=told, notes=notes)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """A transaction with one relation of it, and the query for the rows that are exported."""
+    """A transaction with one relation of it, and which of its rows are exported."""
 
-    connection: Connection
     cursor: Cursor
     taken_at: datetime
     relation: Relation
-    query: sql.Composed
+    selection: Selection
 
-    def symbols_without_rows(self, selection: Selection) -> list[str]:
+    def rows(self, *, finite: bool) -> sql.Composed:
+        """Return the query for the rows. Raises NotExportable."""
+        return self.relation.rows(self.selection, finite=finite)
+
+    def symbols_without_rows(self) -> list[str]:
         """Return which of the symbols that were asked for have no row to export."""
-        if selection.symbols is None:
+        if self.selection.symbols is None:
             return []
-        self.cursor.execute(self.relation.symbols(selection))
+        self.cursor.execute(self.relation.symbols(self.selection))
         found = {symbol for (symbol,) in self.cursor.fetchall()}
-        return [str(symbol) for symbol in selection.symbols if symbol not in found]
+        return [str(symbol) for symbol in self.selection.symbols if symbol not in found]
 
 
 def format_of(path: Path) -> str:

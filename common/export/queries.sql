@@ -29,9 +29,14 @@ SELECT relkind::text, coalesce(obj_description(oid, 'pg_class'), '') FROM pg_cla
 WHERE oid = ('public.' || quote_ident(%(relation)s))::regclass;
 
 -- name: export_rows
--- The rows of a table or view, in an order that is the same each time.
+-- The rows of a table or view, in an order that is the same each time: of the columns as stored, which an index has.
 -- Takes   columns, source, conditions, order, each as SQL.
-SELECT {columns} FROM {source} WHERE {conditions} ORDER BY {order};
+SELECT {columns} FROM {source} AS exported WHERE {conditions} ORDER BY {order};
+
+-- name: finite_time
+-- A date or time, and for infinity the last or the first day that Python's calendar has.
+-- Takes   column, as SQL.
+CASE {column} WHEN 'infinity' THEN '9999-12-31' WHEN '-infinity' THEN '0001-01-01' ELSE {column} END AS {column}
 
 -- name: export_symbols
 -- The symbols that have rows among those that are exported.
@@ -42,6 +47,11 @@ SELECT DISTINCT symbol FROM {source} WHERE {conditions};
 -- The rows of a query as CSV with a heading: null is nothing, an empty text is "".
 -- Takes   query, as SQL.
 COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER, ENCODING 'UTF8');
+
+-- name: copy_rows_alone
+-- The same without a heading.
+-- Takes   query, as SQL.
+COPY ({query}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8');
 
 -- name: snapshot_time
 -- When this transaction began: its snapshot has all that was committed by then.

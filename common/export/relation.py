@@ -19,6 +19,7 @@ _KEPT_TYPES: Final = (
     "bigint", "boolean", "bytea", "character varying", "date", "integer", "numeric", "smallint", "text",
     "timestamp with time zone",
 )  # fmt: skip
+_WITH_INFINITY: Final = ("date", "timestamp with time zone")
 #: The one view that can be shown as it stood: former values of other tables are not kept.
 _WITH_PAST: Final = "price_history"
 
@@ -68,14 +69,18 @@ class Relation:
 
     @property
     def order(self) -> Sequence[str]:
-        """The columns that give its rows one order: the primary key, or a view's symbol and day."""
+        """The columns that give its rows one order: the primary key, or a view's symbol and day, else all."""
         key = sorted((column.key, column.name) for column in self.columns if column.key is not None)
-        return [name for _, name in key] or [name for name in ("symbol", self.day) if name and self.has(name)]
+        order = [name for _, name in key] or [name for name in ("symbol", self.day) if name and self.has(name)]
+        return order or [column.name for column in self.columns]
 
-    def rows(self, selection: Selection) -> sql.Composed:
-        """Return the query for the rows. Raises NotExportable for a choice that the relation does not have."""
-        names = [_read_as(column) for column in self.columns]
-        order = map(sql.Identifier, self.order)
+    def rows(self, selection: Selection, *, finite: bool) -> sql.Composed:
+        """Return the query for the rows. Raises NotExportable for a choice that the relation does not have.
+
+        ``finite``: in place of infinity, days of the years 1 and 9999, for what has no infinity.
+        """
+        names = [_read_as(column, finite=finite) for column in self.columns]
+        order = (sql.Identifier("exported", name) for name in self.order)
         text = statement("export_rows").removesuffix(";")
         return sql.SQL(text).format(
             columns=sql.SQL(", ").join(names), order=sql.SQL(", ").join(order), **self._where(selection)
@@ -109,8 +114,10 @@ class Relation:
                 yield sql.SQL(f"{{}} {compared} {{}}").format(sql.Identifier(self.day), sql.Literal(bound))
 
 
-def _read_as(column: Column) -> sql.Composable:
+def _read_as(column: Column, *, finite: bool) -> sql.Composable:
     name = sql.Identifier(column.name)
+    if finite and column.type in _WITH_INFINITY:
+        return sql.SQL(statement("finite_time")).format(column=name)
     return name if column.type.startswith(_KEPT_TYPES) else sql.SQL("{0}::text AS {0}").format(name)
 
 

@@ -4,14 +4,10 @@ import csv
 import hashlib
 import io
 import json
-import os
-import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -22,32 +18,18 @@ from common.errors import NotExportable, StoreNotReady
 from common.export import Exporter, Selection
 from common.store import Store
 from common.values import Symbol
-from tests.conftest import missing
 from tests.support.actions import split
+from tests.support.exports import INSERT_MANY, ignore
 from tests.support.market import Market
 from tests.support.rows import MONDAY, NOON, bar, quote, save_bars, save_quotes
 from workers.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 FRIDAY = date(2026, 10, 2)
-#: More rows than fit into two row groups, and than anybody wants in memory.
-INSERT_MANY = """
-INSERT INTO daily_bars SELECT 'S' || n, date '1999-11-01' + day, 9, 9, 9, 9, 1
-FROM generate_series(1, 20) AS n, generate_series(1, 6000) AS day
-"""
 INSERT_REPLY = """
 INSERT INTO raw_replies (dataset, function, params, received_at, last_seen_at, sha256, size, body)
 VALUES ('quotes', 'GLOBAL_QUOTE', '{"symbol": "IBM"}', now(), now(), sha256('x'), 1, 'x')
 """
-
-
-def ignore(count: int) -> None:
-    """Take no notice of progress."""
-
-
-@pytest.fixture
-def exporter(market: Market) -> Exporter:
-    return Exporter(market.dsn(), timeout_s=10, invented=True)
 
 
 @pytest.fixture
@@ -106,20 +88,6 @@ def save_actions(store: Store) -> None:
     store.save({ACTIONS: [split(MONDAY, 2)]})
 
 
-def test_parquet_keeps_the_types(exporter, store, tmp_path):
-    """Prices are decimals of the column's own size, days are dates, times are in UTC; the file says who invented it."""
-    parquet = pytest.importorskip("pyarrow.parquet")
-    save_quotes(store, [quote()])
-    path = tmp_path / "quotes.parquet"
-    exporter.to_file(Selection("latest_quotes"), path, ignore)
-    table = parquet.read_table(path)
-    (row,) = table.to_pylist()
-    assert (row["price"], row["latest_trading_day"], row["data_timestamp"]) == (Decimal("221.580000"), MONDAY, NOON)
-    assert str(table.schema.field("price").type) == "decimal128(20, 6)"
-    assert table.schema.metadata[b"invented"] == b"true"
-    assert parquet.ParquetFile(path).metadata.row_group(0).column(1).compression == "ZSTD"
-
-
 def test_rows_are_never_all_in_memory(exporter, market, tmp_path):
     """Of 120,000 rows CSV holds a chunk at a time and Parquet one row group."""
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -133,7 +101,7 @@ def test_rows_are_never_all_in_memory(exporter, market, tmp_path):
     assert exporter.to_file(Selection("price_history"), tmp_path / "bars.parquet", ignore).rows == 120_000
     metadata = parquet.ParquetFile(tmp_path / "bars.parquet").metadata
     groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    assert groups == [50_000, 50_000, 20_000]
+    assert groups == [100_000, 20_000]
 
 
 def test_equal_rows_make_equal_files(exporter, store, tmp_path):
@@ -210,28 +178,10 @@ class WritingMeanwhile(io.RawIOBase):
         return len(bytes(data))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_failed_export_leaves_nothing(exporter, store, market, tmp_path, kind):
-    """What was there before stays with its manifest, and no part of a file is left."""
-    if kind == "parquet":
-        pytest.importorskip("pyarrow")
-    save_bars(store, [bar()])
-    path = tmp_path / f"bars.{kind}"
-    exporter.to_file(Selection("price_history"), path, ignore)
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-
-    def full(count: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space left"):
-        exporter.to_file(Selection("price_history"), path, full)
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
-
-
 @pytest.mark.parametrize(
     ("selection", "said"),
     [
-        (Selection("nosuch"), "there is no table or view 'nosuch'; there are: adjustment_factors, "),
+        (Selection("nosuch"), "there is no table or view 'nosuch'; there are: adjusted_history, "),
         (Selection("alembic_version"), "there is no table or view"),
         (Selection("pg_class"), "there is no table or view"),
         (Selection("refused_features", (Symbol("IBM"),)), "has no symbols to choose from: leave out --symbols"),
@@ -244,21 +194,6 @@ def test_what_cannot_be_exported(exporter, tmp_path, selection, said):
     with pytest.raises(NotExportable, match=said):
         exporter.to_file(selection, tmp_path / "x.csv", ignore)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_parquet_without_its_library(exporter, tmp_path, monkeypatch):
-    """The sentence names the library and the format that needs none."""
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(NotExportable, match=r"needs pyarrow, which is not installed here.*\.csv"):
-        exporter.to_file(Selection("price_history"), tmp_path / "x.parquet", ignore)
-
-
-def test_pyarrow_is_there_in_ci():
-    """What an export to Parquet needs is missing on no machine that judges it."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        missing("pyarrow")
 
 
 def test_a_schema_of_another_version(exporter, market, tmp_path):
@@ -304,22 +239,3 @@ def test_what_a_person_gets_wrong(command, arguments, code, said):
     ended, _, err = command(*arguments)
     assert ended == code
     assert said in err
-
-
-def test_a_reader_with_enough_rows(market, tmp_path):
-    """``… --to - | head -1`` ends without a traceback."""
-    market.query(INSERT_MANY)
-    with head_of(market) as process:
-        assert process.stdout.readline().startswith(b"symbol,session,")
-        process.stdout.close()
-        said = process.stderr.read().decode()
-        assert process.wait(60) == ExitCode.FAILED
-    assert "Traceback" not in said
-
-
-@contextmanager
-def head_of(market: Market) -> Iterator[subprocess.Popen]:
-    environment = os.environ | {"MARKET_DATABASE_URL": market.dsn().get_secret_value(), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "workers", "export", "price_history", "--to", "-"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        yield process
