@@ -10,6 +10,7 @@ PROCESS ?= *
 PORT ?= 8090
 BACKUP ?= backup
 UPGRADE ?=
+VERSION ?= 5.2.1
 THIS_PYTHON := $(if $(filter command,$(origin PYTHON)),--this-python)
 # What a person gives is data: make takes it as it is written (value), and a shell sees it as a variable only.
 GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS PORT BACKUP UPGRADE
@@ -97,6 +98,16 @@ lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for 
 	set -f; $(LOCK) $$UPGRADE pyproject.toml -o requirements.lock
 	set -f; $(LOCK) $$UPGRADE --extra local --extra export --extra dashboards --extra test -c requirements.lock pyproject.toml -o requirements-local.lock
 	set -f; $(LOCK) $$UPGRADE --extra bench -c requirements-local.lock pyproject.toml -o requirements-bench.lock
+
+# NOTICE is not in the package: look whether the makers changed theirs. The charts' tests then say whether the page still fits.
+VENDORED := $(CURDIR)/plugins/market/static/vendor
+.PHONY: chart-library
+chart-library: ## Bring another version of the page's chart library (needs npm): make chart-library VERSION=5.2.1
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
+	npm pack --silent "lightweight-charts@$$VERSION" >/dev/null && tar -xzf ./*.tgz && \
+	cp package/dist/lightweight-charts.standalone.production.js "$(VENDORED)/" && \
+	cp package/LICENSE "$(VENDORED)/lightweight-charts.LICENSE" && cd "$(VENDORED)" && \
+	sha256sum lightweight-charts.standalone.production.js | tee lightweight-charts.sha256
 
 # --- Docker
 .PHONY: test-compose test-images passwords reload backup restore pin-images

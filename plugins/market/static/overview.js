@@ -13,6 +13,7 @@ import { WindowedTable } from "./table.js";
 
 const PAGE = 10_000; // the most that one answer holds
 const DEFAULTS = { q: "", exchange: "", freshness: "", state: "", sort: "symbol", order: "asc" };
+const IN_FILES = new Set(["symbol", "price", "change_percent", "volume", "session"]);
 const FRESHNESS = { fresh: "Up to date", stale: "Behind", never: "Never stored", unknown: "No calendar known" };
 
 let all = [];
@@ -98,11 +99,16 @@ function show() {
     const arrow = head.querySelector(".arrow");
     if (arrow) arrow.textContent = head.dataset.key !== chosen.sort ? "" : chosen.order === "asc" ? "↑" : "↓";
   }
-  byId("csv").href = address("api/symbols.csv", { ...differing(), limit: PAGE });
+  byId("csv").href = address("api/symbols.csv", { ...differing(), ...fileOrder(), limit: PAGE });
 }
 
 function differing() {
   return Object.fromEntries(Object.keys(DEFAULTS).map((key) => [key, chosen[key] === DEFAULTS[key] ? "" : chosen[key]]));
+}
+
+/** The order of the file: the server sorts by fewer columns than the list does. */
+function fileOrder() {
+  return IN_FILES.has(chosen.sort) ? {} : { sort: "", order: "" };
 }
 
 function choose(changes) {
