@@ -13,11 +13,12 @@ from workers.airflow_operator import (
     CloseRun,
     FetchAndStore,
     PlanSymbols,
+    PublishDataset,
     ReportRun,
     ValidateEnvironment,
 )
 from workers.pipeline.batching import fetches_at_once
-from workers.pipeline.feeds import DAGS
+from workers.pipeline.feeds import DAGS, DATASET_OF
 
 #: What every DAG can be found by in the UI.
 TAGS: Final = ("stocks", "alpha-vantage")
@@ -44,6 +45,15 @@ _PARAMETERS: Final[dict[str, Any]] = {
 def ended(feed: str) -> Asset:
     """Return the asset that says that a run of the feed has ended, well or not: what a DAG after it waits for."""
     return Asset(name=f"{feed}_run_ended", uri=f"stocks://runs/{feed}", group="runs")
+
+
+def dataset_asset(feed: str) -> Asset:
+    """Return the asset of what a feed brings, for DAGs that are to run on new data: after each run that went well.
+
+    Its events say in ``extra``: ``run_id`` (as the ledger has it), ``stored`` (how many symbols) and ``session`` (the
+    newest trading day among them, an ISO date; None where none of the rows is of one).
+    """
+    return Asset(f"market://{DATASET_OF[feed]}", group="market")  # an asset of another name would be another one
 
 
 def timetable(settings: DagSettings, rarer: str = "") -> BaseTimetable | None:
@@ -79,7 +89,7 @@ def default_args(settings: DagSettings) -> dict[str, Any]:
 def feed_dag(
     feed: str, settings: DagSettings, *, schedule: BaseTimetable | Sequence[Asset] | None, description: str, doc: str
 ) -> DAG:
-    """Return the DAG of a feed: check, plan, a task for each symbol or batch of symbols, report, close, clean up."""
+    """Return the DAG of a feed: check, plan, a task for each symbol or batch of symbols, and what ends the run."""
     with DAG(
         dag_id=DAGS[feed],
         description=description,
@@ -114,5 +124,8 @@ def _steps(feed: str, settings: DagSettings) -> None:
     cleaned = CleanUp(
         task_id="clean_up", feed=feed, outlets=[ended(feed)]
     ).as_teardown()  # the colour does not depend on it
+    published = PublishDataset(task_id="publish", feed=feed, outlets=[dataset_asset(feed)]).as_teardown()
 
     validated >> planned >> fetched >> [reported, closed] >> cleaned
+    for judge in (reported, closed):
+        judge >> published

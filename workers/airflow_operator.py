@@ -294,6 +294,30 @@ class CloseRun(FeedOperator):
                 raise AirflowFailException(report.summary)
 
 
+class PublishDataset(FeedOperator):
+    """Tell DAGs that run on new data that the feed's dataset has some, where the tasks right before this one succeeded.
+
+    Those are the two that colour the run: what is told is told of green runs alone, once for each.
+    """
+
+    def execute(self, context: "Context") -> None:
+        """Let the outlets' events carry what was stored; a red run is skipped, and then there is no event."""
+        run_id = str(context["run_id"])
+        judged = context["ti"].get_task_states(self.dag_id, task_ids=sorted(self.upstream_task_ids), run_ids=[run_id])
+        if set(judged.get(run_id, {}).values()) != {"success"}:
+            raise AirflowSkipException("Not published: the run failed, and its report says why.")
+        with wired() as wiring:
+            stored, session = wiring.store.ledger.stored(self.run_name(context))
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra.update(
+                {
+                    "run_id": self.run_name(context),
+                    "stored": stored,
+                    "session": session.isoformat() if session else None,
+                }
+            )
+
+
 class CleanUp(FeedOperator):
     """Delete what is older than its table's setting, and tell the DAGs that wait for it that the run has ended.
 

@@ -172,6 +172,11 @@ class OutcomeLedger:
         rows = self._connections.query("outcomes", {"run_id": run_id, "symbol": None, "batch": batch})
         return [_read_outcome(row) for row in rows]
 
+    def stored(self, run_id: str) -> tuple[int, date | None]:
+        """Return of how many symbols the run stored what the provider said, and the newest session of those rows."""
+        count, session = self._connections.query("stored", {"run_id": run_id})[0]
+        return count, session
+
     def close_run(self, run_id: str) -> list[Symbol]:
         """End the run's lines that are open still, as not attempted or interrupted; return their symbols.
 

@@ -118,6 +118,11 @@ WHERE run_id = %(run_id)s
   AND (%(batch)s::integer IS NULL OR batch = %(batch)s)
 ORDER BY symbol;
 
+-- name: stored
+-- Of how many symbols a run has stored rows, and the newest session among them.
+-- Takes   run_id.
+SELECT count(*), max(session) FROM fetch_outcomes WHERE run_id = %(run_id)s AND status IN ('stored', 'stale');
+
 -- name: halted_by
 -- The first ledger line of a run that ended for a reason which no other symbol can escape.
 -- Takes   run_id; reasons: an array of the reason codes.

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
@@ -33,6 +34,8 @@ def test_the_default_symbols_are_stored_once(running: Running):
     assert {symbol: outcome.status for symbol, outcome in running.outcomes(run_id).items()} == dict.fromkeys(
         DEFAULTS, OutcomeStatus.STORED
     )
+    (event,) = published(running, run_id)
+    assert (event["uri"], event["extra"]["stored"]) == ("market://quotes/", len(DEFAULTS))
     before = running.query(ROWS)
     assert {row[0] for row in before} == earlier | DEFAULTS
     calls = len(running.sandbox.entries())
@@ -46,6 +49,12 @@ def test_the_default_symbols_are_stored_once(running: Running):
     assert {outcome.reason for outcome in running.outcomes(run_id).values()} == {"unchanged"}
     assert len(running.sandbox.entries()) == calls + len(DEFAULTS)
     assert running.query(ROWS) == before
+
+
+def published(running: Running, run_id: str) -> list[dict[str, Any]]:
+    """Return the events of the run that tell other DAGs of new rows."""
+    listed = running.cluster.api.call("GET", "assets/events", params={"source_run_id": run_id})["asset_events"]
+    return [event for event in listed if event["source_task_id"] == "publish"]
 
 
 def plan_of(run_id: str) -> str:
@@ -85,7 +94,9 @@ def test_a_slot_keeps_its_process(running: Running, sixty: Run):
 
 
 def test_one_failure_stops_no_other(running: Running, sixty: Run):
-    """An unknown symbol fails at once with its reason, the others are stored, and the run is red and says why."""
+    """An unknown symbol fails at once with its reason, the others are stored, and the run is red and says why: no
+    other DAG is told of new rows.
+    """
     assert sixty.state == "failed"
     outcomes = running.outcomes(sixty.id)
     assert {outcomes[Symbol(symbol)].status for symbol in GOOD} == {OutcomeStatus.STORED}
@@ -98,6 +109,8 @@ def test_one_failure_stops_no_other(running: Running, sixty: Run):
     assert instances["report", None]["state"] == "failed"
     assert UNKNOWN in task_log(running, sixty.id, "report")
     assert instances["clean_up", None]["state"] == "success"
+    assert instances["publish", None]["state"] == "skipped"
+    assert published(running, sixty.id) == []
 
 
 def test_task_asks_api_server_for_little(running: Running, sixty: Run):

@@ -134,9 +134,9 @@ def test_task_imports_nothing_new(tmp_path: Path, file: str, dag_id: str):
 
 
 def test_the_steps_and_their_order(dag: DAG):
-    """Check, plan, fetch, report and close side by side, clean up: one after the other."""
+    """Check, plan, fetch, report and close side by side, clean up and publish: one after the other."""
     assert dag.dag_id == "stock_data_pipeline"
-    order = [{"validate_environment"}, {"plan"}, {"fetch_and_store"}, {"report", "close_run"}, {"clean_up"}]
+    order = [{"validate_environment"}, {"plan"}, {"fetch_and_store"}, {"report", "close_run"}, {"clean_up", "publish"}]
     assert set(dag.task_ids) == set().union(*order)
     for earlier, later in pairwise(order):
         assert {frozenset(dag.get_task(name).downstream_task_ids) for name in earlier} == {frozenset(later)}
@@ -169,13 +169,14 @@ def test_retries_as_promised(dag: DAG):
 
 
 def test_two_tasks_colour_the_run(dag: DAG):
-    """Report and close run whatever happened, also when a person marks the whole run; clean_up has no say."""
+    """Report and close run whatever happened, also when a person marks the whole run; what follows has no say."""
     for name in ("report", "close_run"):
         task = dag.get_task(name)
         assert (task.is_teardown, task.on_failure_fail_dagrun) == (True, True)
         assert task.trigger_rule == "all_done_setup_success"
-    clean_up = dag.get_task("clean_up")
-    assert (clean_up.is_teardown, clean_up.on_failure_fail_dagrun) == (True, False)
+    for name in ("clean_up", "publish"):
+        task = dag.get_task(name)
+        assert (task.is_teardown, task.on_failure_fail_dagrun) == (True, False)
 
 
 def test_one_run_without_a_past(dag: DAG):

@@ -24,6 +24,7 @@ DOCUMENTS = (
     "docs/restated-bars.md",
     "docs/gaps.md",
     "docs/retention.md",
+    "docs/triggered-by-data.md",
     "docs/universe.md",
 )
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")

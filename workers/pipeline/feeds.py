@@ -15,6 +15,8 @@ DAGS: Final[Mapping[str, str]] = {
     HISTORY: "stock_history",
     **{name: f"stock_{name}" for name in OTHERS},
 }
+#: The dataset whose rows a feed brings, under the name that other DAGs know it by.
+DATASET_OF: Final[Mapping[str, str]] = {FIRST: "quotes", HISTORY: "daily_bars", **{name: name for name in OTHERS}}
 
 
 def run_name(feed: str, run_id: str) -> str:
