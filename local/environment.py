@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from common.errors import ConfigurationError
 from common.quota.quota import key_digest
 from common.quoting import expanded_names, require_unexpanded, url_part
-from common.settings import DagSettings, PageSettings, PatchSettings, PipelineSettings
+from common.settings import DagSettings, NotificationSettings, PageSettings, PatchSettings, PipelineSettings
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
@@ -23,7 +23,9 @@ TUNABLES: Final[Mapping[str, str]] = {
     "WORKER_AUTOSCALE": "AIRFLOW__CELERY__WORKER_AUTOSCALE",
 }
 _OURS: Final = frozenset(
-    name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields
+    name.upper()
+    for model in (PipelineSettings, DagSettings, PatchSettings, NotificationSettings)
+    for name in model.model_fields
 )
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 

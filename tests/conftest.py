@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from xdist.scheduler import LoadScopeScheduling
 
 from common.migrate import migrate, provision
-from common.settings import DagSettings, PipelineSettings
+from common.settings import DagSettings, NotificationSettings, PipelineSettings
 from common.store import Store
 from local.ports import free_port
 from local.services import Postgres, Redis, ServiceMissing
@@ -62,7 +62,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
 @pytest.fixture(autouse=True)
 def scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the person who runs it."""
-    for name in (*PipelineSettings.model_fields, *DagSettings.model_fields):
+    for name in (*PipelineSettings.model_fields, *DagSettings.model_fields, *NotificationSettings.model_fields):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
 

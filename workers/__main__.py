@@ -1,4 +1,5 @@
-"""The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``export``.
+"""The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``export``,
+``notify``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """
@@ -7,13 +8,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from common.command_line import EXIT_CODES, run
 from common.datasets import NAMES
 from common.errors import ConfigurationError
 from common.values import Symbol
 from workers import export_parser
+
+if TYPE_CHECKING:
+    from workers.commands import CommandResult
 
 #: How many replies a list shows unless it is told otherwise.
 _LISTED = 50
@@ -25,6 +29,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     options = parser.parse_args(arguments)
     if options.command == "export":
         return export_parser.run_command(options, output or sys.stdout)
+    if options.command == "notify":
+        return _notify(options).show(output or sys.stdout, as_json=options.json)
     if options.command == "replay" and not (options.ids or options.all or options.dataset or options.reason):
         replay.error("say which: ids, --dataset, --reason or --all")
     if options.command == "replay" and options.ids and (options.all or options.dataset or options.reason):
@@ -41,11 +47,11 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser of the whole command line, and that of ``quarantine replay``."""
     parser = argparse.ArgumentParser(
         prog="python -m workers",
-        description="Look at what was kept and use it again, and export what is stored.",
+        description="Look at what was kept and use it again, export what is stored, and send messages.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export")
+    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export|notify")
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
     _add_list(_command(commands, "list", "list refused replies, the newest first"))
@@ -64,7 +70,16 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     kept = replies.add_subparsers(dest="command", required=True, metavar="reparse")
     _add_reparse(_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again"))
     export_parser.add_parser(rooms)
+    notify = _command(rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS")
+    notify.add_argument("--test", action="store_true", help="send a test message to each address")
+    notify.set_defaults(command="notify")
     return parser, replay
+
+
+def _notify(options: argparse.Namespace) -> "CommandResult":
+    from workers import notify_commands  # noqa: PLC0415  as above
+
+    return notify_commands.notify(test=options.test)
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable, DeltaTriggerTimetable,
 from airflow.sdk.bases.timetable import BaseTimetable
 
 from common.settings import DagSettings
+from workers.airflow_notify import NotifyRun
 from workers.airflow_operator import (
     CleanUp,
     CloseRun,
@@ -125,7 +126,8 @@ def _steps(feed: str, settings: DagSettings) -> None:
         task_id="clean_up", feed=feed, outlets=[ended(feed)]
     ).as_teardown()  # the colour does not depend on it
     published = PublishDataset(task_id="publish", feed=feed, outlets=[dataset_asset(feed)]).as_teardown()
+    told = NotifyRun(task_id="notify", feed=feed, retries=0).as_teardown()  # nothing waits for it
 
     validated >> planned >> fetched >> [reported, closed] >> cleaned
     for judge in (reported, closed):
-        judge >> published
+        judge >> [published, told]

@@ -28,6 +28,8 @@ WAKE_EARLY: Final = timedelta(seconds=2)
 DEFAULT_BUDGET_S: Final = 300.0
 #: What a task that was cleared says of what is stored, in a run without force.
 _KEPT: Final = "Cleared: what this run has stored stays as it is. Only a run with force fetches it again."
+#: The XCom in which a step before the plan says what ended the run.
+PROBLEM: Final = "problem"
 #: The states of a run that goes on.
 _AT_WORK: Final = ["queued", "running"]
 
@@ -47,6 +49,16 @@ def _wire() -> "Wiring":
 
 #: The concrete collaborators. A slot's kept process keeps them, and their connections, from one task to the next.
 collaborators: Final = ResourceCache(_wire, clean_exits=(AirflowSkipException, TaskDeferred))
+
+
+@contextmanager
+def told(context: "Context") -> Iterator[None]:
+    """Leave the words of an error for the run's message, which has no other way to learn them."""
+    try:
+        yield
+    except Exception as error:
+        context["ti"].xcom_push(key=PROBLEM, value=str(error))
+        raise
 
 
 @contextmanager
@@ -132,7 +144,7 @@ class ValidateEnvironment(BaseOperator):
         """Check, and prepare the limiter on a fresh installation."""
         from workers.pipeline.environment import validate_environment  # noqa: PLC0415  see the module's docstring
 
-        with wired() as wiring:
+        with told(context), wired() as wiring:
             validate_environment(wiring, _symbols(context), wanted=_wanted(context))
 
 
@@ -165,7 +177,7 @@ class PlanSymbols(FeedOperator):
         from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
 
         run_id = self.run_name(context)
-        with wired() as wiring:
+        with told(context), wired() as wiring:
             close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other), feed=self.feed)
             cleared = _first_try(context, self.retries) > 1
             force = bool(_parameters(context).get("force"))

@@ -37,3 +37,7 @@ EXISTS (SELECT FROM fetch_outcomes AS line WHERE line.run_id = old.run_id AND li
 -- name: quarantine_points_at_it
 -- A condition on a reply (old): it is what quarantine has of a refused one.
 EXISTS (SELECT FROM quarantine WHERE quarantine.reply_id = old.id)
+
+-- name: message_waits
+-- A condition on a message (old): it is neither sent nor given up.
+old.sent_at IS NULL AND old.lost_at IS NULL

@@ -42,6 +42,9 @@ RULES: Final = (
         step=500,  # the history of a symbol fills eighty rows of TOAST
     ),
     Rule("quality_findings", "resolved_at", "ledger_retention_days", spares="what is open"),
+    Rule(
+        "notifications", "created_at", "ledger_retention_days", spared="message_waits", spares="what waits to be sent"
+    ),
 )
 
 #: The tables whose rows no age deletes, and why.

@@ -1,6 +1,7 @@
 """The settings, by who reads them, and the only reader of the environment."""
 
 from common.settings.dag import DagSettings
+from common.settings.notifications import NotificationSettings
 from common.settings.page import PageSettings
 from common.settings.patches import PatchSettings
 from common.settings.pipeline import ALPHA_VANTAGE_URL, DEFAULT_SYMBOLS, SANDBOX_API_KEY, PipelineSettings
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_SYMBOLS",
     "SANDBOX_API_KEY",
     "DagSettings",
+    "NotificationSettings",
     "PageSettings",
     "PatchSettings",
     "PipelineSettings",

@@ -22,6 +22,7 @@ from common.datasets.quotes import TABLE
 from common.errors import StoreNotReady
 from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
+from common.notify import Outbox
 from common.quality import FindingTable
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
@@ -66,7 +67,8 @@ class StoreHealth:
 
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies``, ``quarantine`` with its
-    ``replays``, ``listings``, the lists of companies, ``gaps``, what the bars lack, and ``findings``, what looks wrong.
+    ``replays``, ``listings``, the lists of companies, ``gaps``, what the bars lack, ``findings``, what looks wrong, and
+    ``notifications``, the outbox of messages.
 
     Replies are kept if ``keeps_replies``.
 
@@ -96,6 +98,7 @@ class Store:
         self.findings = FindingTable(self._connections)
         self.replies = Replies(self._connections, kept=keeps_replies)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
+        self.notifications = Outbox(self._connections)
         self.replays = Replays(self._connections, self.quarantine)
         self.retention = Retention(self._connections)
 

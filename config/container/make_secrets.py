@@ -72,6 +72,7 @@ SECRETS: Final = (
     Secret("AIRFLOW_ADMIN_PASSWORD", "init"),
     Secret("MARKET_DB_PASSWORD", "market"),
     Secret("ALPHA_VANTAGE_API_KEY", "market", nothing),
+    Secret("ALERT_URLS", "market", nothing),
     Secret("FERNET_KEY", "airflow", fernet_key),
     Secret("API_SECRET_KEY", "airflow", key),
     Secret("JWT_SECRET", "api", key),

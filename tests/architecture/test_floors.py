@@ -12,7 +12,7 @@ FLOORS = """
 migrate
 settings store
 gaps quality quarantine
-adjust export ledger replies retention universe
+adjust export ledger notify replies retention universe
 database
 datasets
 command_line provider quota symbol_file trading_calendar

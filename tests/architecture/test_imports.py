@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW_DOORS = {
     "workers/airflow_dag.py",
+    "workers/airflow_notify.py",
     "workers/airflow_operator.py",
     "workers/airflow_replay.py",
     "workers/airflow_trigger.py",
@@ -26,6 +27,7 @@ PUBLIC_AIRFLOW = re.compile(
 
 #: A library that only one room may use, and that room (files, or folders of files).
 SOLE_USERS = {
+    "apprise": "common/notify/apprise_client",
     "requests": "common/provider",
     "redis": "common/quota",
     "psycopg2": (
@@ -34,6 +36,7 @@ SOLE_USERS = {
         "common/export",
         "common/gaps",
         "common/ledger",
+        "common/notify",
         "common/quality",
         "common/quarantine",
         "common/replies",

@@ -134,9 +134,15 @@ def test_task_imports_nothing_new(tmp_path: Path, file: str, dag_id: str):
 
 
 def test_the_steps_and_their_order(dag: DAG):
-    """Check, plan, fetch, report and close side by side, clean up and publish: one after the other."""
+    """Check, plan, fetch, report and close side by side, clean up, publish and notify: one after the other."""
     assert dag.dag_id == "stock_data_pipeline"
-    order = [{"validate_environment"}, {"plan"}, {"fetch_and_store"}, {"report", "close_run"}, {"clean_up", "publish"}]
+    order = [
+        {"validate_environment"},
+        {"plan"},
+        {"fetch_and_store"},
+        {"report", "close_run"},
+        {"clean_up", "publish", "notify"},
+    ]
     assert set(dag.task_ids) == set().union(*order)
     for earlier, later in pairwise(order):
         assert {frozenset(dag.get_task(name).downstream_task_ids) for name in earlier} == {frozenset(later)}
@@ -174,7 +180,7 @@ def test_two_tasks_colour_the_run(dag: DAG):
         task = dag.get_task(name)
         assert (task.is_teardown, task.on_failure_fail_dagrun) == (True, True)
         assert task.trigger_rule == "all_done_setup_success"
-    for name in ("clean_up", "publish"):
+    for name in ("clean_up", "publish", "notify"):
         task = dag.get_task(name)
         assert (task.is_teardown, task.on_failure_fail_dagrun) == (True, False)
 

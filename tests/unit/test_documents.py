@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import DagSettings, PatchSettings, PipelineSettings
+from common.settings import DagSettings, NotificationSettings, PatchSettings, PipelineSettings
 from local.environment import TUNABLES
 from workers.__main__ import _parser as workers_parser
 from workers.fetch_and_store import _parser as fetch_parser
@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/using-the-data.md",
     "docs/restated-bars.md",
     "docs/gaps.md",
+    "docs/notifications.md",
     "docs/retention.md",
     "docs/triggered-by-data.md",
     "docs/universe.md",
@@ -32,8 +33,11 @@ COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
 
 
+MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings)
+
+
 def known_variables() -> set[str]:
-    fields = [name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields]
+    fields = [name.upper() for model in MODELS for name in model.model_fields]
     return {*fields, *TUNABLES}
 
 
@@ -61,7 +65,7 @@ def test_compose_passes_on_every_setting():
 
 def test_example_has_defaults_of_compose():
     """The example shows the one default of each variable, or nothing, so an untouched copy changes nothing."""
-    code = {name.upper() for model in (PipelineSettings, DagSettings, PatchSettings) for name in model.model_fields}
+    code = {name.upper() for model in MODELS for name in model.model_fields}
     for variable, value in dotenv_values(EXAMPLE).items():
         if value and variable not in code and variable != "WORKER_CONCURRENCY":  # its default is config/airflow.env's
             assert compose_variables()[variable] == {value}, variable
