@@ -14,7 +14,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from common.command_line import ExitCode, run, say
 from common.errors import ConfigurationError
 from common.settings import PageSettings
-from plugins.market.web import Page, create_app
+from plugins.market.page import Page
+from plugins.market.web import create_app
 
 _HOSTS: Final = ["127.0.0.1", "localhost"]
 _PORT: Final = 8090

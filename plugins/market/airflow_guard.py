@@ -6,7 +6,8 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from fastapi import Depends, FastAPI
 
 from common.settings import PageSettings
-from plugins.market.web import Page, create_app
+from plugins.market.page import Page
+from plugins.market.web import create_app
 from workers.pipeline.feeds import DAGS, FIRST
 
 DAG_ID: Final = DAGS[FIRST]

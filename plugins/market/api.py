@@ -1,4 +1,4 @@
-"""The routes of the data, by their addresses below ``api/``: each reads its query and hands the rest on."""
+"""The routes of the prices, by their addresses below ``api/``: each reads its query and hands the rest on."""
 
 from typing import Annotated
 
@@ -6,51 +6,76 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from common.values import Symbol
-from plugins.market import chart, meta, overview, sparks
+from plugins.market import chart, compare, meta, overview, sparks
 from plugins.market.chart import ChartQuery
-from plugins.market.page import PageDep
+from plugins.market.compare import CompareQuery
+from plugins.market.overview import SymbolQuery
+from plugins.market.page import PageDep, User
+from plugins.market.schema import ERRORS, Bars, Comparison, Meta, Sparks, Symbols, answers
+from plugins.market.sparks import SparkQuery
 
-router = APIRouter(prefix="/api")
 
-SymbolPath = Annotated[str, Path(max_length=64)]
-ChartQueryDep = Annotated[ChartQuery, Query()]
+class CsvFile(Response):
+    """The CSV twin of an answer."""
+
+    media_type = "text/csv"
 
 
-@router.get("/meta")
-def get_meta(request: Request, page: PageDep) -> Response:
+router = APIRouter(prefix="/api", tags=["prices"], responses=ERRORS)
+
+SymbolPath = Annotated[str, Path(max_length=64, description="A ticker as the provider writes it, such as TSCO.LON.")]
+
+
+@router.get("/meta", responses=answers(Meta))
+def get_meta(request: Request, page: PageDep, user: User) -> Response:
     """What the page shows, and up to which session each exchange's data should reach."""
-    user: str | None = request.state.user
     return page.json(request, overview.TABLES, lambda: meta.document(page, user), user)
 
 
-@router.get("/symbols")
-def get_symbols(request: Request, page: PageDep, query: Annotated[overview.SymbolQuery, Query()]) -> Response:
+@router.get("/symbols", responses=answers(Symbols))
+def get_symbols(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
     """Every symbol with its newest price, its freshness, and what became of it last."""
     return page.json(request, overview.TABLES, lambda: overview.document(page, query))
 
 
-@router.get("/symbols.csv")
-def get_symbols_csv(request: Request, page: PageDep, query: Annotated[overview.SymbolQuery, Query()]) -> Response:
-    """The same for a spreadsheet."""
+@router.get("/symbols.csv", response_class=CsvFile)
+def get_symbols_csv(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
+    """The same as a file."""
     return page.csv(request, overview.TABLES, lambda: overview.table(page, query))
 
 
-@router.get("/sparks")
-def get_sparks(request: Request, page: PageDep, query: Annotated[sparks.SparkQuery, Query()]) -> Response:
+@router.get("/sparks", responses=answers(Sparks))
+def get_sparks(request: Request, page: PageDep, query: Annotated[SparkQuery, Query()]) -> Response:
     """The newest closes of up to 200 symbols, adjusted for splits, oldest first."""
     symbols = sparks.symbols_of(query)
     return page.json(request, sparks.TABLES, lambda: sparks.document(page, symbols, query.sessions))
 
 
-@router.get("/bars/{symbol:path}.csv")
-def get_bars_csv(request: Request, page: PageDep, symbol: SymbolPath, query: ChartQueryDep) -> Response:
-    """A symbol's bars for a spreadsheet."""
+@router.get("/compare", responses=answers(Comparison))
+def get_comparison(request: Request, page: PageDep, query: Annotated[CompareQuery, Query()]) -> Response:
+    """The gains of two to four symbols in percent, from their first common session on."""
+    symbols = compare.symbols_of(query)
+    return page.json(request, compare.TABLES, lambda: compare.document(page, symbols, query))
+
+
+@router.get("/compare.csv", response_class=CsvFile)
+def get_comparison_csv(request: Request, page: PageDep, query: Annotated[CompareQuery, Query()]) -> Response:
+    """The same as a file."""
+    symbols = compare.symbols_of(query)
+    return page.csv(request, compare.TABLES, lambda: compare.table(page, symbols, query))
+
+
+@router.get("/bars/{symbol:path}.csv", response_class=CsvFile)
+def get_bars_csv(
+    request: Request, page: PageDep, symbol: SymbolPath, query: Annotated[ChartQuery, Query()]
+) -> Response:
+    """A symbol's bars as a file."""
     ticker = Symbol(symbol)
     return page.csv(request, chart.TABLES, lambda: chart.table(page, ticker, query))
 
 
-@router.get("/bars/{symbol:path}")
-def get_bars(request: Request, page: PageDep, symbol: SymbolPath, query: ChartQueryDep) -> Response:
+@router.get("/bars/{symbol:path}", responses=answers(Bars))
+def get_bars(request: Request, page: PageDep, symbol: SymbolPath, query: Annotated[ChartQuery, Query()]) -> Response:
     """A symbol's bars in a range, as traded, adjusted for splits, or as total return; with what explains them."""
     ticker = Symbol(symbol)
     return page.json(request, chart.TABLES, lambda: chart.document(page, ticker, query))

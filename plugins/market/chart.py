@@ -9,6 +9,7 @@ import msgspec
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict
 
+from common.datasets import NAMES
 from common.trading_calendar import exchange_of
 from common.values import Symbol
 from plugins.market.exchanges import EXCHANGES
@@ -42,7 +43,7 @@ def document(page: Page, symbol: Symbol, query: ChartQuery) -> Document:
     """
     facts = _facts(page, symbol)
     latest = max((day for day in (facts["latest_bar"], facts["session"]) if day), default=None)
-    since = _since(query.range, latest or date.max)
+    since = since_of(query.range, latest or date.max)
     columns = _bars(page, symbol, since, query.mode if facts["has_factors"] else "raw")
     if facts["session"] and facts["session"] == latest != facts["latest_bar"]:
         columns = {name: _with_quote(column, facts[_COLUMNS[name]]) for name, column in columns.items()}
@@ -74,13 +75,13 @@ def table(page: Page, symbol: Symbol, query: ChartQuery) -> Table:
 
 
 def _facts(page: Page, symbol: Symbol) -> dict[str, Any]:
-    found = page.reader.query("symbol_facts", {"symbol": symbol}).dicts()
+    found = page.reader.query("symbol_facts", {"symbol": symbol, "datasets": list(NAMES)}).dicts()
     if not found:
         raise HTTPException(404, f"Nothing is known of {symbol}: no run has asked for it yet; trigger one with it.")
     return found[0]
 
 
-def _since(span: str, latest: date) -> date:
+def since_of(span: str, latest: date) -> date:
     """Return the first day of a range that ends with the newest bar, so that a delisted symbol has a chart too."""
     if span == "all":
         return date.min

@@ -27,11 +27,15 @@ Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 
 @dataclass
 class Page:
-    """The collaborators of one process. ``database``: its name. ``invented``: whether the sandbox made the prices."""
+    """The collaborators of one process.
+
+    ``key_digest`` stands for the key whose calls are shown. ``invented``: whether the sandbox made the prices.
+    """
 
     reader: Reader
     calendars: Calendars
     quota: QuotaView
+    key_digest: str
     database: str
     invented: bool
     answers: Answers = field(default_factory=Answers)
@@ -44,6 +48,7 @@ class Page:
             Reader(settings.market_dsn),
             Calendars(timedelta(seconds=settings.session_grace)),
             QuotaView(settings.redis_dsn, settings.quota, key_digest=settings.key_digest),
+            settings.key_digest,
             settings.market_database,
             settings.uses_sandbox,
         )
@@ -75,7 +80,14 @@ def page_of(request: Request) -> Page:
     return page
 
 
+def user_of(request: Request) -> str | None:
+    """Return the name of the person who is logged in, as the guard found it."""
+    user: str | None = request.state.user
+    return user
+
+
 PageDep = Annotated[Page, Depends(page_of)]
+User = Annotated[str | None, Depends(user_of)]
 
 
 def now() -> datetime:

@@ -12,6 +12,7 @@ ORDER BY relname;
 -- name: overview
 -- A row for each symbol of the newest plan, and for each that has rows: the newest price, and what became of it last.
 -- Takes   row_limit; others: patterns of the runs that are no quotes' run.
+-- What became of it last is that of the dataset which the newest quotes' run asked for: quotes, or bars in their place.
 -- Quotes are kept for a while, bars for ever: where a bar is newer, it says the price, and its change is since the
 -- close of the session before, in today's shares. There is no table of symbols: the recursions step down the keys.
 WITH RECURSIVE quoted (symbol) AS (
@@ -31,7 +32,7 @@ charted (symbol) AS (
 ),
 
 newest_plan AS (
-    SELECT run_id FROM fetch_outcomes
+    SELECT run_id, dataset FROM fetch_outcomes
     WHERE NOT run_id LIKE ANY (%(others)s)
     ORDER BY planned_at DESC LIMIT 1
 ),
@@ -86,7 +87,8 @@ LEFT JOIN LATERAL (
 ) AS before ON true
 LEFT JOIN LATERAL (
     SELECT status, reason FROM fetch_outcomes
-    WHERE fetch_outcomes.symbol = universe.symbol AND finished_at IS NOT NULL AND NOT run_id LIKE ANY (%(others)s)
+    WHERE fetch_outcomes.dataset = coalesce((SELECT dataset FROM newest_plan), 'quotes')
+      AND fetch_outcomes.symbol = universe.symbol AND finished_at IS NOT NULL
     ORDER BY finished_at DESC LIMIT 1
 ) AS last ON true
 LEFT JOIN LATERAL (
@@ -123,7 +125,7 @@ WHERE drawn.closes IS NOT NULL;
 
 -- name: symbol_facts
 -- What is known of one symbol: its name, the newest bar, whether its factors are known, its newest quote.
--- Takes   symbol.
+-- Takes   symbol; datasets: an array of all their names.
 -- Returns no row for a symbol that nothing is stored of, and that no plan had.
 SELECT
     (
@@ -142,7 +144,7 @@ LEFT JOIN LATERAL (
 ) AS quote ON true
 WHERE quote.symbol IS NOT NULL
    OR EXISTS (SELECT FROM daily_bars WHERE symbol = %(symbol)s)
-   OR EXISTS (SELECT FROM fetch_outcomes WHERE symbol = %(symbol)s)
+   OR EXISTS (SELECT FROM fetch_outcomes WHERE dataset = ANY (%(datasets)s) AND symbol = %(symbol)s)
    OR EXISTS (SELECT FROM listings WHERE symbol = %(symbol)s);
 
 -- name: bars
@@ -189,3 +191,202 @@ FROM bar_gaps
 WHERE symbol = %(symbol)s AND last_session >= %(since)s
 ORDER BY first_session
 LIMIT %(row_limit)s;
+
+-- name: closes
+-- The closes of some symbols from a day on, adjusted as asked: a row for each, oldest first, as two arrays.
+-- Takes   symbols: an array; since: the first day; mode: raw, split or total.
+SELECT bar.symbol, array_agg(bar.session ORDER BY bar.session), array_agg(bar.close_price ORDER BY bar.session)
+FROM (
+    SELECT symbol, session, close_price
+    FROM price_history WHERE symbol = ANY (%(symbols)s) AND session >= %(since)s AND %(mode)s = 'raw'
+    UNION ALL
+    SELECT symbol, session, close_price
+    FROM split_adjusted_bars WHERE symbol = ANY (%(symbols)s) AND session >= %(since)s AND %(mode)s = 'split'
+    UNION ALL
+    SELECT symbol, session, close_price
+    FROM total_return_bars WHERE symbol = ANY (%(symbols)s) AND session >= %(since)s AND %(mode)s = 'total'
+) AS bar
+GROUP BY bar.symbol
+ORDER BY bar.symbol;
+
+-- name: newest_bars_of
+-- The newest session of each of some symbols that have bars.
+-- Takes   symbols: an array.
+SELECT asked.symbol, newest.session
+FROM unnest(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT session FROM daily_bars WHERE daily_bars.symbol = asked.symbol COLLATE "C" ORDER BY session DESC LIMIT 1
+) AS newest;
+
+-- name: runs
+-- The newest runs with what became of their symbols, newest first.
+-- Takes   row_limit; steps: how many plans are looked at, of which some are later plans of the same run.
+-- The lines of a plan have one time, so a walk down the index finds the plans without reading their lines.
+WITH RECURSIVE plan (planned_at, step) AS (
+    (SELECT planned_at, 1 FROM fetch_outcomes ORDER BY planned_at DESC LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT earlier.planned_at FROM fetch_outcomes AS earlier
+        WHERE earlier.planned_at < plan.planned_at ORDER BY earlier.planned_at DESC LIMIT 1
+    ), plan.step + 1
+    FROM plan
+    WHERE plan.planned_at IS NOT NULL AND plan.step < %(steps)s
+),
+
+newest AS (
+    SELECT line.run_id, max(plan.planned_at) AS planned_at
+    FROM plan
+    CROSS JOIN LATERAL (
+        SELECT run_id FROM fetch_outcomes WHERE fetch_outcomes.planned_at = plan.planned_at LIMIT 1
+    ) AS line
+    GROUP BY line.run_id
+    ORDER BY max(plan.planned_at) DESC
+    LIMIT %(row_limit)s
+)
+
+SELECT
+    line.run_id,
+    min(line.dataset) AS dataset,
+    min(line.planned_at) AS planned_at,
+    CASE WHEN bool_and(line.finished_at IS NOT NULL) THEN max(line.finished_at) END AS ended_at,
+    count(*) AS symbols,
+    count(*) FILTER (WHERE line.status = 'stored' AND line.reason <> 'unchanged') AS stored,
+    count(*) FILTER (WHERE line.status = 'stored' AND line.reason = 'unchanged') AS unchanged,
+    count(*) FILTER (WHERE line.status = 'stale') AS stale,
+    count(*) FILTER (WHERE line.status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE line.status = 'postponed') AS postponed,
+    count(*) FILTER (WHERE line.status = 'quarantined') AS quarantined,
+    count(*) FILTER (WHERE line.status = 'failed') AS failed,
+    count(*) FILTER (WHERE line.status = 'planned') AS open
+FROM newest
+INNER JOIN fetch_outcomes AS line USING (run_id)
+GROUP BY line.run_id
+ORDER BY max(newest.planned_at) DESC;
+
+-- name: run_outcomes
+-- What became of the symbols of a run, by symbol, and of how many in all.
+-- Takes   run_id; status: null for any; row_limit, row_offset.
+SELECT
+    symbol, CASE WHEN status = 'stored' AND reason = 'unchanged' THEN 'unchanged' ELSE status END AS status,
+    reason, detail, worker, attempts, api_calls AS calls, retry_at, finished_at, batch, count(*) OVER () AS total
+FROM fetch_outcomes
+WHERE run_id = %(run_id)s
+  AND (
+      %(status)s::text IS NULL
+      OR %(status)s = CASE WHEN status = 'stored' AND reason = 'unchanged' THEN 'unchanged' ELSE status END
+  )
+ORDER BY symbol
+LIMIT %(row_limit)s OFFSET %(row_offset)s;
+
+-- name: run_exists
+-- Whether the ledger has a run.
+-- Takes   run_id.
+SELECT EXISTS (SELECT FROM fetch_outcomes WHERE run_id = %(run_id)s);
+
+-- name: workers
+-- How many symbols each worker ended lately, the busiest first.
+-- Takes   hours; row_limit.
+SELECT
+    worker, count(*) AS symbols, count(*) FILTER (WHERE status IN ('stored', 'stale')) AS stored,
+    count(*) FILTER (WHERE status IN ('failed', 'quarantined')) AS failed, max(finished_at) AS last_seen
+FROM fetch_outcomes
+WHERE planned_at >= now() - make_interval(hours => %(hours)s + 24)
+  AND finished_at >= now() - make_interval(hours => %(hours)s) AND worker <> ''
+GROUP BY worker
+ORDER BY count(*) DESC, worker
+LIMIT %(row_limit)s;
+
+-- name: waiting
+-- The symbols that were postponed and have not had their turn since, the first in line first, and how many in all.
+-- Takes   row_limit.
+-- A day's quota is the longest wait there is; what was postponed earlier was planned again since.
+SELECT line.symbol, line.dataset, line.run_id, line.retry_at AS until, line.reason, count(*) OVER () AS total
+FROM fetch_outcomes AS line
+WHERE line.planned_at >= now() - interval '3 days' AND line.status = 'postponed' AND line.retry_at > now()
+  AND NOT EXISTS (
+      SELECT FROM fetch_outcomes AS later
+      WHERE later.symbol = line.symbol AND later.dataset = line.dataset AND later.finished_at > line.finished_at
+  )
+ORDER BY line.retry_at, line.symbol
+LIMIT %(row_limit)s;
+
+-- name: hourly_calls
+-- How many calls were made in each of the last hours, oldest first.
+-- Takes   hours; key_digest.
+-- Where no window of the quota is longer than a minute, calls are noted nowhere else than with their symbols.
+WITH hour AS (
+    SELECT generate_series(
+        date_trunc('hour', now()) - make_interval(hours => %(hours)s - 1), date_trunc('hour', now()), '1 hour'
+    ) AS began
+),
+
+noted AS (
+    SELECT date_trunc('hour', sent_at) AS began, count(*) AS calls
+    FROM api_calls
+    WHERE key_digest = %(key_digest)s AND sent_at >= (SELECT min(began) FROM hour)
+    GROUP BY 1
+),
+
+counted AS (
+    SELECT date_trunc('hour', finished_at) AS began, sum(api_calls) AS calls
+    FROM fetch_outcomes
+    WHERE planned_at >= (SELECT min(began) FROM hour) - interval '1 day'
+      AND finished_at >= (SELECT min(began) FROM hour)
+    GROUP BY 1
+)
+
+SELECT hour.began AS hour, coalesce(noted.calls, counted.calls, 0)::bigint AS calls
+FROM hour
+LEFT JOIN noted USING (began)
+LEFT JOIN counted ON counted.began = hour.began AND NOT EXISTS (SELECT FROM noted)
+ORDER BY hour.began;
+
+-- name: gaps
+-- Gaps, the newest first, and how many in all.
+-- Takes   state, symbol: null for any; row_limit, row_offset.
+SELECT
+    symbol, first_session AS first, last_session AS last, sessions, state, answers, asked_at, ask_again_at,
+    count(*) OVER () AS total
+FROM bar_gaps
+WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+ORDER BY last_session DESC, symbol
+LIMIT %(row_limit)s OFFSET %(row_offset)s;
+
+-- name: refused
+-- Refused replies, the newest first, without their text, and how many in all.
+-- Takes   id, symbol: null for any; row_limit, row_offset.
+SELECT
+    refused.id, nullif(refused.symbol, '') AS symbol, refused.dataset, refused.reason, refused.message,
+    refused.received_at, refused.run_id, coalesce(kept.size, octet_length(refused.payload)) AS bytes,
+    refused.replayed_at IS NULL AS replayable, count(*) OVER () AS total
+FROM quarantine AS refused
+LEFT JOIN raw_replies AS kept ON kept.id = refused.reply_id
+WHERE (%(id)s::bigint IS NULL OR refused.id = %(id)s) AND (%(symbol)s::text IS NULL OR refused.symbol = %(symbol)s)
+ORDER BY refused.received_at DESC, refused.id DESC
+LIMIT %(row_limit)s OFFSET %(row_offset)s;
+
+-- name: payload
+-- The beginning of a refused reply, and whether that is all of it.
+-- Takes   id; row_length: how many characters.
+SELECT left(payload, %(row_length)s) AS payload, char_length(payload) > %(row_length)s OR reply_id IS NOT NULL AS is_cut
+FROM quarantine
+WHERE id = %(id)s;
+
+-- name: findings
+-- What the checks of the stored values found, the gravest and newest first, and how many in all.
+-- Takes   state (open, acknowledged or closed), symbol: null for any; row_limit, row_offset.
+SELECT
+    finding.id, finding.check_name AS check, finding.severity, finding.symbol, finding.session, finding.message,
+    finding.first_seen, finding.last_seen, judged.state, finding.acknowledged_word AS acknowledged_by_word,
+    count(*) OVER () AS total
+FROM quality_findings AS finding
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN finding.resolved_at IS NOT NULL THEN 'closed'
+        WHEN finding.acknowledged_at IS NOT NULL THEN 'acknowledged'
+        ELSE 'open'
+    END AS state
+) AS judged
+WHERE (%(state)s::text IS NULL OR judged.state = %(state)s) AND (%(symbol)s::text IS NULL OR finding.symbol = %(symbol)s)
+ORDER BY finding.severity, finding.last_seen DESC, finding.id DESC
+LIMIT %(row_limit)s OFFSET %(row_offset)s;
