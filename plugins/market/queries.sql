@@ -1,13 +1,17 @@
 -- What the Market page reads, as market_reader. Every statement is bounded: by a limit, one symbol, or a span of time.
 
 -- name: versions
--- How often each of some tables was changed: who reads the same numbers twice has nothing new to compute.
+-- Numbers that change with the tables: who reads the same ones twice has nothing new to compute.
 -- Takes   tables: an array of names.
--- PostgreSQL counts these anyway, and tells them at most a second late.
-SELECT relname, n_tup_ins + n_tup_upd + n_tup_del AS changes
+-- PostgreSQL counts each table's changes anyway, but tells them up to ten seconds late. What a run stores it stores
+-- together with its line of the ledger, so there are the lines that are open, and the time of the newest plan, too.
+SELECT relname, n_tup_ins + n_tup_upd + n_tup_del AS number
 FROM pg_stat_user_tables
 WHERE relname = ANY (%(tables)s)
-ORDER BY relname;
+UNION ALL
+SELECT 'open', count(*) FROM fetch_outcomes WHERE status = 'planned'
+UNION ALL
+SELECT 'plan', (extract(epoch FROM max(planned_at)) * 1000000)::bigint FROM fetch_outcomes;
 
 -- name: overview
 -- A row for each symbol of the newest plan, and for each that has rows: the newest price, and what became of it last.

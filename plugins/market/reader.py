@@ -18,8 +18,10 @@ from common.database.queries import read_statements
 STATEMENT_TIMEOUT_S: Final = 5
 #: Two cores' worth of queries and a few that wait for the disk; the other readers wait for one of them.
 _CONNECTIONS: Final = 4
-#: As often as PostgreSQL itself tells what was changed.
-_VERSIONS_HOLD_S: Final = 1
+#: How old the news of a change may be, so that a hundred readers ask once a second together.
+_VERSIONS_HOLD_S: Final = 1.0
+#: What moves with every run, whichever tables it fills.
+_LEDGER: Final = ("open", "plan")
 #: Every table that an answer is made of.
 TABLES: Final = (
     "adjustment_factors",
@@ -58,7 +60,7 @@ class Reader:
     Every method raises StoreUnavailable or StoreNotReady.
     """
 
-    def __init__(self, dsn: SecretStr) -> None:
+    def __init__(self, dsn: SecretStr, *, versions_hold_s: float = _VERSIONS_HOLD_S) -> None:
         variables = Variables(password="MARKET_READER_PASSWORD")  # noqa: S106  a variable's name
         address = Address(
             dsn, timeout_s=STATEMENT_TIMEOUT_S, application_name="stock-pipeline-page", variables=variables
@@ -66,20 +68,26 @@ class Reader:
         self._connections = Connections(address, size=_CONNECTIONS, timeout_s=STATEMENT_TIMEOUT_S)
         self._lock = Lock()
         self._counted: Mapping[str, int] = {}
-        self._counted_at = -float(_VERSIONS_HOLD_S)
+        self._counted_at = -versions_hold_s
+        self._hold_s = versions_hold_s
 
     def query(self, name: str, values: Mapping[str, object]) -> Columns:
         """Run a statement of ``queries.sql``; return its rows."""
         return self._connections.run(lambda cursor: _fetch(cursor, name, values))
 
-    def version(self, tables: Iterable[str]) -> tuple[int, ...]:
-        """Return numbers that change when one of the tables does, at the latest after two seconds."""
+    def version(self, tables: Iterable[str]) -> tuple[int | None, ...]:
+        """Return numbers that change when one of the tables does: with a run at once, else within ten seconds."""
         with self._lock:
-            if monotonic() - self._counted_at >= _VERSIONS_HOLD_S:
+            if monotonic() - self._counted_at >= self._hold_s:
                 self._counted = dict(self.query("versions", {"tables": list(TABLES)}).rows)
                 self._counted_at = monotonic()
             counted = self._counted
-        return tuple(counted.get(table, -1) for table in tables)
+        return tuple(counted.get(name) for name in (*_LEDGER, *tables))
+
+    def has(self, table: str) -> bool:
+        """Whether the schema has the table; one that another version's migration adds may be missing yet."""
+        self.version(())
+        return table in self._counted
 
     def close(self) -> None:
         """Close the connections that are not in use now."""

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from common.settings import PageSettings
 from plugins.market.page import Page
+from plugins.market.reader import Reader
 from plugins.market.web import create_app
 from tests.support.market import Market
 
@@ -29,6 +30,7 @@ def page_settings(market: Market, redis_url: str) -> PageSettings:
 def page(page_settings: PageSettings) -> Iterator[Page]:
     """The page's collaborators; nothing is kept between two reads of the versions."""
     page = Page.from_settings(page_settings)
+    page.reader = Reader(page_settings.market_dsn, versions_hold_s=0)
     yield page
     page.close()
 

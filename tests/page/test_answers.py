@@ -12,7 +12,6 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from local.temporary import wait_until
 from plugins.market.answers import Answer, Answers
 from plugins.market.reader import Reader
 from plugins.market.web import create_app
@@ -46,12 +45,10 @@ def test_what_has_not_changed(browser, stored):
     assert first.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_change_is_seen(browser, page, store, stored):
-    """Once PostgreSQL has counted a change, the next reader gets it."""
+def test_a_change_is_seen(browser, store, stored):
+    """What a run stores is in the next answer."""
     before = get(browser, "/api/symbols")["total"]
-    counted = page.reader.version(["stock_quotes"])
-    save_quotes(store, [quote("MSFT")])
-    wait_until(lambda: page.reader.version(["stock_quotes"]) != counted, "the change is counted")
+    save_quotes(store, [quote("MSFT")], [outcome("MSFT")])
     assert get(browser, "/api/symbols")["total"] == before + 1
 
 
