@@ -1,7 +1,8 @@
 """Make the databases, roles and tables: ``python -m common.migrate``, the init step that everything waits for.
 
-Three roles share a market database: ``market_owner`` migrates, ``market_app`` reads and writes rows, and
-``market_reader`` reads, for people and the page of charts. Every step may run again, and several at once.
+Four roles share a market database: ``market_owner`` migrates, ``market_app`` reads and writes rows,
+``market_reader`` reads, for people and the page of charts, and ``pipeline_monitor`` reads for the exporter of metrics.
+Every step may run again, and several at once.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from common.database.migrations import HEAD
 from common.database.queries import read_version, statement
 from common.errors import PipelineError, Retryable, StoreNotReady
 from common.settings import ProvisioningSettings
+from common.settings.monitoring import MONITOR
 
 OWNER: Final = "market_owner"
 APP: Final = "market_app"
@@ -46,8 +48,8 @@ _NAME: Final = "stock-pipeline-migrate"
 _DESCRIPTION: Final = (
     "Make the databases, roles and tables that are missing; safe to run again, and by several at once. Reads "
     "ADMIN_DATABASE_URL (empty: databases and roles are there already), POSTGRES_PASSWORD, MARKET_DATABASE_URL, "
-    "MARKET_OWNER_PASSWORD, MARKET_DB_PASSWORD, MARKET_READER_PASSWORD and AIRFLOW_DB_PASSWORD (empty: not Airflow's "
-    "database), each also from the file that NAME_FILE names."
+    "MARKET_OWNER_PASSWORD, MARKET_DB_PASSWORD, MARKET_READER_PASSWORD, AIRFLOW_DB_PASSWORD (empty: not Airflow's "
+    "database) and MONITOR_DB_PASSWORD (empty: no role for the exporter), each also from the file that NAME_FILE names."
 )
 _ALTER_ROLE: Final = (
     "ALTER ROLE {role} WITH LOGIN PASSWORD {verifier} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
@@ -62,16 +64,20 @@ def provision(
     reader_password: SecretStr,
     databases: Sequence[str] = ("market", "market_sandbox"),
     airflow_password: SecretStr | None = None,
+    monitor_password: SecretStr | None = None,
 ) -> None:
     """Make the roles and the databases that are missing, and set passwords and rights of all as given.
 
-    Airflow's database and role are made where ``airflow_password`` is given. Raises PipelineError.
+    Airflow's database and role are made where ``airflow_password`` is given, the exporter's role where
+    ``monitor_password`` is; config/airflow_init.py lets it read Airflow's tables. Raises PipelineError.
     """
     passwords = {OWNER: owner_password, APP: app_password, READER: reader_password}
     owners = dict.fromkeys(databases, OWNER)
     if airflow_password:
         passwords[AIRFLOW] = airflow_password
         owners[AIRFLOW] = AIRFLOW
+    if monitor_password:
+        passwords[MONITOR] = monitor_password
     with _administrator(admin_dsn) as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # ends with the connection
         for role, password in passwords.items():
@@ -80,6 +86,8 @@ def provision(
             _ensure_database(cursor, database, owner)
         for database in databases:
             _grant(admin_dsn, database)
+        if monitor_password:
+            _let_monitor(admin_dsn, owners)
 
 
 def migrate(owner_dsn: SecretStr) -> str:
@@ -169,6 +177,17 @@ def _grant(admin_dsn: SecretStr, database: str) -> None:
         cursor.execute(sql.SQL(statement("grant_market")).format(**identifiers))
 
 
+def _let_monitor(admin_dsn: SecretStr, owners: Mapping[str, str]) -> None:
+    """Let the exporter's role into each database, and read the market's tables."""
+    for database, owner in owners.items():
+        names = {"database": database, "owner": owner, "monitor": MONITOR}
+        identifiers = {key: sql.Identifier(name) for key, name in names.items()}
+        with _administrator(admin_dsn, database) as cursor:
+            cursor.execute(sql.SQL(statement("grant_monitor")).format(**identifiers))
+            if owner == OWNER:
+                cursor.execute(sql.SQL(statement("grant_monitor_market")).format(**identifiers))
+
+
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Run the init step. Return 0 when all is in place, 1 if trying again can help, 2 if a person must act first."""
     parser = argparse.ArgumentParser(prog="python -m common.migrate", description=_DESCRIPTION)
@@ -193,6 +212,7 @@ def _initialise(settings: ProvisioningSettings) -> Iterator[str]:
             reader_password=settings.market_reader_password,
             databases=settings.market_databases,
             airflow_password=airflow,
+            monitor_password=settings.monitor_db_password if settings.monitor_db_password.get_secret_value() else None,
         )
         made = [*settings.market_databases, *([AIRFLOW] if airflow else [])]
         yield f"databases {', '.join(made)}: in place, with their roles"

@@ -9,15 +9,22 @@ import os
 import sys
 from collections.abc import Mapping
 from configparser import ConfigParser
+from typing import Final
 
 import alembic.config
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils.db import upgradedb
+from airflow.utils.session import create_session
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from common.errors import ConfigurationError
 from common.settings import read_variable
+from common.settings.monitoring import MONITOR
 from workers.airflow_patches import check_setting
+
+#: The tables of Airflow that the exporter reads.
+_MONITORED: Final = ("job", "import_error", "dag", "dag_run", "task_instance")
 
 
 class LiteralDefaults(ConfigParser):
@@ -37,6 +44,7 @@ def main() -> None:
     check_setting()  # before any process of Airflow starts, of which each would end with the same sentence
     upgradedb()
     print("Airflow's metadata database is migrated")
+    _let_monitor()
     with get_application_builder() as builder:
         manager = builder.sm
         if existing := manager.find_user(username=user):
@@ -47,6 +55,14 @@ def main() -> None:
         if not manager.add_user(user, "Admin", "User", f"{user}@localhost.invalid", role, password):
             raise RuntimeError(f"the user {user} could not be made")
         print(f"the user {user} is made")
+
+
+def _let_monitor() -> None:
+    """Let the exporter's role, where there is one, read what it counts: no user, connection or variable."""
+    with create_session() as session:
+        if session.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": MONITOR}):
+            session.execute(text(f"GRANT SELECT ON {', '.join(_MONITORED)} TO {MONITOR}"))
+            print(f"{MONITOR} may read {', '.join(_MONITORED)}")
 
 
 if __name__ == "__main__":

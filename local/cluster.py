@@ -95,6 +95,11 @@ class Cluster:
         return f"http://127.0.0.1:{self.ports['flower']}"
 
     @property
+    def exporter_url(self) -> str:
+        """The exporter's address."""
+        return f"http://127.0.0.1:{self.ports['exporter']}"
+
+    @property
     def running(self) -> bool:
         """Whether a process manager of this cluster answers."""
         return bool(self.ports) and self.supervisor.running
@@ -201,6 +206,7 @@ class Cluster:
         checks: dict[str, Callable[[], bool]] = {
             "Airflow": lambda: set(self.api.health().values()) == {"healthy"},
             "Flower": lambda: requests.get(f"{self.flower_url}/healthcheck", timeout=5).ok,
+            "the exporter": lambda: requests.get(f"{self.exporter_url}/livez", timeout=5).ok,
             "the workers": lambda: len(self.consuming_workers()) >= self._worker_count(),
             "the DAG": self._dag_ready,
         }

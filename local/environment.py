@@ -11,7 +11,14 @@ from dotenv import dotenv_values
 from common.errors import ConfigurationError
 from common.quota.quota import key_digest
 from common.quoting import expanded_names, require_unexpanded, url_part
-from common.settings import DagSettings, NotificationSettings, PageSettings, PatchSettings, PipelineSettings
+from common.settings import (
+    DagSettings,
+    MonitoringSettings,
+    NotificationSettings,
+    PageSettings,
+    PatchSettings,
+    PipelineSettings,
+)
 from local.dotenv_file import read_dotenv
 from local.shell import scrubbed
 from local.state import ROOT, STATE_VARIABLE, State
@@ -24,7 +31,7 @@ TUNABLES: Final[Mapping[str, str]] = {
 }
 _OURS: Final = frozenset(
     name.upper()
-    for model in (PipelineSettings, DagSettings, PatchSettings, NotificationSettings)
+    for model in (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
     for name in model.model_fields
 )
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -124,6 +131,7 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(ports["scheduler_health"]),
         "MARKET_DATABASE_URL": f"postgresql://market_app@127.0.0.1:{ports['postgres']}",
+        "MONITOR_AIRFLOW_DATABASE_URL": "",  # beside the market's
         "LIMITER_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/1",
         "SANDBOX_URL": f"http://127.0.0.1:{ports['sandbox']}",
         "AIRFLOW__CELERY__FLOWER_HOST": "127.0.0.1",
@@ -149,6 +157,7 @@ def _secrets(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": secrets["api_secret_key"],
         "MARKET_DB_PASSWORD": secrets["market_app"],
         "MARKET_READER_PASSWORD": secrets["market_reader"],
+        "MONITOR_DB_PASSWORD": secrets["monitor"],
         "REDIS_PASSWORD": secrets["redis"],
     }
 
@@ -169,6 +178,7 @@ def provisioning_environment(state: State, ports: Mapping[str, int]) -> dict[str
         "POSTGRES_PASSWORD": secrets["postgres"],
         "MARKET_OWNER_PASSWORD": secrets["market_owner"],
         "MARKET_READER_PASSWORD": secrets["market_reader"],
+        "MONITOR_DB_PASSWORD": secrets["monitor"],
         "AIRFLOW_DB_PASSWORD": secrets["airflow_db"],
         "AIRFLOW_ADMIN_PASSWORD": secrets["airflow_admin"],
     }

@@ -90,7 +90,7 @@ def pipeline_programs(
     page: Mapping[str, str],
     forks: bool = True,
 ) -> list[Program]:
-    """Return Airflow's processes, Flower, and the sandbox where a plan for it is given.
+    """Return Airflow's processes, Flower, the exporter of metrics, and the sandbox where a plan for it is given.
 
     ``page``: what the Market page reads with; it is the API server's alone, and so is the folder of plugins.
     ``forks``: Airflow is imported once and forked (local/manager.py); else each process is executed and imports it.
@@ -106,6 +106,7 @@ def pipeline_programs(
         Program("triggerer", [*airflow, "triggerer", "--skip-serve-logs"], stop_wait_s=3),
         *(_worker(airflow, number) for number in range(1, workers + 1)),
         Program("flower", [*airflow, "celery", "flower"], stop_wait_s=5),
+        _exporter(ports, page["ALPHA_VANTAGE_KEY_DIGEST"]),
     ]
     if sandbox_plan is not None:
         command = [sys.executable, "-m", "sandbox", "--port", str(ports["sandbox"]), "--quota", sandbox_plan]
@@ -118,6 +119,13 @@ def _worker(airflow: Sequence[str], number: int) -> Program:
     name = f"worker-{number}"
     command = [*airflow, "celery", "worker", "--celery-hostname", name, "--skip-serve-logs"]
     return Program(name, command, {"WORKER_NAME": name}, stop_wait_s=90)
+
+
+def _exporter(ports: Mapping[str, int], digest: str) -> Program:
+    """As the page it has no key, and what stands for it says whose calls it counts."""
+    pages = [f"--{page}=http://127.0.0.1:{ports[page]}" for page in ("airflow", "flower")]
+    command = [sys.executable, "-m", "monitoring", f"--port={ports['exporter']}", *pages]
+    return Program("exporter", command, {"ALPHA_VANTAGE_KEY_DIGEST": digest}, stop_wait_s=5)
 
 
 class _Transport(xmlrpc.client.Transport):

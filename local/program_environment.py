@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from common.settings.monitoring import BROKER_VARIABLE
 from local.services import server_environment
 
 #: What a program needs that is no part of Airflow: where its code and its files are, and which language it speaks.
@@ -13,7 +14,8 @@ _PLAIN: Final = frozenset(
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "ALPHA_VANTAGE_API_KEY": frozenset({"worker"}),
     "MARKET_DB_PASSWORD": frozenset({"worker"}),
-    "REDIS_PASSWORD": frozenset({"worker"}),
+    "REDIS_PASSWORD": frozenset({"worker", "exporter"}),
+    "MONITOR_DB_PASSWORD": frozenset({"exporter"}),
     "AIRFLOW__API_AUTH__JWT_SECRET": frozenset({"api-server", "scheduler"}),  # who issues or checks tokens
     "FLOWER_": frozenset({"flower"}),
     # What only Compose, or the step that makes databases and users, reads from .env.
@@ -31,11 +33,17 @@ _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
 def environment_of(program: str, everything: Mapping[str, str]) -> dict[str, str]:
     """Return the program's part of the cluster's environment."""
     kind = program.partition("-")[0] if program.startswith("worker-") else program
-    if kind in {"postgres", "redis"}:
+    if kind in {"postgres", "redis", "prometheus", "alertmanager"}:
         return server_environment()
     if kind in {"sandbox", "manager"}:
         return {name: value for name, value in everything.items() if name in _PLAIN}
+    if kind == "exporter":  # of Airflow it needs to know where the queue is, and nothing else
+        everything = {name: value for name, value in everything.items() if _is_for_exporter(name)}
     return {name: value for name, value in everything.items() if _is_for(kind, name)}
+
+
+def _is_for_exporter(name: str) -> bool:
+    return not name.startswith("AIRFLOW__") or name == BROKER_VARIABLE
 
 
 def _is_for(kind: str, name: str) -> bool:

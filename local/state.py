@@ -28,6 +28,9 @@ PREFERRED_PORTS: Final[Mapping[str, int]] = {
     "redis": 26380,
     "scheduler_health": 8974,
     "supervisor": 9901,
+    "exporter": 9464,
+    "prometheus": 9090,
+    "alertmanager": 9093,
 }
 _PASSWORDS: Final = (
     "postgres",
@@ -35,6 +38,7 @@ _PASSWORDS: Final = (
     "market_owner",
     "market_app",
     "market_reader",
+    "monitor",
     "redis",
     "airflow_admin",
     "flower",

@@ -124,6 +124,7 @@ def market_template(postgres: Postgres) -> Market:
         owner_password=password,
         app_password=password,
         reader_password=password,
+        monitor_password=password,
         databases=[TEMPLATE],
     )
     migrate(template.owner)
@@ -147,7 +148,9 @@ def market(market_template: Market, admin: Market) -> Iterator[Market]:
     admin.query(sql.SQL(create).format(**names))
     # A clone does not take over who may enter its template and make temporary tables there.
     admin.query(sql.SQL("REVOKE ALL ON DATABASE {clone} FROM PUBLIC").format(**names))
-    admin.query(sql.SQL("GRANT CONNECT ON DATABASE {clone} TO market_app, market_reader").format(**names))
+    admin.query(
+        sql.SQL("GRANT CONNECT ON DATABASE {clone} TO market_app, market_reader, pipeline_monitor").format(**names)
+    )
     yield clone
     clone.close()
     admin.query(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))

@@ -1,16 +1,15 @@
 """Whether Airflow can run the DAG, by what its metadata database says: parsed, without an import error, not paused."""
 
 import os
-import shlex
-import subprocess
 from contextlib import closing
 from typing import Final
 
 from pydantic import SecretStr
 
 from common.database.address import Address, Variables
-from common.errors import ConfigurationError, StoreNotReady
+from common.errors import StoreNotReady
 from common.redaction import one_line
+from common.settings.source import read_variable_or_command
 
 DAG_ID: Final = "stock_data_pipeline"
 _VARIABLE: Final = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
@@ -27,7 +26,7 @@ def knows_airflow() -> bool:
 def check_dag() -> str:
     """Return what is known of the DAG. Raises StoreNotReady if it cannot be triggered, or StoreUnavailable."""
     address = Address(
-        SecretStr(_database().replace("+psycopg2", "", 1)),
+        SecretStr(read_variable_or_command(os.environ, _VARIABLE).replace("+psycopg2", "", 1)),
         timeout_s=_TIMEOUT_S,
         application_name="stock-pipeline-health",
         variables=Variables(url=_VARIABLE),
@@ -42,21 +41,6 @@ def check_dag() -> str:
         raise StoreNotReady(f"{DAG_ID} is not parsed (yet): see the log of the DAG processor.")
     paused = ", paused: nothing runs until somebody unpauses it" if row[0] else ""
     return f"{DAG_ID}, parsed {row[2]:%Y-%m-%d %H:%M:%S} UTC{paused}"
-
-
-def _database() -> str:
-    """Return the metadata's URL, from the variable or from the command that Airflow runs for it in each process."""
-    if url := os.environ.get(_VARIABLE, ""):
-        return url
-    try:
-        command = shlex.split(os.environ[f"{_VARIABLE}_CMD"])
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S)  # noqa: S603  Airflow's own setting
-    except (OSError, ValueError, subprocess.SubprocessError) as error:  # its text may hold what the command printed
-        raise ConfigurationError(
-            f"the command in {_VARIABLE}_CMD fails ({type(error).__name__}): it must print the metadata's address.",
-            variable=f"{_VARIABLE}_CMD",
-        ) from None
-    return done.stdout.strip()
 
 
 def last_line(stack_trace: str) -> str:

@@ -22,3 +22,18 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
 GRANT SELECT ON TABLES TO {reader};
 ALTER ROLE {reader} IN DATABASE {database} SET default_transaction_read_only = on;
 ALTER ROLE {reader} IN DATABASE {database} SET statement_timeout = '30s';
+
+-- name: grant_monitor
+-- Let the exporter's role into a database, and see the server's sessions; it changes nothing.
+-- Takes   identifiers {database}, {monitor}. Run in that database by a superuser.
+GRANT pg_monitor TO {monitor};
+GRANT CONNECT ON DATABASE {database} TO {monitor};
+GRANT USAGE ON SCHEMA public TO {monitor};
+ALTER ROLE {monitor} CONNECTION LIMIT 8;
+ALTER ROLE {monitor} IN DATABASE {database} SET default_transaction_read_only = on;
+
+-- name: grant_monitor_market
+-- Let the exporter's role read the tables of a market database, those that are there and those of later migrations.
+-- Takes   identifiers {owner}, {monitor}. Run in that database by a superuser.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {monitor};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT ON TABLES TO {monitor};

@@ -1,6 +1,7 @@
 """The settings, by who reads them, and the only reader of the environment."""
 
 from common.settings.dag import DagSettings
+from common.settings.monitoring import MonitoringSettings
 from common.settings.notifications import NotificationSettings
 from common.settings.page import PageSettings
 from common.settings.patches import PatchSettings
@@ -13,6 +14,7 @@ __all__ = [
     "DEFAULT_SYMBOLS",
     "SANDBOX_API_KEY",
     "DagSettings",
+    "MonitoringSettings",
     "NotificationSettings",
     "PageSettings",
     "PatchSettings",

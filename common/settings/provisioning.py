@@ -16,7 +16,8 @@ class ProvisioningSettings(BaseModel):
     """What the init step needs to make databases and roles, frozen. Build it with ``from_environment()``.
 
     Without ``ADMIN_DATABASE_URL`` (someone else made the roles) only the tables are made. Without
-    ``AIRFLOW_DB_PASSWORD`` Airflow's own database is left alone. ``MARKET_DB_PASSWORD`` is the one that the
+    ``AIRFLOW_DB_PASSWORD`` Airflow's own database is left alone, without ``MONITOR_DB_PASSWORD`` there is no role for
+    the exporter of metrics. ``MARKET_DB_PASSWORD`` is the one that the
     workers use, for the role ``market_app``.
     """
 
@@ -31,6 +32,7 @@ class ProvisioningSettings(BaseModel):
     market_db_password: SecretStr = SecretStr("")
     market_reader_password: SecretStr = SecretStr("")
     airflow_db_password: SecretStr = SecretStr("")
+    monitor_db_password: SecretStr = SecretStr("")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -4,6 +4,8 @@ A malformed value raises ConfigurationError that names the variable, the value (
 instead. An empty variable counts as not set.
 """
 
+import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -13,6 +15,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from common.errors import ConfigurationError
 
 _MAX_SECRET_LENGTH: Final = 10_000
+_COMMAND_TIMEOUT_S: Final = 10
 
 
 def read_variable(source: Mapping[str, str], name: str) -> str:
@@ -39,6 +42,26 @@ def read_variable(source: Mapping[str, str], name: str) -> str:
     if len(text) > _MAX_SECRET_LENGTH:
         raise ConfigurationError(f"{name}_FILE={path!r} is longer than a secret can be.", variable=f"{name}_FILE")
     return text.strip()
+
+
+def read_variable_or_command(source: Mapping[str, str], name: str) -> str:
+    """Return one of Airflow's variables, or what the command in ``NAME_CMD`` prints, as Airflow does in each process.
+
+    '' if neither is set. Raises ConfigurationError.
+    """
+    command = source.get(f"{name}_CMD", "")
+    if (value := source.get(name, "")) or not command:
+        return value
+    try:
+        done = subprocess.run(  # noqa: S603  Airflow's own setting
+            shlex.split(command), capture_output=True, text=True, check=True, timeout=_COMMAND_TIMEOUT_S
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # its text may hold what the command printed
+        raise ConfigurationError(
+            f"the command in {name}_CMD fails ({type(error).__name__}): it must print the address.",
+            variable=f"{name}_CMD",
+        ) from None
+    return done.stdout.strip()
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

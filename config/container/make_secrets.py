@@ -71,6 +71,7 @@ SECRETS: Final = (
     Secret("MARKET_READER_PASSWORD", "init"),
     Secret("AIRFLOW_ADMIN_PASSWORD", "init"),
     Secret("MARKET_DB_PASSWORD", "market"),
+    Secret("MONITOR_DB_PASSWORD", "monitor"),
     Secret("ALPHA_VANTAGE_API_KEY", "market", nothing),
     Secret("ALERT_URLS", "market", nothing),
     Secret("FERNET_KEY", "airflow", fernet_key),
@@ -119,13 +120,19 @@ def resolve(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
 
 
 def composed(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the addresses that hold a password, by file name; one that was given stays as it is."""
+    """Return what is made of secrets, by file name: addresses (one that was given stays as it is), the key's digest."""
     database = values["AIRFLOW_DATABASE_URL"] or airflow_url(values, "postgres:5432")
     return {
         "airflow/sql_alchemy_conn": database,
         "airflow/result_backend": f"db+{database}",
+        "monitor/alpha_vantage_key_digest": key_digest(values["ALPHA_VANTAGE_API_KEY"]),
         "redis/broker_url": verified(values["CELERY_BROKER_URL"]) or broker_url(values, "redis:6379"),
     }
+
+
+def key_digest(key: str) -> str:
+    """Return what stands for the API key where nobody may have it, as common/quota/quota.py makes it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12] if key else ""
 
 
 def verified(url: str) -> str:

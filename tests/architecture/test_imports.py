@@ -76,7 +76,19 @@ def violations(names: list[str], forbidden: set[str]) -> list[str]:
 
 def test_the_core_knows_no_framework():
     """common/ imports neither Airflow, Celery nor anything above it."""
-    assert violations(files("common"), {"airflow", "celery", "kombu", "workers", "dags", "local", "sandbox"}) == []
+    assert (
+        violations(files("common"), {"airflow", "celery", "kombu", "workers", "dags", "local", "sandbox", "monitoring"})
+        == []
+    )
+
+
+def test_monitoring_stands_on_the_core():
+    """monitoring/ stands on common/, and of workers/ knows the feeds' names alone: it loads no Airflow, nor a run."""
+    allowed = {"common", "monitoring", "workers.pipeline.feeds"}
+    seen = {module for name in files("monitoring") for module in imports(ROOT / name)}
+    ours_seen = {module for module in seen if (ROOT / module.partition(".")[0]).is_dir()}
+    assert {module for module in ours_seen if not {module, module.partition(".")[0]} & allowed} == set()
+    assert violations(files("monitoring"), {"airflow", "celery", "kombu"}) == []
 
 
 def test_airflow_has_few_doors_to_workers():

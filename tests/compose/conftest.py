@@ -64,7 +64,7 @@ def stack(clone: Path, behind_proxy: Path) -> Iterator[Stack]:
 
     All of it behind the proxy: a connection of its own that went there would fail.
     """
-    ports = {"AIRFLOW_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
+    ports = {"AIRFLOW_PORT": str(free_port()), "FLOWER_PORT": str(free_port()), "EXPORTER_PORT": str(free_port())}
     stack = Stack(clone, STACK, {**ports, "DOCKER_CONFIG": str(behind_proxy)})
     stack.down()
     try:

@@ -124,7 +124,7 @@ def test_ports_stay_on_this_machine(config: dict[str, Any]):
     }
     assert {address for ports in published.values() for address, _ in ports} == {"127.0.0.1"}
     base = {name for name, ports in published.items() if ports} - {"postgres", "redis", "sandbox"}
-    assert base == {"airflow-apiserver", "flower"}
+    assert base == {"airflow-apiserver", "flower", "exporter"}
 
 
 def test_only_who_must_reaches_the_servers(config: dict[str, Any]):

@@ -98,7 +98,15 @@ def test_each_service_reads_its_own_secrets(stack: Stack):
     """The key and the market's password are with the workers alone, the token key with who issues tokens."""
     folders = {
         service: set(stack.execute(service, "sh", "-c", "cd /run/pipeline && ls */* 2>/dev/null").split())
-        for service in ("airflow-worker", "airflow-apiserver", "airflow-dag-processor", "flower", "redis", "postgres")
+        for service in (
+            "airflow-worker",
+            "airflow-apiserver",
+            "airflow-dag-processor",
+            "flower",
+            "redis",
+            "postgres",
+            "exporter",
+        )
     }
     holders = {
         name: {service for service, files in folders.items() if name in files}
@@ -108,6 +116,7 @@ def test_each_service_reads_its_own_secrets(stack: Stack):
     assert holders["market/market_db_password"] == {"airflow-worker"}
     assert holders["api/jwt_secret"] == {"airflow-apiserver"}
     assert holders["flower/flower_password"] == {"flower"}
+    assert holders["monitor/monitor_db_password"] == {"exporter"}
     assert holders["postgres/postgres_password"] == {"postgres"}
     assert "init/market_owner_password" not in holders
 
@@ -127,14 +136,14 @@ def test_no_default_password_opens_a_page(stack: Stack, user: str):
 
 
 def test_ports_are_on_loopback(stack: Stack):
-    """The engine publishes two ports, both on 127.0.0.1."""
+    """The engine publishes three ports, all on 127.0.0.1."""
     bound = [
         binding
         for container in stack.inspect()
         for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
         for binding in bindings
     ]
-    assert len(bound) == 2
+    assert len(bound) == 3
     assert {binding["HostIp"] for binding in bound} == {"127.0.0.1"}
 
 

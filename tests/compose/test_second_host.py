@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def hosts(bridge: str, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
     """The overlay on a first host, one worker each for fetching and housekeeping, and two workers on a second one."""
-    names = ("AIRFLOW_PORT", "FLOWER_PORT", "POSTGRES_PORT", "REDIS_PORT", "SANDBOX_PORT")
+    names = ("AIRFLOW_PORT", "FLOWER_PORT", "EXPORTER_PORT", "POSTGRES_PORT", "REDIS_PORT", "SANDBOX_PORT")
     first = Stack(fresh_clone(tmp_path_factory.mktemp("first")), "pipelinefirst", files=SCALE)
     second = Stack(fresh_clone(tmp_path_factory.mktemp("second")), "pipelinesecond", files=SCALE)
     alike = {**ROOMY, "WORKER_AUTOSCALE": "2,2"}

@@ -158,6 +158,7 @@ def checked(servers: Servers, clone: Path, tmp_path_factory: pytest.TempPathFact
         "TLS_CA_FILE": "./authority.pem",
         "AIRFLOW_PORT": str(free_port()),
         "FLOWER_PORT": str(free_port()),
+        "EXPORTER_PORT": str(free_port()),
     }
     stack.set_dotenv(**given)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import DagSettings, NotificationSettings, PatchSettings, PipelineSettings
+from common.settings import DagSettings, MonitoringSettings, NotificationSettings, PatchSettings, PipelineSettings
 from local.environment import TUNABLES
 from workers.__main__ import _parser as workers_parser
 from workers.fetch_and_store import _parser as fetch_parser
@@ -28,12 +28,14 @@ DOCUMENTS = (
     "docs/triggered-by-data.md",
     "docs/universe.md",
 )
+#: Whoever reads variables of the environment.
+MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 #: ``${NAME:-default}`` in a compose file; the default may be empty, or hold one more variable.
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
 
 
-MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings)
+MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
 
 
 def known_variables() -> set[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydantic import SecretStr
+
+from common.quota.quota import key_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +46,7 @@ def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
     assert first.pop("market/alpha_vantage_api_key") == first.pop("market/alert_urls") == ""
     assert first.pop("airflow/airflow_database_url") == first.pop("redis/celery_broker_url") == ""
     assert first.pop("redis/redis.conf")
+    assert first.pop("monitor/alpha_vantage_key_digest") == ""
     passwords = [value for name, value in first.items() if "://" not in value]
     assert len(set(passwords)) == len(passwords)
     assert min(map(len, passwords)) >= 32
@@ -59,6 +63,7 @@ def test_given_secret_wins_until_taken_back(step: ModuleType, tmp_path: Path):
     assert given["redis/broker_url"] == "redis://:p%40ss%3Dw%2Ford@redis:6379/0"
     assert given["flower/flower_password"] == "from a file too"
     assert given["market/alpha_vantage_api_key"] == "KEY1"
+    assert given["monitor/alpha_vantage_key_digest"] == key_digest(SecretStr("KEY1"))
     assert run(step, tmp_path)["market/alpha_vantage_api_key"] == ""
 
 
