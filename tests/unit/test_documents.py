@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/quarantine.md",
     "docs/adjusted-prices.md",
     "docs/using-the-data.md",
+    "docs/pandas-polars-duckdb.md",
     "docs/restated-bars.md",
     "docs/gaps.md",
     "docs/notifications.md",
