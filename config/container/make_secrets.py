@@ -73,7 +73,7 @@ SECRETS: Final = (
     Secret("MARKET_DB_PASSWORD", "market"),
     Secret("MONITOR_DB_PASSWORD", "monitor"),
     Secret("ALPHA_VANTAGE_API_KEY", "market", nothing),
-    Secret("ALERT_URLS", "market", nothing),
+    Secret("ALERT_URLS", "alerts", nothing),
     Secret("FERNET_KEY", "airflow", fernet_key),
     Secret("API_SECRET_KEY", "airflow", key),
     Secret("JWT_SECRET", "api", key),

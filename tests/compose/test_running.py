@@ -113,6 +113,7 @@ def test_each_service_reads_its_own_secrets(stack: Stack):
         for name in set().union(*folders.values())
     }
     assert holders["market/alpha_vantage_api_key"] == {"airflow-worker"}
+    assert holders["alerts/alert_urls"] == {"airflow-worker"}
     assert holders["market/market_db_password"] == {"airflow-worker"}
     assert holders["api/jwt_secret"] == {"airflow-apiserver"}
     assert holders["flower/flower_password"] == {"flower"}

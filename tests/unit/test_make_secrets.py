@@ -43,7 +43,7 @@ def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
     """Each secret is made at random, long enough, and kept by the next start; nobody's key is invented."""
     first = run(step, tmp_path, "POSTGRES_PASSWORD=\nJWT_SECRET=  \n")
     assert first == run(step, tmp_path)
-    assert first.pop("market/alpha_vantage_api_key") == first.pop("market/alert_urls") == ""
+    assert first.pop("market/alpha_vantage_api_key") == first.pop("alerts/alert_urls") == ""
     assert first.pop("airflow/airflow_database_url") == first.pop("redis/celery_broker_url") == ""
     assert first.pop("redis/redis.conf")
     assert first.pop("monitor/alpha_vantage_key_digest") == ""
