@@ -23,7 +23,7 @@ from common.errors import StoreNotReady
 from common.gaps import GapTable
 from common.ledger import CallLedger, Entitlements, OutcomeLedger
 from common.notify import Outbox
-from common.quality import FindingTable
+from common.quality import FindingTable, Quality
 from common.quarantine import Quarantine
 from common.replies import RawReply, Replies
 from common.retention.retention import Retention
@@ -67,8 +67,8 @@ class StoreHealth:
 
 class Store:
     """The market database: its rows, and beside them ``ledger``, ``calls``, ``replies``, ``quarantine`` with its
-    ``replays``, ``listings``, the lists of companies, ``gaps``, what the bars lack, ``findings``, what looks wrong, and
-    ``notifications``, the outbox of messages.
+    ``replays``, ``listings``, the lists of companies, ``gaps``, what the bars lack, ``quality``, the checks, with their
+    ``findings``, and ``notifications``, the outbox of messages.
 
     Replies are kept if ``keeps_replies``.
 
@@ -96,6 +96,7 @@ class Store:
         self.listings = ListingTable(self._connections)
         self.gaps = GapTable(self._connections)
         self.findings = FindingTable(self._connections)
+        self.quality = Quality(self._connections, self.findings)
         self.replies = Replies(self._connections, kept=keeps_replies)
         self.quarantine = Quarantine(self._connections, self.ledger, self.replies)
         self.notifications = Outbox(self._connections)

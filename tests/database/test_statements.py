@@ -21,10 +21,11 @@ def test_each_statement_has_its_name():
 
 
 def test_each_statement_is_asked_for():
-    """Every statement is named by the code."""
+    """Every statement is named by the code; those of the quality checks are found by their files."""
     code = "".join(path.read_text("utf-8") for path in COMMON.rglob("*.py"))
+    checks = {path.stem for path in (COMMON / "quality" / "checks").glob("*.sql")}
     asked = [name for name, _ in read_statements()]
-    assert [name for name in asked if f'"{name}"' not in code] == []
+    assert [name for name in asked if name not in checks and f'"{name}"' not in code] == []
 
 
 def test_a_missing_statement_is_named():
