@@ -29,7 +29,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DATE", help="the first trading day")
     parser.add_argument("--to-date", dest="last", type=date.fromisoformat, metavar="DATE", help="the last trading day")
     parser.add_argument(
-        "--as-of", type=_time, metavar="TIME", help="price_history as it stood then; in UTC where it says no zone"
+        "--as-of",
+        type=_time,
+        metavar="TIME",
+        help="price_history or latest_quotes as it stood then; in UTC where it says no zone",
     )
     parser.add_argument("--json", action="store_true", help="print the manifest, or what went wrong, as one object")
 

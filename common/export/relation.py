@@ -20,15 +20,15 @@ _KEPT_TYPES: Final = (
     "timestamp with time zone",
 )  # fmt: skip
 _WITH_INFINITY: Final = ("date", "timestamp with time zone")
-#: The one view that can be shown as it stood: former values of other tables are not kept.
-_WITH_PAST: Final = "price_history"
+#: The views that can be shown as they stood, and what answers that: former values of other tables are not kept.
+_WITH_PAST: Final = {"latest_quotes": "latest_quotes_as_of", "price_history": "daily_bars_as_of"}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which rows: of these symbols (None: of all), from ``first`` to ``last`` (both included).
 
-    ``as_of`` (aware): as the bars stood at that time; for ``price_history`` alone.
+    ``as_of`` (aware): as they stood at that time; for ``price_history`` and ``latest_quotes`` alone.
     """
 
     relation: str
@@ -97,9 +97,10 @@ class Relation:
     def _source(self, as_of: datetime | None) -> sql.Composable:
         if as_of is None:
             return sql.Identifier("public", self.name)
-        if self.name != _WITH_PAST:
-            raise NotExportable(f"{self.name} cannot be shown as it stood: --as-of goes with {_WITH_PAST} alone.")
-        return sql.SQL("public.daily_bars_as_of({})").format(sql.Literal(as_of))
+        if self.name not in _WITH_PAST:
+            names = " and ".join(_WITH_PAST)
+            raise NotExportable(f"{self.name} cannot be shown as it stood: --as-of goes with {names} alone.")
+        return sql.SQL("{}({})").format(sql.Identifier("public", _WITH_PAST[self.name]), sql.Literal(as_of))
 
     def _conditions(self, selection: Selection) -> Iterator[sql.Composable]:
         if selection.symbols is not None:

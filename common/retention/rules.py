@@ -31,6 +31,7 @@ RULES: Final = (
         spared="run_is_open",
         spares="lines of a run that has open ones",
     ),
+    Rule("quote_revisions", "latest_trading_day", "quote_revision_retention_days"),
     Rule("quarantine", "created_at", "quarantine_retention_days"),
     Rule("api_calls", "sent_at", "call_retention_days", spares="calls of the quota's longest window and a day more"),
     Rule(

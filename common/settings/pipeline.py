@@ -101,6 +101,7 @@ class PipelineSettings(BaseModel):
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
     batch_concurrency: int = Field(default=8, ge=1, le=64)
     data_retention_days: Days = 90
+    quote_revision_retention_days: Days = 90
     ledger_retention_days: Days = 90
     call_retention_days: Days = 2
     quarantine_retention_days: Days = 90

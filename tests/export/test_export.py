@@ -26,6 +26,8 @@ from workers.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 FRIDAY = date(2026, 10, 2)
+#: From noon to the end of New York's day, in seconds.
+EVENING = 9 * 3600
 INSERT_REPLY = """
 INSERT INTO raw_replies (dataset, function, params, received_at, last_seen_at, sha256, size, body)
 VALUES ('quotes', 'GLOBAL_QUOTE', '{"symbol": "IBM"}', now(), now(), sha256('x'), 1, 'x')
@@ -155,6 +157,16 @@ def test_bars_as_they_stood(exporter, store, market):
     assert stream.getvalue().decode().splitlines()[1].endswith(",6318079")
 
 
+def test_quotes_as_they_stood(exporter, store, market):
+    """``as_of`` shows the newest quotes as they were before a restatement."""
+    save_quotes(store, [quote(seconds=EVENING)])
+    ((before,),) = market.query("SELECT clock_timestamp()")
+    save_quotes(store, [quote(seconds=2 * EVENING, volume=7_000_000)])
+    stream = io.BytesIO()
+    exporter.to_stream(Selection("latest_quotes", as_of=before), stream, ignore)
+    assert ",6318079," in stream.getvalue().decode().splitlines()[1]
+
+
 def test_all_of_it_is_one_snapshot(exporter, store, market):
     """What is stored while an export is read is in none of it."""
     market.query(INSERT_MANY)
@@ -186,7 +198,7 @@ class WritingMeanwhile(io.RawIOBase):
         (Selection("pg_class"), "there is no table or view"),
         (Selection("refused_features", (Symbol("IBM"),)), "has no symbols to choose from: leave out --symbols"),
         (Selection("listings", first=MONDAY), "has no trading day: leave out --from"),
-        (Selection("stock_quotes", as_of=NOON), "--as-of goes with price_history alone"),
+        (Selection("stock_quotes", as_of=NOON), "--as-of goes with latest_quotes and price_history alone"),
     ],
 )
 def test_what_cannot_be_exported(exporter, tmp_path, selection, said):

@@ -22,7 +22,7 @@ DOCUMENTS = (
     "docs/adjusted-prices.md",
     "docs/using-the-data.md",
     "docs/pandas-polars-duckdb.md",
-    "docs/restated-bars.md",
+    "docs/restatements.md",
     "docs/gaps.md",
     "docs/notifications.md",
     "docs/retention.md",
