@@ -6,6 +6,7 @@ from typing import Final
 
 from benchmarks.big_market import BigMarket, big_market
 from benchmarks.big_reads import reads
+from benchmarks.big_upkeep import retention
 from benchmarks.big_writes import Days, gaps, upserts
 from benchmarks.clusters import progress
 from benchmarks.tables import Table
@@ -24,7 +25,7 @@ ORDER BY pg_total_relation_size(oid) DESC
 
 def run(*, quick: bool = False, keep: Path | None = None) -> list[Table]:
     """Make the market, or take the one that is kept in the folder; measure it, and leave it as it was."""
-    size, times = (_FEW, {"times": 2}) if quick else ({}, {})
+    size, times, rows = (_FEW, {"times": 2}, {"rows": 2_000, "alone": 2}) if quick else ({}, {}, {})
     with (
         big_market(keep, **size) as market,
         closing(market.administrate()) as connection,
@@ -35,6 +36,7 @@ def run(*, quick: bool = False, keep: Path | None = None) -> list[Table]:
         days = Days(market, cursor)
         try:
             tables += [upserts(market, days, **times), gaps(market, days, **times)]
+            tables += retention(market, days, cursor, **rows)
         finally:
             days.undo()
     return tables
