@@ -59,6 +59,10 @@ class GapTable:
         values = {"symbols": as_json(symbols), "sessions": list(sessions), "newest": newest, "compact": COMPACT}
         return [Look(Symbol(symbol), *rest) for symbol, *rest in self._connections.query("missing_sessions", values)]
 
+    def spans(self, symbols: Iterable[Symbol]) -> list[tuple[date, date]]:
+        """Return the sessions of the oldest and of the newest bar of each symbol that has some."""
+        return self._connections.query("bar_spans", {"symbols": as_json(symbols)})
+
     def gaps(self, symbols: Iterable[Symbol]) -> dict[Symbol, list[Gap]]:
         """Return the gaps of each symbol that has some, in order, without those that are repaired."""
         rows = self._connections.query("gaps", {"symbols": as_json(symbols)})

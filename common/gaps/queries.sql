@@ -39,6 +39,17 @@ CROSS JOIN LATERAL (
 ) AS looked
 WHERE looked.first_session IS NOT NULL;
 
+-- name: bar_spans
+-- The sessions of the oldest and of the newest bar of each symbol that has some.
+-- Takes   symbols: a JSON array of strings, each once.
+SELECT span.oldest, span.newest
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT min(session) AS oldest, max(session) AS newest FROM daily_bars
+    WHERE daily_bars.symbol = asked.symbol COLLATE "C"
+) AS span
+WHERE span.oldest IS NOT NULL;
+
 -- name: gaps
 -- The gaps of symbols that are not repaired.
 -- Takes   symbols: a JSON array of strings, each once.

@@ -25,14 +25,22 @@ class MissingSession:
 
 
 def judge_sessions(
-    exchange: str, looks: Sequence[Look], sessions: Sequence[date], known: Collection[date]
+    exchange: str,
+    looks: Sequence[Look],
+    sessions: Sequence[date],
+    known: Collection[date],
+    spans: Sequence[tuple[date, date]],
 ) -> list[MissingSession]:
     """Return the sessions that more than a twentieth of the symbols lack, and what became of the ``known`` ones.
 
+    ``spans``: from which bar to which the exchange's symbols have some, whether they were looked at or not. Of old
+    sessions only symbols with gaps are looked at again, and among them alone many may lack what hardly any other does.
+    A known one is judged by those that were looked at: of the others nobody knows whether they have it by now.
     Where fewer than twenty symbols have bars around a session, nothing is said of it.
     """
     missing = Counter(session for look in looks for session in look.missing)
-    spanning = _spanning(looks, sessions)
+    looked_at = _spanning([(look.first_session, look.last_session) for look in looks], sessions)
+    spanning = _spanning(spans, sessions) | {session: looked_at.get(session, 0) for session in known}
     judged = (
         MissingSession(exchange, session, missing[session], spanning[session], _few(missing, spanning, session))
         for session in sorted(missing.keys() | known)
@@ -45,10 +53,10 @@ def _few(missing: Mapping[date, int], spanning: Mapping[date, int], session: dat
     return missing[session] <= _SHARE * spanning[session]
 
 
-def _spanning(looks: Sequence[Look], sessions: Sequence[date]) -> dict[date, int]:
+def _spanning(spans: Sequence[tuple[date, date]], sessions: Sequence[date]) -> dict[date, int]:
     """Count for each session the symbols that have a bar before and one after it."""
-    begin = Counter(look.first_session for look in looks)
-    end = Counter(look.last_session for look in looks)
+    begin = Counter(first for first, _ in spans)
+    end = Counter(last for _, last in spans)
     return dict(_running(begin, end, sessions))
 
 

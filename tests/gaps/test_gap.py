@@ -109,6 +109,9 @@ def test_a_listing_explains_a_gap(dates: dict, state: str):
     assert (found.state, found.ask_again_at) == (state, NOW if state == "open" else None)
 
 
+WHOLE = (SESSIONS[0], SESSIONS[-1])
+
+
 def looks(count: int, lacking: int, place: int = 50) -> list[Look]:
     return [look(*[place] * (number < lacking), symbol=f"S{number}") for number in range(count)]
 
@@ -116,14 +119,25 @@ def looks(count: int, lacking: int, place: int = 50) -> list[Look]:
 @pytest.mark.parametrize(("count", "lacking", "found"), [(19, 19, False), (40, 2, False), (40, 3, True)])
 def test_a_session_that_many_lack(count: int, lacking: int, found: bool):
     """More than a twentieth of twenty symbols or more is the exchange's affair, less is each symbol's."""
-    judged = judge_sessions("XNYS", looks(count, lacking), SESSIONS, set())
+    judged = judge_sessions("XNYS", looks(count, lacking), SESSIONS, set(), [WHOLE] * count)
     assert judged == ([MissingSession("XNYS", SESSIONS[50], lacking, count)] if found else [])
+
+
+def test_who_was_not_looked_at_counts():
+    """A session is the exchange's by its share of all symbols with bars around it, not of those looked at alone."""
+    after, before = (SESSIONS[50], SESSIONS[-1]), (SESSIONS[0], SESSIONS[50])
+    spans = [WHOLE] * 59 + [after, before]
+    assert judge_sessions("XNYS", looks(20, 3), SESSIONS, set(), spans) == [MissingSession("XNYS", SESSIONS[50], 3, 59)]
+    assert judge_sessions("XNYS", looks(20, 3), SESSIONS, set(), [WHOLE] * 60) == []
 
 
 def test_a_shared_gap_is_resolved():
     """A session that only few lack by now is resolved; of one that too few symbols span nothing is said."""
     known = {SESSIONS[50]}
-    assert judge_sessions("XNYS", looks(40, 1), SESSIONS, known) == [
+    assert judge_sessions("XNYS", looks(40, 1), SESSIONS, known, []) == [
         MissingSession("XNYS", SESSIONS[50], 1, 40, resolved=True)
     ]
-    assert judge_sessions("XNYS", looks(19, 0), SESSIONS, known) == []
+    assert judge_sessions("XNYS", looks(19, 0), SESSIONS, known, [WHOLE] * 40) == []
+    assert judge_sessions("XNYS", looks(20, 20), SESSIONS, known, [WHOLE] * 1000) == [
+        MissingSession("XNYS", SESSIONS[50], 20, 20)
+    ]

@@ -137,6 +137,20 @@ def test_a_lost_day_is_one_finding(wiring, market, caplog):
     assert market.query(found) == [("XNYS", SESSIONS[5], 0, 20, False)]
 
 
+def test_symbols_with_gaps_judge_nothing(wiring, market):
+    """Of old sessions only symbols with gaps are looked at again; what two of these lack is not the exchange's."""
+    whole, lacking = [f"W{number}" for number in range(25)], [f"G{number}" for number in range(20)]
+    for number, symbol in enumerate(lacking):
+        save(wiring, symbol, without(5 if number < 2 else 10 + 2 * number))
+    for symbol in whole:
+        save(wiring, symbol, SESSIONS)
+    first = look(wiring, *whole, *lacking)
+    for symbol in (*whole, *lacking):
+        save(wiring, symbol, SESSIONS[-2:], "daily_bars")
+    again = look(wiring, *whole, *lacking)
+    assert first == again == GapCounts(45, {"open": 20}, 0)
+
+
 @pytest.fixture
 def days(environment: dict[str, str], market: Market, sandbox: RunningSandbox, clocked: ClockedRedis) -> Iterator[Days]:
     """A pipeline on a premium plan, from a Thursday in August on."""

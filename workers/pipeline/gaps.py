@@ -80,7 +80,7 @@ class _Exchange:
             new = _new_answers(self.store, self.dataset, step)
             looks += self._look(new)
             answers |= new
-        lacking = self._judge_sessions(looks)
+        lacking = self._judge_sessions(looks, symbols)
         states = Counter[str]()
         for looked_at in _steps(looks):
             states += self._follow(looked_at, answers, lacking)
@@ -101,10 +101,12 @@ class _Exchange:
             looks += self.store.gaps.look(newest, lately, compact=True)
         return looks
 
-    def _judge_sessions(self, looks: Sequence[Look]) -> set[date]:
+    def _judge_sessions(self, looks: Sequence[Look], symbols: Sequence[Symbol]) -> set[date]:
         """Return the sessions that are the exchange's affair, and store what has changed of that."""
         known = self.store.gaps.unresolved_sessions(self.code)
-        judged = judge_sessions(self.code, looks, self.sessions, known)
+        lacks_more = any(session not in known for look in looks for session in look.missing)
+        spans = [span for step in _steps(symbols) for span in self.store.gaps.spans(step)] if lacks_more else []
+        judged = judge_sessions(self.code, looks, self.sessions, known, spans)
         self.store.gaps.write_sessions(judged)
         for each in judged:
             if not each.resolved and each.session not in known:
