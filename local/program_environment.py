@@ -14,6 +14,7 @@ _PLAIN: Final = frozenset(
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "ALPHA_VANTAGE_API_KEY": frozenset({"worker"}),
     "MARKET_DB_PASSWORD": frozenset({"worker"}),
+    "ALERT_URLS": frozenset({"worker", "exporter"}),
     "REDIS_PASSWORD": frozenset({"worker", "exporter"}),
     "MONITOR_DB_PASSWORD": frozenset({"exporter"}),
     "AIRFLOW__API_AUTH__JWT_SECRET": frozenset({"api-server", "scheduler"}),  # who issues or checks tokens

@@ -20,6 +20,7 @@ from common.redaction import RedactingFilter, Redactor
 from common.settings import DagSettings, MonitoringSettings, PageSettings
 from common.settings.monitoring import broker_url
 from common.settings.urls import password_in
+from monitoring.alerts import accept_for, alerts_route
 from monitoring.app import application
 from monitoring.exporter import Exporter
 from monitoring.schedule import longest_pause_s
@@ -30,7 +31,9 @@ from monitoring.sources.pages import PagesSource
 from monitoring.sources.quota import QuotaSource
 from monitoring.sources.workers import WorkersSource
 
-_DESCRIPTION: Final = "Serve the pipeline's metrics at /metrics, and its own health at /livez and /readyz."
+_DESCRIPTION: Final = (
+    "Serve the pipeline's metrics at /metrics, its own health at /livez and /readyz, and take Alertmanager's /alerts."
+)
 _GRACE_S: Final = 3
 
 
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         signal.signal(number, lambda *_: sys.exit(0))
     with closing(exporter):
         uvicorn.run(
-            application(exporter),
+            application(exporter, alerts_route(accept_for(settings))),
             host=options.host,
             port=options.port,
             lifespan="off",

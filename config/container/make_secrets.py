@@ -205,8 +205,7 @@ def join(host: str, values: Mapping[str, str]) -> None:
         "SANDBOX_URL": f"http://{sandbox}",
         **{name: values[name] for name in SHARED},
     }
-    if values["ALPHA_VANTAGE_API_KEY"]:
-        lines["ALPHA_VANTAGE_API_KEY"] = values["ALPHA_VANTAGE_API_KEY"]
+    lines |= {name: values[name] for name in ("ALPHA_VANTAGE_API_KEY", "ALERT_URLS") if values[name]}
     for name, value in lines.items():
         print(f"{name}={dotenv_quoted(value)}")
 
