@@ -29,13 +29,11 @@ DOCUMENTS = (
     "docs/triggered-by-data.md",
     "docs/universe.md",
 )
-#: Whoever reads variables of the environment.
-MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 #: ``${NAME:-default}`` in a compose file; the default may be empty, or hold one more variable.
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
 
-
+#: Whoever reads variables of the environment.
 MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
 
 
