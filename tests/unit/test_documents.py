@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/using-the-data.md",
     "docs/pandas-polars-duckdb.md",
     "docs/restatements.md",
+    "docs/runbook.md",
     "docs/gaps.md",
     "docs/notifications.md",
     "docs/retention.md",
