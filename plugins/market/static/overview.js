@@ -6,7 +6,7 @@ import { count, plural, STATES } from "./format.js";
 import { shareAddress } from "./frame.js";
 import { showHeat } from "./heat.js";
 import { COLUMNS, symbolRow } from "./overview_row.js";
-import { facts, partFailed, refreshed, stateText } from "./page.js";
+import { exchangeNames, facts, partFailed, refreshed, stateText } from "./page.js";
 import { fits, sorted } from "./selection.js";
 import { Sparks } from "./spark.js";
 import { WindowedTable } from "./table.js";
@@ -18,12 +18,13 @@ const FRESHNESS = { fresh: "Up to date", stale: "Behind", never: "Never stored",
 
 let all = [];
 let shown = [];
+let names = {}; // of the exchanges, by their calendar's code
 const chosen = { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.search)) };
 if (!COLUMNS.some(({ key, sortable }) => sortable && key === chosen.sort)) chosen.sort = DEFAULTS.sort;
 
 const sparks = new Sparks(() => table.redraw(), (error) => partFailed(byId("state-of-list"), error));
 const table = new WindowedTable(byId("list"), {
-  render: (row) => symbolRow(row, sparks.of(row)),
+  render: (row) => symbolRow(row, { closes: sparks.of(row), exchange: names[row.exchange] ?? row.exchange }),
   onVisible: (rows) => {
     if (matchMedia("(min-width: 641px)").matches) sparks.want(rows);
   },
@@ -34,6 +35,7 @@ function asObjects({ columns, rows }) {
 }
 
 async function load() {
+  names = await exchangeNames();
   const rows = [];
   let changed = false;
   let total = Infinity;
@@ -69,7 +71,7 @@ function tally(key) {
 }
 
 function fillFilters() {
-  options(byId("exchange"), "All", tally("exchange"), {});
+  options(byId("exchange"), "All", tally("exchange"), names);
   options(byId("freshness"), "All", tally("freshness"), FRESHNESS);
   options(byId("state"), "All", tally("state"), STATES);
 }

@@ -29,12 +29,12 @@ function stateCell(row) {
   return [element("span", { class: wrong ? "wrong" : null }, STATES[row.state] ?? row.state, reason)];
 }
 
-const sparkCell = (row, closes) => (closes?.length ? [sparkline(closes)] : []);
+const sparkCell = (row, { closes }) => (closes?.length ? [sparkline(closes)] : []);
 
 /** `from`: the direction of the first click on the head: numbers start with the largest. */
 export const COLUMNS = [
   { key: "symbol", title: "Symbol", sortable: true, cell: symbolCell },
-  { key: "exchange", title: "Exchange", sortable: true, cell: (row) => [row.exchange ?? "–"] },
+  { key: "exchange", title: "Exchange", sortable: true, cell: (row, { exchange }) => [exchange ?? "–"] },
   { key: "spark", title: "Last 90 sessions", cell: sparkCell },
   { key: "price", title: "Price", number: true, sortable: true, from: "desc", cell: (row) => [price(row.price)] },
   { key: "change_percent", title: "Change", number: true, sortable: true, from: "desc", cell: changeCell },
@@ -44,8 +44,8 @@ export const COLUMNS = [
   { key: "state", title: "Last fetch", sortable: true, cell: stateCell },
 ];
 
-/** The row as a <tr>; `closes` draw its sparkline where they are known. */
-export function symbolRow(row, closes) {
+/** The row as a <tr>. `more`: its closes where they are known, and the name of its exchange. */
+export function symbolRow(row, more) {
   return element("tr", {}, ...COLUMNS.map(({ key, number, cell }) =>
-    element("td", { class: `c-${key}${number ? " number" : ""}` }, ...cell(row, closes))));
+    element("td", { class: `c-${key}${number ? " number" : ""}` }, ...cell(row, more))));
 }

@@ -11,6 +11,12 @@ const REFRESH_MS = 30_000;
 /** The facts the server wrote into the shell. */
 export const facts = document.body.dataset;
 
+/** The names that people know the exchanges by, by the code of their calendar. */
+export async function exchangeNames() {
+  const { body } = await get("api/meta");
+  return Object.fromEntries(body.exchanges.map(({ code, name }) => [code, name]));
+}
+
 function showMeta(meta) {
   const banner = byId("banner");
   banner.hidden = !meta.invented;
@@ -66,14 +72,12 @@ export function refreshed(load) {
   let timer = null;
   async function round() {
     clearTimeout(timer);
-    try {
-      const [{ body: meta }, asOf] = await Promise.all([get("api/meta"), load()]);
-      showMeta(meta);
-      showTimes(asOf ?? meta.as_of);
-      clearProblem();
-    } catch (error) {
-      showProblem(error);
-    }
+    const [meta, loaded] = await Promise.allSettled([get("api/meta"), load()]); // one that fails hides no other
+    if (meta.value) showMeta(meta.value.body);
+    if (meta.value) showTimes(loaded.value ?? meta.value.body.as_of);
+    const failed = [loaded, meta].find(({ status }) => status === "rejected");
+    if (failed) showProblem(failed.reason);
+    else clearProblem();
     if (document.visibilityState === "visible") timer = setTimeout(round, REFRESH_MS);
   }
   document.addEventListener("visibilitychange", () => {

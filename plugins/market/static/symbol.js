@@ -7,7 +7,7 @@ import { comparedLegend, comparedRows, drawComparison } from "./compare.js";
 import { byId, element } from "./dom.js";
 import { day, plural } from "./format.js";
 import { shareAddress } from "./frame.js";
-import { facts, partFailed, refreshed, showProblem, stateText } from "./page.js";
+import { exchangeNames, facts, partFailed, refreshed, showProblem, stateText } from "./page.js";
 import { gapTable, showFindings, showQuarantine } from "./records.js";
 import { missingDays, sessionsOf } from "./sessions.js";
 import { onLook } from "./settings.js";
@@ -52,9 +52,9 @@ function withChart(text) {
   byId("state-of-chart").replaceChildren();
 }
 
-function showHead(bars) {
+function showHead(bars, names) {
   byId("name").textContent = bars.name ?? "";
-  byId("where").textContent = [bars.exchange, bars.unit && `prices in ${bars.unit}`].filter(Boolean).join(" · ");
+  byId("where").textContent = [names[bars.exchange] ?? bars.exchange, bars.unit && `prices in ${bars.unit}`].filter(Boolean).join(" · ");
   byId("quote").replaceChildren(...texts.quoteParts(bars));
   const { text, late } = texts.freshnessText(bars);
   byId("freshness").textContent = text;
@@ -128,11 +128,12 @@ async function load() {
   const { signal } = asked;
   const wanted = JSON.stringify(chosen);
   const comparing = chosen.vs.length > 0;
-  const [bars, compared] = await Promise.all([
+  const [names, bars, compared] = await Promise.all([
+    exchangeNames(),
     get(`api/bars/${inPath(symbol)}`, parameters(), { signal }),
     comparing ? get("api/compare", { symbols: [symbol, ...chosen.vs].join(","), ...parameters() }, { signal }) : null,
   ]);
-  if (bars.changed || drawn !== wanted) showHead(bars.body);
+  if (bars.changed || drawn !== wanted) showHead(bars.body, names);
   if (bars.changed || compared?.changed || drawn !== wanted) {
     if (comparing) showComparison(compared.body);
     else showBars(bars.body);

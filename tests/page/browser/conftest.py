@@ -1,0 +1,141 @@
+"""The page on a socket of its own, and a real Chromium that looks at it: one server and one browser for all tests."""
+
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from fastapi import HTTPException
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from psycopg2 import sql
+
+from common.settings import PageSettings
+from common.store import Store
+from local.ports import free_port
+from local.services import Redis
+from local.temporary import wait_until
+from plugins.market.page import Page as MarketPage
+from plugins.market.web import create_app
+from tests.conftest import TEMPLATE, missing
+from tests.page.browser.filled import fill
+from tests.support.market import Market
+
+#: Says on the console what the policy stopped; Chromium's own message is an error there too.
+_VIOLATIONS = "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective))"
+
+
+@dataclass(eq=False)
+class Login:
+    """Who looks at the page is logged in until the test says otherwise."""
+
+    expired: bool = False
+
+    def __call__(self) -> str:
+        if self.expired:
+            raise HTTPException(401, "Not authenticated")
+        return "Ada"
+
+
+@dataclass
+class Site:
+    """The served page."""
+
+    url: str
+    login: Login
+    market: Market
+
+
+@dataclass
+class Tab:
+    """A page of the browser, and what it complained about or asked other hosts for."""
+
+    page: Page
+    site: Site
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.site.url + path)
+        self.page.wait_for_function("() => document.querySelector('#asof').textContent !== ''")
+        return self.page
+
+    def watch(self) -> None:
+        host = urlsplit(self.site.url).netloc
+        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda asked: self._judge(asked.url, host))
+
+    def _judge(self, url: str, host: str) -> None:
+        if urlsplit(url).netloc not in {host, ""}:
+            self.problems.append(f"asked another host: {url}")
+
+
+@pytest.fixture(scope="session")
+def filled_market(market_template: Market, admin: Market) -> Iterator[Market]:
+    """One filled market database for all tests here: they only read."""
+    clone = Market(market_template.server, market_template.password, f"page_{secrets.token_hex(6)}")
+    names = {"clone": sql.Identifier(clone.database), "template": sql.Identifier(TEMPLATE)}
+    admin.query(sql.SQL("CREATE DATABASE {clone} TEMPLATE {template} OWNER market_owner").format(**names))
+    with Store(clone.dsn()) as store:
+        fill(clone, store)
+    yield clone
+    clone.close()
+    admin.query(sql.SQL("DROP DATABASE {clone} WITH (FORCE)").format(**names))
+
+
+@pytest.fixture(scope="session")
+def site(filled_market: Market, redis_server: Redis) -> Iterator[Site]:
+    settings = PageSettings.from_environment(
+        {
+            "MARKET_DATABASE_URL": filled_market.dsn().get_secret_value(),
+            "MARKET_READER_PASSWORD": filled_market.password,
+            "LIMITER_REDIS_URL": redis_server.url(2),
+            "ALPHA_VANTAGE_QUOTA": "75/min,500/day",
+        }
+    )
+    page, login, port = MarketPage.from_settings(settings), Login(), free_port()
+    app = create_app(page, login, in_airflow=False)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, name="market-page", daemon=True)
+    thread.start()
+    wait_until(lambda: server.started and page.calendars.expected(), "the page and its calendars did not start")
+    yield Site(f"http://127.0.0.1:{port}", login, filled_market)
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium; none is downloaded."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        missing("no chromium on the PATH: install it, for example with apt-get install chromium")
+    with sync_playwright() as playwright:
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=root)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """A fresh profile; a test's parameter may say how it is set."""
+    settings = {"locale": "en-GB", "timezone_id": "Europe/Zurich", "viewport": {"width": 1280, "height": 800}}
+    opened = chromium.new_context(**settings | getattr(request, "param", {}))
+    opened.add_init_script(_VIOLATIONS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tab(context: BrowserContext, site: Site) -> Iterator[Tab]:
+    """A tab; a test fails if the page said an error, broke the policy or asked another host."""
+    site.login.expired = False
+    opened = Tab(context.new_page(), site)
+    opened.watch()
+    yield opened
+    assert opened.problems == []

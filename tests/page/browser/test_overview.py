@@ -1,0 +1,123 @@
+"""The list of all symbols, as a person uses it."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.page.browser.filled import HOSTILE, MANY
+
+ROWS = "#list tbody tr"
+TOTAL = MANY + 6
+
+
+def symbols(page: Page) -> list[str]:
+    return page.locator(f"{ROWS} td:first-child a").all_text_contents()
+
+
+def test_ten_thousand_rows_are_windowed(tab):
+    """Only the rows in sight are in the document, at the end of the list too; the table says how many there are."""
+    page = tab.open("/")
+    expect(page.locator("#list")).to_have_attribute("aria-rowcount", str(TOTAL + 1))
+    assert page.locator(ROWS).count() < 60
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator(ROWS).last).to_have_attribute("aria-rowindex", str(TOTAL + 1))
+    assert page.locator(ROWS).count() < 60
+    assert symbols(page)[-1] == "TSCO.LON"
+
+
+def test_search_finds_symbol_and_name(tab):
+    """The search looks in symbols and names, and says how many fit or what to do where none does."""
+    page = tab.open("/")
+    page.get_by_label("Search").fill("business mach")
+    assert symbols(page) == ["IBM"]
+    expect(page.locator("#counts")).to_have_text(f"1 of {TOTAL:,} symbols")
+    page.get_by_label("Search").fill("nothing is called so")
+    expect(page.locator("#state-of-list")).to_contain_text("No symbol fits")
+
+
+def test_columns_sort_both_ways(tab):
+    """A head sorts by its column, numbers from the largest, then the other way; what has no value stays last."""
+    page = tab.open("/")
+    head = page.get_by_role("button", name="Volume")
+    head.click()
+    assert symbols(page)[0] == f"S{MANY:05}"
+    expect(page.locator("th", has=head)).to_have_attribute("aria-sort", "descending")
+    head.click()
+    assert symbols(page)[0] == "S00001"
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator(ROWS).last).to_contain_text(str(HOSTILE))
+
+
+def test_filters_narrow_the_list(tab):
+    """Exchange, freshness and the last fetch narrow the list, by names that say how many there are."""
+    page = tab.open("/")
+    page.get_by_label("Exchange").select_option(label="London (1)")
+    assert symbols(page) == ["TSCO.LON"]
+    expect(page.locator(".late")).to_have_text("4 sessions behind")
+    page.get_by_label("Exchange").select_option(label="All")
+    page.get_by_label("Last fetch").select_option(label="Failed (2)")
+    assert symbols(page) == [str(HOSTILE), "MSFT"]
+    page.get_by_label("Freshness").select_option(label="Never stored (1)")
+    assert symbols(page) == [str(HOSTILE)]
+
+
+def test_address_keeps_the_choice(tab):
+    """The address holds search, filters and order, and brings them back after Back and after a reload."""
+    page = tab.open("/")
+    page.get_by_label("Search").fill("company 99")
+    page.get_by_role("button", name="Change").click()
+    chosen = symbols(page)
+    page.locator(f"{ROWS} td:nth-child(4)").first.click()
+    page.wait_for_url(re.compile("/s/S"))
+    page.go_back()
+    expect(page.get_by_label("Search")).to_have_value("company 99")
+    expect(page.locator(ROWS).first).to_contain_text(chosen[0])
+    page.reload()
+    expect(page.locator(ROWS).first).to_contain_text(chosen[0])
+
+
+def test_list_by_keyboard_alone(tab):
+    """From the search the arrow keys go through the list beyond what was in sight, and Enter opens a symbol."""
+    page = tab.open("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.get_by_label("Search").press("ArrowDown")
+    for key in ("ArrowDown", "PageDown", "PageDown", "PageDown", "ArrowUp"):
+        page.keyboard.press(key)
+    page.keyboard.press("End")
+    expect(page.locator(ROWS).last.get_by_role("link")).to_be_focused()
+    page.keyboard.press("Home")
+    expect(page.locator(ROWS).first.get_by_role("link")).to_be_focused()
+    assert page.locator(f'{ROWS} a[tabindex="0"]').count() == 1
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/s/AAPL"))
+
+
+def test_hostile_names_are_text(tab):
+    """A symbol or name that looks like markup is shown as it is written, and its page says why it is none."""
+    page = tab.open("/")
+    expect(page.locator(ROWS).first).to_contain_text(str(HOSTILE))
+    page.get_by_label("Search").fill("MSFT")
+    expect(page.locator(ROWS).first).to_contain_text('<img src=x onerror="document.title=1">')
+    assert page.title() == "Overview · Market"
+
+
+def test_sparklines_for_rows_in_sight(tab):
+    """A symbol with bars has the line of its last 90 sessions, fetched for the rows in sight alone."""
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url) if "/api/sparks" in request.url else None)
+    page = tab.open("/")
+    line = page.locator(ROWS, has_text="AAPL").locator("polyline")
+    expect(line).to_have_attribute("points", re.compile(r"([\d.]+,[\d.]+ ?){90}"))
+    assert len(asked) == 1
+    assert asked[0].count("%2C") < 60
+
+
+def test_heat_strip_counts_changes(tab):
+    """The strip says in words and numbers how many symbols rose and fell."""
+    page = tab.open("/")
+    expect(page.locator("#heat-text")).to_contain_text("rose")
+    numbers = [int(text.replace(",", "")) for text in page.locator("#heat-legend b").all_text_contents()]
+    assert sum(numbers) == TOTAL - 1
+    assert page.locator("#heat span").count() == sum(number > 0 for number in numbers)
