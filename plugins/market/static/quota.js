@@ -43,6 +43,11 @@ function hold({ hold_until: until, hold_reason: reason }) {
   return element("p", { class: "hold" }, `All calls wait until ${time(until)}. ${reason ?? ""}`);
 }
 
+/** Where Redis is away nobody knows what is used: said, instead of a quota that looks unused. */
+function away({ away: why }) {
+  return why ? element("p", { class: "hold" }, `What is used now is not known: ${why}`) : null;
+}
+
 function waitingTable({ total, rows }) {
   const columns = [{ title: "Symbol" }, { title: "What" }, { title: "Until" }, { title: "Reason" }, { title: "Run" }];
   const more = rows.length < total ? `The first ${count(rows.length)} of ${count(total)}.` : plural(total, "symbol waits", "symbols wait");
@@ -54,9 +59,10 @@ function waitingTable({ total, rows }) {
 export async function showQuota(place, waitingPlace) {
   const { body, changed } = await get("api/quota");
   if (!changed && !place.querySelector(".busy")) return;
-  const meters = body.windows.map(meter);
-  place.replaceChildren(...[hold(body), element("div", { class: "meters" }, ...meters)].filter(Boolean),
-    ...(body.hours.length ? [hoursOf(body.hours)] : []));
+  const hours = body.hours.length ? hoursOf(body.hours) : null;
+  if (hours && place.querySelector("details")?.open) hours.querySelector("details").open = true; // a refresh closes nothing
+  const parts = [away(body), hold(body), element("div", { class: "meters" }, ...body.windows.map(meter)), hours];
+  place.replaceChildren(...parts.filter(Boolean));
   waitingPlace.replaceChildren(...(body.waiting.total ? waitingTable(body.waiting)
     : [element("p", { class: "state" }, "Nothing waits: every symbol that was planned has had its call.")]));
 }

@@ -53,7 +53,7 @@ async function showOutcomes(run, cell) {
   stateText(cell, "Loading the symbols …", { busy: true });
   try {
     const path = `api/runs/${encodeURIComponent(run.run_id)}/outcomes`;
-    const { body } = await get(path, { dataset: run.dataset, limit: 200 });
+    const { body } = await get(path, { limit: 200 });
     if (body.rows.length) cell.replaceChildren(...outcomesTable(body));
     else stateText(cell, "This run has no symbols.");
   } catch (error) {

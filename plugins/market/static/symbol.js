@@ -139,18 +139,21 @@ async function load() {
     else showBars(bars.body);
   }
   drawn = wanted;
-  await parts();
 }
 
-function failed(error) {
-  if (error.name === "AbortError") return; // another range was chosen meanwhile
-  if (error instanceof Problem && ["missing", "wrong"].includes(error.kind)) {
-    noChart(error.message);
+/** Returns whether the symbol is known; throws what is no answer about it. */
+async function loadChart() {
+  try {
+    await load();
+  } catch (error) {
+    if (error.name === "AbortError") return true; // another range was chosen meanwhile
+    const unknown = error instanceof Problem && ["missing", "wrong"].includes(error.kind);
+    if (unknown || !drawn) noChart(error.message);
+    if (!unknown) throw error;
     byId("state-of-chart").append(element("a", { href: address("") }, "Back to the overview"));
-    return;
+    return false;
   }
-  if (!drawn) noChart(error.message);
-  throw error;
+  return true;
 }
 
 function choose(changes) {
@@ -158,7 +161,7 @@ function choose(changes) {
   const { range, mode, vs } = chosen;
   shareAddress(symbolAddress(symbol, { range, mode: mode === "raw" ? "" : mode, vs: vs.join(",") }));
   byId("chips").replaceChildren(...vs.map(chip));
-  load().catch(failed).catch(showProblem);
+  loadChart().catch(showProblem);
 }
 
 function segments(id, labels) {
@@ -185,4 +188,7 @@ byId("compare").addEventListener("submit", (event) => {
 });
 onLook(() => redraw());
 for (const id of ["state-of-chart", "gaps", "findings", "quarantine"]) stateText(byId(id), "Loading …", { busy: true });
-refreshed(() => load().catch(failed));
+refreshed(async () => {
+  if (await loadChart()) await parts();
+  else for (const id of ["gaps", "findings", "quarantine"]) stateText(byId(id), "Nothing is known.");
+});

@@ -65,7 +65,7 @@ def test_address_keeps_the_choice(tab):
     """The address holds search, filters and order, and brings them back after Back and after a reload."""
     page = tab.open("/")
     page.get_by_label("Search").fill("company 99")
-    page.get_by_role("button", name="Change").click()
+    page.get_by_role("button", name="Change", exact=True).click()
     chosen = symbols(page)
     page.locator(f"{ROWS} td:nth-child(4)").first.click()
     page.wait_for_url(re.compile("/s/S"))

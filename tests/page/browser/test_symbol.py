@@ -31,14 +31,10 @@ def _sessions(page) -> int:
 def test_ranges_change_what_is_shown(tab):
     """A longer range has more sessions, and the address names it."""
     page = tab.open("/s/IBM")
-    counts = []
-    for label in ("1M", "6M", "All"):
+    for label, sessions in (("1M", r"2\d"), ("6M", r"12\d"), ("5Y", "797"), ("All", "797")):
         page.get_by_label(label, exact=True).check()
         page.wait_for_url(re.compile(f"range={label.lower()}"))
-        expect(page.locator("#chart-text")).not_to_contain_text(f", {counts[-1] if counts else 0} sessions")
-        counts.append(_sessions(page))
-    assert counts == sorted(counts)
-    assert counts[-1] == 797
+        expect(page.locator("#chart-text")).to_contain_text(re.compile(f"IBM, {sessions} sessions from"))
 
 
 def test_modes_adjust_for_actions(tab):
@@ -48,10 +44,10 @@ def test_modes_adjust_for_actions(tab):
     for label, word in (("As traded", "traded"), ("Split-adjusted", "divided"), ("Total return", "reinvests")):
         page.get_by_label(label).check()
         expect(page.locator("#explained")).to_contain_text(word)
+        expect(page.locator("#chart-text")).to_contain_text("sessions from")
         said.add(page.locator("#chart-text").text_content())
     assert len(said) == 3
     page = tab.open("/s/TSCO.LON?mode=split")
-    expect(page.locator("#explained")).to_contain_text("No split or dividend of TSCO.LON is stored")
     expect(page.locator("#where")).to_contain_text("London")
     expect(page.locator("#freshness")).to_contain_text("Behind: the newest bar is of")
 
@@ -109,6 +105,7 @@ def test_symbol_page_by_keyboard_alone(tab):
     page.keyboard.type("MSFT")
     page.keyboard.press("Enter")
     expect(page.locator("#chips")).to_contain_text("MSFT")
+    expect(page.locator("#chart-text")).to_contain_text("Change in percent")
     for _ in range(4):
         page.keyboard.press("Tab")
     expect(page.locator("#scroller")).to_be_focused()
