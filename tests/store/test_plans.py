@@ -27,6 +27,9 @@ INSERT INTO stock_quotes (
 )
 SELECT symbol, 9, 9, 9, 9, 1, session, 9, 0, 0, now() FROM daily_bars;
 INSERT INTO adjustment_factors SELECT DISTINCT symbol, date '-infinity', date 'infinity', 1, 1 FROM daily_bars;
+INSERT INTO raw_replies (dataset, function, params, symbol, received_at, last_seen_at, sha256, size, body)
+SELECT 'daily_bars', 'TIME_SERIES_DAILY', '{}', symbol, now(), now(), sha256((symbol || session)::bytea), 1, ''
+FROM daily_bars WHERE session > '2026-09-15';
 ANALYZE
 """
 SYMBOLS = as_json([f"S{number}" for number in range(1, 51)])
@@ -70,6 +73,16 @@ def test_no_growing_table_is_scanned(cursor: Cursor):
     assert {
         name: seen for name, seen in plans.items() if re.search("Seq Scan on (daily_bars|stock_quotes)", seen)
     } == {}
+
+
+def test_restating_reply_is_found_by_key(cursor: Cursor):
+    """What the trigger of a restated bar asks, for each of thousands a day, sorts no replies."""
+    cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'keep_bar_revision'")
+    ((source,),) = cursor.fetchall()
+    (question,) = re.findall(r"\(\s+(SELECT reply\.id .+? LIMIT 1)\s+\)", source, re.DOTALL)
+    seen = plan(cursor, question.replace("old.symbol", "'S1'"))
+    assert "Index Scan Backward using raw_replies_newest_series" in seen
+    assert "Sort" not in seen
 
 
 def test_newest_quotes_take_one_descent(cursor: Cursor):
