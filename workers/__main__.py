@@ -1,5 +1,5 @@
 """The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``export``,
-``notify``.
+``notify``, ``adjust rebuild``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         return export_parser.run_command(options, output or sys.stdout)
     if options.command == "notify":
         return _notify(options).show(output or sys.stdout, as_json=options.json)
+    if options.command == "rebuild":
+        return _rebuild(options).show(output or sys.stdout, as_json=options.json)
     if options.command == "replay" and not (options.ids or options.all or options.dataset or options.reason):
         replay.error("say which: ids, --dataset, --reason or --all")
     if options.command == "replay" and options.ids and (options.all or options.dataset or options.reason):
@@ -47,11 +49,11 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser of the whole command line, and that of ``quarantine replay``."""
     parser = argparse.ArgumentParser(
         prog="python -m workers",
-        description="Look at what was kept and use it again, export what is stored, and send messages.",
+        description="Look at what was kept and use it again, export what is stored, send messages, and compute again.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export|notify")
+    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export|notify|adjust")
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
     _add_list(_command(commands, "list", "list refused replies, the newest first"))
@@ -73,7 +75,20 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     notify = _command(rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS")
     notify.add_argument("--test", action="store_true", help="send a test message to each address")
     notify.set_defaults(command="notify")
+    adjust = rooms.add_parser("adjust", help="adjusted prices").add_subparsers(
+        dest="command", required=True, metavar="rebuild"
+    )
+    rebuild = _command(adjust, "rebuild", "compute the factors of adjusted prices again, by this version's formula")
+    rebuild.add_argument(
+        "--symbols", type=export_parser.symbols_in, metavar="SYMBOLS", help="separated by commas; all by default"
+    )
     return parser, replay
+
+
+def _rebuild(options: argparse.Namespace) -> "CommandResult":
+    from workers import adjust_commands  # noqa: PLC0415  as above
+
+    return adjust_commands.rebuild(options.symbols, as_json=options.json)
 
 
 def _notify(options: argparse.Namespace) -> "CommandResult":

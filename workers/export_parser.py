@@ -25,7 +25,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(command="export")
     parser.add_argument("relation", metavar="TABLE_OR_VIEW")
     parser.add_argument("--to", required=True, metavar="FILE", help="NAME.csv, NAME.parquet, or - for CSV on stdout")
-    parser.add_argument("--symbols", type=_symbols, metavar="SYMBOLS", help="separated by commas; all by default")
+    parser.add_argument("--symbols", type=symbols_in, metavar="SYMBOLS", help="separated by commas; all by default")
     parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DATE", help="the first trading day")
     parser.add_argument("--to-date", dest="last", type=date.fromisoformat, metavar="DATE", help="the last trading day")
     parser.add_argument(
@@ -37,7 +37,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--json", action="store_true", help="print the manifest, or what went wrong, as one object")
 
 
-def _symbols(text: str) -> tuple[Symbol, ...]:
+def symbols_in(text: str) -> tuple[Symbol, ...]:
+    """Read symbols between commas or blanks, each once."""
     try:
         return tuple(dict.fromkeys(map(Symbol, text.replace(",", " ").split())))
     except ConfigurationError as error:

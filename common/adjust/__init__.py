@@ -1,4 +1,5 @@
-"""Adjusted prices: arithmetic from bars as traded, splits and dividends. Only ``rebuild`` knows the database.
+"""Adjusted prices: arithmetic from bars as traded, splits and dividends. Only ``rebuild`` and ``adjustments`` know the
+database.
 
 A price from before a split or a dividend is comparable with today's once it is multiplied by a factor. Going back from
 the newest session, the factor is multiplied

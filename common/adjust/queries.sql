@@ -56,6 +56,7 @@ ORDER BY affected.symbol, action.ex_date, action.kind, action.seq;
 -- name: write_factors
 -- Make the segments of some symbols these; a segment that says the same is left alone.
 -- Takes   symbols: an array; rows: all their segments, a JSON array of objects.
+-- Returns the symbols whose factors are others now.
 WITH incoming AS MATERIALIZED (
     SELECT symbol, valid_from, valid_before, split_factor, total_factor
     FROM json_to_recordset(%(rows)s) AS incoming (
@@ -68,16 +69,22 @@ gone AS (
     DELETE FROM adjustment_factors
     WHERE symbol = ANY(%(symbols)s)
       AND (symbol, valid_from) NOT IN (SELECT symbol, valid_from FROM incoming)
+    RETURNING symbol
+),
+
+written AS (
+    INSERT INTO adjustment_factors AS stored (symbol, valid_from, valid_before, split_factor, total_factor)
+    SELECT symbol, valid_from, valid_before, split_factor, total_factor FROM incoming
+    ORDER BY symbol, valid_from
+    ON CONFLICT (symbol, valid_from) DO UPDATE SET
+        valid_before = excluded.valid_before, split_factor = excluded.split_factor, total_factor = excluded.total_factor,
+        updated_at = now()
+    WHERE (stored.valid_before, stored.split_factor, stored.total_factor)
+          IS DISTINCT FROM (excluded.valid_before, excluded.split_factor, excluded.total_factor)
+    RETURNING symbol
 )
 
-INSERT INTO adjustment_factors AS stored (symbol, valid_from, valid_before, split_factor, total_factor)
-SELECT symbol, valid_from, valid_before, split_factor, total_factor FROM incoming
-ORDER BY symbol, valid_from
-ON CONFLICT (symbol, valid_from) DO UPDATE SET
-    valid_before = excluded.valid_before, split_factor = excluded.split_factor, total_factor = excluded.total_factor,
-    updated_at = now()
-WHERE (stored.valid_before, stored.split_factor, stored.total_factor)
-      IS DISTINCT FROM (excluded.valid_before, excluded.split_factor, excluded.total_factor);
+SELECT symbol FROM gone UNION SELECT symbol FROM written;
 
 -- name: write_findings
 -- Make the findings of some symbols these; one that is told already keeps the time at which it was first told.
@@ -115,3 +122,31 @@ SELECT known.symbol FROM known
 WHERE known.symbol IS NOT NULL
   AND NOT EXISTS (SELECT FROM adjustment_factors AS segment WHERE segment.symbol = known.symbol)
 LIMIT %(row_limit)s;
+
+-- name: symbols_with_factors
+-- The symbols that have factors, by symbol, after the given one.
+-- Takes   after: a symbol, '' for the first; symbols: an array, null for all; row_limit.
+-- A symbol's oldest segment stands for it.
+SELECT symbol FROM adjustment_factors
+WHERE valid_from = '-infinity' AND symbol > %(after)s COLLATE "C"
+  AND (%(symbols)s::text[] IS NULL OR symbol = ANY (%(symbols)s::text[] COLLATE "C"))
+ORDER BY symbol
+LIMIT %(row_limit)s;
+
+-- name: stored_splits
+-- The splits in force of some symbols, with what the provider wrote and the shares that it was taken for.
+-- Takes   symbols: an array.
+SELECT symbol, kind, ex_date, seq, provider_text, numerator, denominator FROM corporate_actions
+WHERE symbol = ANY (%(symbols)s::text[] COLLATE "C") AND kind = 'split' AND withdrawn_at IS NULL
+  AND provider_text <> ''
+ORDER BY symbol, kind, ex_date, seq;
+
+-- name: write_ratios
+-- Take what the provider wrote of splits for other shares.
+-- Takes   rows: a JSON array of objects.
+UPDATE corporate_actions AS stored
+SET numerator = read.numerator, denominator = read.denominator, updated_at = now()
+FROM json_to_recordset(%(rows)s) AS read (
+    symbol varchar(32) COLLATE "C", kind text, ex_date date, seq smallint, numerator bigint, denominator bigint
+)
+WHERE (stored.symbol, stored.kind, stored.ex_date, stored.seq) = (read.symbol, read.kind, read.ex_date, read.seq);

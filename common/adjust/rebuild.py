@@ -44,6 +44,11 @@ def fill_factors(cursor: Cursor) -> int:
     return len(symbols)
 
 
+def recompute_factors(cursor: Cursor, symbols: Collection[str]) -> list[str]:
+    """Compute the factors of symbols by today's formula, whatever changed; return those that have others now."""
+    return _refresh(cursor, dict.fromkeys(symbols, (None, None)))
+
+
 Spans = dict[str, tuple[date | None, date | None]]
 
 
@@ -54,17 +59,20 @@ def _spans(keys: Iterable[tuple[Any, ...]]) -> Spans:
     return {symbol: (min(days), max(days)) for symbol, days in sessions.items()}
 
 
-def _refresh(cursor: Cursor, spans: Spans) -> None:
+def _refresh(cursor: Cursor, spans: Spans) -> list[str]:
+    """Compute and write; return the symbols whose factors are others now."""
     cursor.execute(statement("lock_factors"), {"symbols": list(spans)})
     rows = [{"symbol": symbol, "first": first, "last": last} for symbol, (first, last) in spans.items()]
     cursor.execute(statement("actions_to_adjust_for"), {"rows": as_json(rows)})
     adjustments = {
         symbol: _adjustment(Symbol(symbol), list(group)) for symbol, group in groupby(cursor.fetchall(), itemgetter(0))
     }
-    if adjustments:
-        symbols = list(adjustments)
-        cursor.execute(statement("write_factors"), {"symbols": symbols, "rows": as_json(_segments(adjustments))})
-        cursor.execute(statement("write_findings"), {"symbols": symbols, "rows": as_json(_findings(adjustments))})
+    if not adjustments:
+        return []
+    symbols = list(adjustments)
+    cursor.execute(statement("write_findings"), {"symbols": symbols, "rows": as_json(_findings(adjustments))})
+    cursor.execute(statement("write_factors"), {"symbols": symbols, "rows": as_json(_segments(adjustments))})
+    return sorted(symbol for (symbol,) in cursor.fetchall())
 
 
 def _adjustment(symbol: Symbol, rows: Iterable[tuple[Any, ...]]) -> Adjustment:

@@ -10,6 +10,7 @@ from typing import Self
 from psycopg2.extensions import cursor as Cursor
 from pydantic import SecretStr
 
+from common.adjust.adjustments import Adjustments
 from common.adjust.rebuild import refresh_factors
 from common.database.address import Address
 from common.database.migrations import HEAD
@@ -102,6 +103,7 @@ class Store:
         self.notifications = Outbox(self._connections)
         self.replays = Replays(self._connections, self.quarantine)
         self.retention = Retention(self._connections)
+        self.adjustments = Adjustments(self._connections)
 
     def __repr__(self) -> str:
         return f"Store({self._address})"

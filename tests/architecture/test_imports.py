@@ -31,6 +31,7 @@ SOLE_USERS = {
     "requests": "common/provider",
     "redis": "common/quota",
     "psycopg2": (
+        "common/adjust/adjustments",
         "common/adjust/rebuild",
         "common/database",
         "common/export",
