@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import JSONResponse, Response
 
-from common.values import symbol_or_misspelt
+from common.values import Symbol
 from workers.pipeline.feeds import DAGS, FIRST
 
 #: Where Airflow mounts the page.
@@ -42,7 +42,7 @@ def operations(request: Request) -> Response:
 @router.get("/s/{symbol:path}")
 def symbol(request: Request, symbol: str) -> Response:
     """One symbol's chart."""
-    return _shell(request, "symbol", symbol_or_misspelt(symbol))
+    return _shell(request, "symbol", Symbol(symbol))
 
 
 @router.get("/api/openapi.json")
