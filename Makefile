@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+MONITORING ?=
 SYMBOLS ?=
 WHAT ?=
 PROCESS ?= *
@@ -13,7 +14,7 @@ UPGRADE ?=
 VERSION ?= 5.2.1
 THIS_PYTHON := $(if $(filter command,$(origin PYTHON)),--this-python)
 # What a person gives is data: make takes it as it is written (value), and a shell sees it as a variable only.
-GIVEN := PYTHON WORKERS SYMBOLS WHAT PROCESS PORT BACKUP UPGRADE
+GIVEN := PYTHON WORKERS MONITORING SYMBOLS WHAT PROCESS PORT BACKUP UPGRADE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 PY := .venv/bin/python
@@ -32,8 +33,8 @@ venv: ## Make or update .venv from the lock
 demo: venv ## Start the cluster, run the pipeline once, show the quotes, stop (no Docker, no key)
 	@$(PY) -m local demo --workers="$$WORKERS"
 
-up: venv ## Start the cluster and leave it running: make up WORKERS=4
-	@$(PY) -m local up --workers="$$WORKERS"
+up: venv ## Start the cluster and leave it running: make up WORKERS=4; MONITORING=1 starts Prometheus too
+	@$(PY) -m local up --workers="$$WORKERS" --monitoring="$$MONITORING"
 
 down: venv ## Stop the cluster; what it stored stays
 	@$(PY) -m local down

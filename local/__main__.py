@@ -44,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = command(name, text)
         sub.add_argument("--workers", type=_worker_count, default=2, help="Celery workers to start (2)")
+    sub = commands.choices["up"]
+    sub.add_argument("--monitoring", default="", help="1: start Prometheus and Alertmanager too, if installed")
     command("down", "Stop the cluster; what it stored stays.")
     sub = command("status", "Show each process, its health, and where the pages are.")
     sub.add_argument("--json", action="store_true", help="print one JSON object, for scripts")

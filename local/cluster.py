@@ -28,6 +28,7 @@ from local.environment import (
     settings_of,
 )
 from local.leftovers import end_leftovers, leftovers
+from local.monitoring import missing_programs, monitoring_programs
 from local.ports import is_free
 from local.processes import Program, Supervisor, pipeline_programs, servers, storage_programs
 from local.program_environment import environment_of
@@ -47,10 +48,10 @@ Say = Callable[[str], None]
 
 @dataclass
 class Cluster:
-    """One local cluster. ``workers`` counts for the next start only.
+    """One local cluster. ``workers`` and ``monitoring`` count for the next start only.
 
-    ``person``: what a person set; by default what ``.env`` and the environment say. ``forks``: see
-    ``pipeline_programs``.
+    ``monitoring``: Prometheus and Alertmanager start too, where they are installed. ``person``: what a person set; by
+    default what ``.env`` and the environment say. ``forks``: see ``pipeline_programs``.
     """
 
     state: State
@@ -58,6 +59,7 @@ class Cluster:
     say: Say = print
     person: Mapping[str, str] | None = None
     forks: bool = True
+    monitoring: bool = False
     started: datetime | None = field(default=None, init=False)  # by us, now; None: it ran already
     _starting: bool = field(default=False, init=False)
     _held: list[socket] = field(default_factory=list, init=False, repr=False)  # reserve the ports
@@ -94,10 +96,9 @@ class Cluster:
         """Flower's address."""
         return f"http://127.0.0.1:{self.ports['flower']}"
 
-    @property
-    def exporter_url(self) -> str:
-        """The exporter's address."""
-        return f"http://127.0.0.1:{self.ports['exporter']}"
+    def url_of(self, server: str) -> str:
+        """Return the address of ``exporter``, ``prometheus`` or ``alertmanager``."""
+        return f"http://127.0.0.1:{self.ports[server]}"
 
     @property
     def running(self) -> bool:
@@ -158,6 +159,7 @@ class Cluster:
             plan = str(self.settings.quota) if self.settings.uses_sandbox else None
             page = page_environment(self.environment, self.settings)
             pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, page=page, forks=self.forks)
+            pipeline += self._monitoring_programs()
             storage = storage_programs(postgres, broker)
             self.supervisor.write([*storage, *pipeline])
             environments = {program.name: self._environment_of(program) for program in (*storage, *pipeline)}
@@ -170,6 +172,14 @@ class Cluster:
         with _step(self.say, f"Airflow, {self.workers} Celery workers and Flower"):
             self.supervisor.start([program.name for program in pipeline])
             self.wait_healthy()
+
+    def _monitoring_programs(self) -> list[Program]:
+        if not self.monitoring:
+            return []
+        if missing := missing_programs():
+            self.say(f"Prometheus and Alertmanager do not start: install {' and '.join(missing)} (apt install …)")
+            return []
+        return monitoring_programs(self.state, self.ports)
 
     def _environment_of(self, program: Program) -> dict[str, str]:
         return {**environment_of(program.name, self.environment), **program.environment}
@@ -206,14 +216,20 @@ class Cluster:
         checks: dict[str, Callable[[], bool]] = {
             "Airflow": lambda: set(self.api.health().values()) == {"healthy"},
             "Flower": lambda: requests.get(f"{self.flower_url}/healthcheck", timeout=5).ok,
-            "the exporter": lambda: requests.get(f"{self.exporter_url}/livez", timeout=5).ok,
+            "the exporter": lambda: requests.get(f"{self.url_of('exporter')}/livez", timeout=5).ok,
             "the workers": lambda: len(self.consuming_workers()) >= self._worker_count(),
             "the DAG": self._dag_ready,
         }
+        for server in ("prometheus", "alertmanager"):
+            if server in self.supervisor.states():
+                checks[server.capitalize()] = self._ready_check(server)
         if self.settings.uses_sandbox:
             url = f"{self.settings.sandbox_url}/sandbox/health"
             checks = {"the sandbox": lambda: requests.get(url, timeout=5).ok, **checks}
         return checks
+
+    def _ready_check(self, server: str) -> Callable[[], bool]:
+        return lambda: requests.get(f"{self.url_of(server)}/-/ready", timeout=5).ok
 
     def consuming_workers(self) -> list[str]:
         """Return the names of the workers that take messages from a queue (a ping would not tell)."""

@@ -59,6 +59,7 @@ def run(name: str, options: argparse.Namespace) -> int:
     screen = console(stderr=getattr(options, "json", False))  # what is for scripts alone stands on standard output
     try:
         cluster = Cluster(State.of_this_checkout(), workers=getattr(options, "workers", 2), say=_saying(screen))
+        cluster.monitoring = getattr(options, "monitoring", "") not in {"", "0"}
         return _COMMANDS[name](cluster, options, screen)
     except BrokenPipeError:
         raise

@@ -220,7 +220,9 @@ def show_addresses(cluster: Cluster, screen: Console) -> None:
     workers = ", ".join(_online(cluster)) or "none"
     screen.print(f"Airflow  {cluster.api.url}/dags/{DAG_ID}   user {ADMIN}, password {secrets['airflow_admin']}")
     screen.print(f"Flower   {cluster.flower_url}   user {ADMIN}, password {secrets['flower']}   (workers: {workers})")
-    screen.print(f"Metrics  {cluster.exporter_url}/metrics   for Prometheus; how the exporter is: /readyz")
+    screen.print(f"Metrics  {cluster.url_of('exporter')}/metrics   for Prometheus; how the exporter is: /readyz")
+    if "prometheus" in cluster.supervisor.states():
+        screen.print(f"Alerts   {cluster.url_of('prometheus')}/alerts   sent by {cluster.url_of('alertmanager')}")
     if cluster.settings.uses_sandbox:
         screen.print(f"Sandbox  {cluster.settings.sandbox_url}   stands in for Alpha Vantage")
 

@@ -63,7 +63,7 @@ def called(checkout: Path, *words: str, **environment: str) -> list[str]:
 def test_what_is_given_is_data(checkout: Path, value: str):
     """Each variable arrives as it was written, from the command line and from the environment, and runs nothing."""
     targets = ["trigger", "up", "logs", "backup", "bench"]
-    names = ["SYMBOLS", "WORKERS", "PROCESS", "BACKUP", "WHAT"]
+    names = ["SYMBOLS", "WORKERS", "MONITORING", "PROCESS", "BACKUP", "WHAT"]
     local = ["-m", "local"]
     expected = [
         *local,
@@ -72,6 +72,7 @@ def test_what_is_given_is_data(checkout: Path, value: str):
         *local,
         "up",
         f"--workers={value}",
+        f"--monitoring={value}",
         *local,
         "logs",
         "--",
@@ -92,6 +93,6 @@ def test_a_python_may_have_any_path(checkout: Path):
 
 def test_defaults_stand_where_nothing_is_given(checkout: Path):
     """Without variables there are two workers, all logs, and the symbols of the settings."""
-    assert called(checkout, "up") == ["-m", "local", "up", "--workers=2"]
+    assert called(checkout, "up") == ["-m", "local", "up", "--workers=2", "--monitoring="]
     assert called(checkout, "logs") == ["-m", "local", "logs", "--", "*"]
     assert called(checkout, "trigger") == ["-m", "local", "trigger", "--symbols="]
