@@ -25,7 +25,7 @@ export PYTHONPATH := $(CURDIR)
 help: ## List the targets
 	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then bold='\033[1m' plain='\033[0m'; fi; \
 	awk -F ':.*## ' -v bold="$$bold" -v plain="$$plain" \
-	  '/^[a-z-]+:.*## / {printf "  %s%-14s%s %s\n", bold, $$1, plain, $$2}' $(MAKEFILE_LIST)
+	  '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "  %s%-15s%s %s\n", bold, $$1, plain, $$2}' $(MAKEFILE_LIST)
 
 venv: ## Make or update .venv from the lock
 	@"$$PYTHON" local/install.py $(THIS_PYTHON)

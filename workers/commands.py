@@ -100,7 +100,7 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Command
     lines = [f"{'outcome':<18} {line.status} ({line.reason})"]
     if not row:
         lines.append(f"{'rows':<18} {line.detail}")
-    lines += [f"{name:<18} {_plain(value)}" for name, value in row.items()]
+    lines += [f"{name:<18} {_readable(value)}" for name, value in row.items()]
     if invented:
         lines.append(INVENTED)
     return CommandResult(code, asdict(line) | row | {"invented": invented}, lines)
@@ -195,6 +195,19 @@ def _logging(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
+
+
+def _readable(value: object) -> str:
+    """Return a column's value for a person: a price with its cents, a volume in thousands, a time in UTC."""
+    match value:
+        case Decimal():
+            whole, _, part = f"{value:,f}".rstrip("0").partition(".")
+            return f"{whole}.{part:0<2}"
+        case int():
+            return f"{value:,}"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return str(value)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  json's own

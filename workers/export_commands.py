@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TextIO
 
+from rich import filesize
 from rich.console import Console
-from rich.progress import FileSizeColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from common.command_line import ExitCode, say
 from common.errors import NotExportable, PipelineError, RunFailed
@@ -68,7 +69,8 @@ def _to_standard_output(exporter: Exporter, selection: Selection, output: TextIO
 
 
 def _written(manifest: Manifest) -> CommandResult:
-    lines = [f"{manifest.rows:,} rows of {manifest.selection.relation}, {manifest.bytes:,} bytes: {manifest.file}"]
+    rows = f"{manifest.rows:,} {'row' if manifest.rows == 1 else 'rows'} of {manifest.selection.relation}"
+    lines = [f"{rows}: {manifest.file}, {filesize.decimal(manifest.bytes)}"]
     if manifest.invented:
         lines.append(INVENTED)
     lacking = manifest.symbols_without_rows
@@ -78,8 +80,8 @@ def _written(manifest: Manifest) -> CommandResult:
 
 @contextmanager
 def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how much was written, and how fast; take the number of bytes so far."""
-    columns = (TextColumn("{task.description}"), FileSizeColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    """Show on a terminal how many rows were written, and since when; take the number so far."""
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
     silent = not (shown and sys.stderr.isatty())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as progress:
         task = progress.add_task(what, total=None)

@@ -17,7 +17,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "export",
         help=_WHAT,
-        description=f"{_WHAT}: latest_quotes, price_history, adjusted_history, any other of docs/data-dictionary.md.",
+        description=f"{_WHAT}:\nlatest_quotes, price_history, adjusted_history, any other of docs/data-dictionary.md.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

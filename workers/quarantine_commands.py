@@ -63,7 +63,7 @@ def _line(summary: Summary, *, colour: bool) -> str:
     whole = "whole" if summary.is_whole else "cut"
     return (
         f"{summary.id:>6}  {_utc(summary.received_at)}  {summary.dataset:<12} {summary.symbol:<12} "
-        f"{escape_controls(summary.reason):<18} {shown} {whole:<5}  {one_line(summary.message)}"
+        f"{escape_controls(summary.reason):<18} {shown} {whole:<5}  {_brief(one_line(summary.message))}"
     )
 
 
@@ -72,7 +72,7 @@ def _show(options: Namespace) -> CommandResult:
     with Wiring.from_environment() as wiring:
         refused = wiring.store.quarantine.get(options.id)
     if refused is None:
-        return _problem(ExitCode.FAILED, f"{options.id} is not in quarantine: python -m workers quarantine list")
+        return _problem(ExitCode.FAILED, f"{options.id} is not in quarantine; quarantine list shows what is.")
     hint = _hint(refused)
     document = asdict(refused) | {"is_whole": not refused.not_whole, "hint": hint}
     facts = {
@@ -145,12 +145,24 @@ def _summary(results: Iterable[Result], *, dry_run: bool) -> CommandResult:
     lines = [_told(result, colour=painted) for result in named]
     if (more := verdicts.total() - verdicts["stored"] - len(named)) > 0:
         lines.append(f"… and {more} more")
-    counts = ", ".join(f"{verdicts[verdict]} {verdict.replace('_', ' ')}" for verdict in _COLOURS)
-    changed = ", ".join(f"{rows[what]} {what}" for what in ("inserted", "updated", "unchanged"))
-    lines.append(f"{'nothing is changed; it would be: ' if dry_run else ''}replies: {counts}; rows: {changed}")
+    lines.append(_counted(verdicts, rows, dry_run=dry_run))
     document = {"replies": dict.fromkeys(_COLOURS, 0) | verdicts, "rows": dict(rows), "dry_run": dry_run}
     document |= {"not_stored": [asdict(result) for result in named]}
     return CommandResult(_code(verdicts), document, lines)
+
+
+def _counted(verdicts: Counter[str], rows: Counter[str], *, dry_run: bool) -> str:
+    """Say how many replies and rows there are of each kind that there is."""
+    if not verdicts:
+        return "no reply fits"
+    replies = ", ".join(f"{verdicts[name]:,} {name.replace('_', ' ')}" for name in _COLOURS if verdicts[name])
+    changed = ", ".join(f"{count:,} {name}" for name, count in rows.items() if count) or "none"
+    return f"{'nothing is changed; it would be: ' if dry_run else ''}replies: {replies}; rows: {changed}"
+
+
+def _brief(message: str) -> str:
+    """Leave out what is clear among refused replies."""
+    return message.removesuffix(" The reply is kept in quarantine.")
 
 
 def _code(verdicts: Counter[str]) -> ExitCode:
@@ -162,7 +174,8 @@ def _code(verdicts: Counter[str]) -> ExitCode:
 def _told(result: Result, *, colour: bool) -> str:
     verdict = result.verdict.replace("_", " ")
     shown = f"\x1b[{_COLOURS[result.verdict]}m{verdict}\x1b[0m" if colour else verdict
-    return f"{result.id:>6}  {shown}  {result.reason}{': ' if result.reason else ''}{escape_controls(result.message)}"
+    why = f"{result.reason}{': ' if result.reason else ''}{_brief(escape_controls(result.message))}"
+    return f"{result.id:>6}  {shown}  {why}"
 
 
 def _with_progress(results: Iterable[Result]) -> Iterator[Result]:
@@ -179,7 +192,7 @@ def _with_progress(results: Iterable[Result]) -> Iterator[Result]:
 
 def _drop(options: Namespace) -> CommandResult:
     """Delete refused replies that were not replayed, after a question."""
-    what = f"{len(set(options.ids))} replies" if options.ids else f"all that wait with the reason {options.reason}"
+    what = _replies(len(set(options.ids))) if options.ids else f"all that wait with the reason {options.reason}"
     if not options.yes:
         if not sys.stdin.isatty():
             return _problem(ExitCode.USAGE, f"to drop {what} without a terminal, say --yes")
@@ -188,7 +201,11 @@ def _drop(options: Namespace) -> CommandResult:
             return CommandResult(ExitCode.DONE, {"dropped": 0}, ["nothing is dropped"])
     with Wiring.from_environment() as wiring:
         dropped = wiring.store.quarantine.drop(options.ids or None, options.reason)
-    return CommandResult(ExitCode.DONE, {"dropped": dropped}, [f"{dropped} dropped"])
+    return CommandResult(ExitCode.DONE, {"dropped": dropped}, [f"{_replies(dropped)} dropped"])
+
+
+def _replies(count: int) -> str:
+    return f"{count:,} {'reply' if count == 1 else 'replies'}"
 
 
 def _problem(code: ExitCode, sentence: str) -> CommandResult:

@@ -1,5 +1,6 @@
 """Where a database is, how to open it (time-outs of connecting and of statements), and its errors in our terms."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _REMEDIES: Final = (  # the first sign that the message holds decides
     ("connection to server", "start PostgreSQL, or correct {url}"),
     ("could not translate", "correct the host in {url}"),
 )
+#: What libpq asks back when nothing listens; the remedy says it.
+_ASKED: Final = re.compile(r"\s+Is the server running [^?]*\?")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Address:
     def translate(self, error: psycopg2.Error) -> PipelineError:
         """Return our error for psycopg2's: the store is away, is not ready, or refuses the row."""
         # The server's DETAIL is left out: it holds the whole row.
-        said = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
+        said = " ".join(_ASKED.sub("", error.diag.message_primary or str(error) or type(error).__name__).split())
         if isinstance(error, psycopg2.IntegrityError | psycopg2.DataError):
             return RowRefused(
                 f"PostgreSQL at {self} refuses a row and stored nothing of its transaction: {said}. Validation should "
@@ -102,7 +105,7 @@ class Address:
             )
         remedy = next((remedy for sign, remedy in _REMEDIES if sign in said), "try again")
         remedy = remedy.format(url=self._variables.url, password=self._variables.password)
-        return StoreUnavailable(f"PostgreSQL at {self} stored nothing: {said}; {remedy}.")
+        return StoreUnavailable(f"PostgreSQL at {self} failed: {said}; {remedy}.")
 
 
 def _parse(dsn: SecretStr, variables: Variables) -> dict[str, str]:

@@ -8,28 +8,26 @@ from psycopg2.extensions import cursor as Cursor
 
 from common.database.queries import statement
 
-#: After how many bytes it is told again: at each row, telling would cost more than writing.
-_STEP: Final = 1 << 16
+#: After how many rows it is told again: at each row, telling would cost more than writing.
+_STEP: Final = 1_000
 
 
 class _Counted:
-    """A file that tells how many bytes it was given."""
+    """A file that tells how many rows it was given. PostgreSQL sends one at a time, and first the heading."""
 
     def __init__(self, file: BinaryIO, told: Callable[[int], None]) -> None:
         self._file = file
         self._told = told
-        self._bytes = 0
-        self._next = 0
+        self._rows = -1
 
-    def write(self, data: bytes) -> int:
-        self._bytes += len(data)
-        if self._bytes >= self._next:
-            self._told(self._bytes)
-            self._next = self._bytes + _STEP
-        return self._file.write(data)
+    def write(self, row: bytes) -> int:
+        self._rows += 1
+        if self._rows % _STEP == 0:
+            self._told(self._rows)
+        return self._file.write(row)
 
 
 def write_csv(cursor: Cursor, query: sql.Composed, file: BinaryIO, told: Callable[[int], None]) -> int:
-    """Write the query's rows; return how many there were. ``told`` gets the number of bytes so far."""
+    """Write the query's rows; return how many there were. ``told`` gets the number of rows so far."""
     cursor.copy_expert(sql.SQL(statement("copy_rows")).format(query=query), _Counted(file, told))
     return cursor.rowcount

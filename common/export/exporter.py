@@ -52,7 +52,7 @@ class Exporter:
                 connection.cancel()
 
     def to_stream(self, selection: Selection, stream: BinaryIO, told: Told) -> int:
-        """Write CSV to a stream; return the number of rows. ``told`` gets the number of bytes so far."""
+        """Write CSV to a stream; return the number of rows. ``told`` gets the number of rows so far."""
         with self._snapshot(selection) as snapshot:
             return write_csv(snapshot.cursor, snapshot.rows(finite=False), stream, told)
 

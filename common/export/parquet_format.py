@@ -45,13 +45,13 @@ def write_parquet(
     told: Callable[[int], None],
     notes: Mapping[str, str],
 ) -> int:
-    """Write the query's rows; return how many there were. ``told`` gets the number of bytes so far.
+    """Write the query's rows; return how many there were. ``told`` gets the number of rows so far.
 
     ``notes`` are kept in the file itself. Raises NotExportable for a value that Parquet has no place for.
     """
     schema = pa.schema([pa.field(column.name, _type_of(column.type)) for column in columns], metadata=dict(notes))
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        groups = _RowGroups(writer, schema, lambda: told(file.tell()))
+        groups = _RowGroups(writer, schema, told)
         cursor.copy_expert(sql.SQL(statement("copy_rows_alone")).format(query=query), groups)
         groups.flush()
     return cursor.rowcount
@@ -60,12 +60,13 @@ def write_parquet(
 class _RowGroups:
     """A file for COPY that makes a row group of each so many rows. PostgreSQL sends one row at a time, and whole."""
 
-    def __init__(self, writer: parquet.ParquetWriter, schema: pa.Schema, flushed: Callable[[], None]) -> None:
+    def __init__(self, writer: parquet.ParquetWriter, schema: pa.Schema, told: Callable[[int], None]) -> None:
         self._writer = writer
         self._schema = schema
-        self._flushed = flushed
+        self._told = told
         self._rows: list[bytes] = []
         self._bytes = 0
+        self._written = 0
 
     def write(self, row: bytes) -> int:
         self._rows.append(row)
@@ -80,7 +81,8 @@ class _RowGroups:
             self._rows.clear()
             self._bytes = 0
             self._writer.write_table(table, row_group_size=ROW_GROUP)
-            self._flushed()
+            self._written += table.num_rows
+            self._told(self._written)
 
 
 def _read(text: bytes, schema: pa.Schema) -> pa.Table:

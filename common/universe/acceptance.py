@@ -27,7 +27,7 @@ class Changes:
     changed: int
 
     def __str__(self) -> str:
-        return f"{self.listed} symbols are listed: {self.new} new, {self.gone} gone, {self.changed} changed"
+        return f"{self.listed:,} symbols are listed: {self.new:,} new, {self.gone:,} gone, {self.changed:,} changed"
 
 
 def refuse_shrunk(before: Sequence[Listing], after: Sequence[Listing], universes: Iterable[ListingFilter]) -> None:

@@ -100,7 +100,9 @@ def test_rows_are_never_all_in_memory(exporter, market, tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
-    assert exporter.to_file(Selection("price_history"), tmp_path / "bars.parquet", ignore).rows == 120_000
+    told: list[int] = []
+    assert exporter.to_file(Selection("price_history"), tmp_path / "bars.parquet", told.append).rows == 120_000
+    assert told == [100_000, 120_000]
     metadata = parquet.ParquetFile(tmp_path / "bars.parquet").metadata
     groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     assert groups == [100_000, 20_000]
@@ -220,7 +222,7 @@ def test_the_command_tells_what_it_wrote(command, store, tmp_path):
     save_quotes(store, [quote()])
     code, out, err = command("latest_quotes", "--to", tmp_path / "q.csv", "--symbols", "ibm,NONE")
     assert (code, err) == (ExitCode.DONE, "no rows of NONE\n")
-    assert out.startswith("1 rows of latest_quotes, ")
+    assert out.startswith("1 row of latest_quotes: q.csv, 2")
     assert "invented by the sandbox" in out
     code, out, _ = command("latest_quotes", "--to", tmp_path / "q.csv", "--json")
     assert (code, json.loads(out)["rows"]) == (ExitCode.DONE, 1)
