@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from common.values import Symbol
@@ -11,19 +11,11 @@ from plugins.market.chart import ChartQuery
 from plugins.market.compare import CompareQuery
 from plugins.market.overview import SymbolQuery
 from plugins.market.page import PageDep, User
-from plugins.market.schema import ERRORS, Bars, Comparison, Meta, Sparks, Symbols, answers
+from plugins.market.parameters import SymbolPath
+from plugins.market.schema import CSV_FILE, ERRORS, Bars, Comparison, Meta, Sparks, Symbols, answers
 from plugins.market.sparks import SparkQuery
 
-
-class CsvFile(Response):
-    """The CSV twin of an answer."""
-
-    media_type = "text/csv"
-
-
 router = APIRouter(prefix="/api", tags=["prices"], responses=ERRORS)
-
-SymbolPath = Annotated[str, Path(max_length=64, description="A ticker as the provider writes it, such as TSCO.LON.")]
 
 
 @router.get("/meta", responses=answers(Meta))
@@ -38,7 +30,7 @@ def get_symbols(request: Request, page: PageDep, query: Annotated[SymbolQuery, Q
     return page.json(request, overview.TABLES, lambda: overview.document(page, query))
 
 
-@router.get("/symbols.csv", response_class=CsvFile)
+@router.get("/symbols.csv", response_class=Response, responses=CSV_FILE)
 def get_symbols_csv(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
     """The same as a file."""
     return page.csv(request, overview.TABLES, lambda: overview.table(page, query))
@@ -53,19 +45,19 @@ def get_sparks(request: Request, page: PageDep, query: Annotated[SparkQuery, Que
 
 @router.get("/compare", responses=answers(Comparison))
 def get_comparison(request: Request, page: PageDep, query: Annotated[CompareQuery, Query()]) -> Response:
-    """The gains of two to four symbols in percent, from their first common session on."""
+    """The gains of up to four symbols in percent, from their first common session on."""
     symbols = compare.symbols_of(query)
     return page.json(request, compare.TABLES, lambda: compare.document(page, symbols, query))
 
 
-@router.get("/compare.csv", response_class=CsvFile)
+@router.get("/compare.csv", response_class=Response, responses=CSV_FILE)
 def get_comparison_csv(request: Request, page: PageDep, query: Annotated[CompareQuery, Query()]) -> Response:
     """The same as a file."""
     symbols = compare.symbols_of(query)
     return page.csv(request, compare.TABLES, lambda: compare.table(page, symbols, query))
 
 
-@router.get("/bars/{symbol:path}.csv", response_class=CsvFile)
+@router.get("/bars/{symbol:path}.csv", response_class=Response, responses=CSV_FILE)
 def get_bars_csv(
     request: Request, page: PageDep, symbol: SymbolPath, query: Annotated[ChartQuery, Query()]
 ) -> Response:

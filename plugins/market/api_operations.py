@@ -8,16 +8,14 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from plugins.market import findings, operations, quota_status, schema
-from plugins.market.api import CsvFile
 from plugins.market.findings import FindingsQuery, GapsQuery
 from plugins.market.operations import OutcomesQuery, RunsQuery, WorkersQuery
 from plugins.market.page import Document, Page, PageDep
 from plugins.market.paging import PartOfSymbol, as_table
+from plugins.market.parameters import RunPath
 from plugins.market.schema import answers
 
 router = APIRouter(prefix="/api", tags=["operations"], responses=schema.ERRORS)
-
-RunPath = Annotated[str, Path(max_length=500, description="A run as the ledger names it, such as history:manual__…")]
 
 
 def _minute() -> int:
@@ -43,7 +41,7 @@ def get_runs(request: Request, page: PageDep, query: Annotated[RunsQuery, Query(
     return page.json(request, operations.LEDGER, lambda: operations.runs(page, query))
 
 
-@router.get("/runs.csv", response_class=CsvFile)
+@router.get("/runs.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_runs_csv(request: Request, page: PageDep, query: Annotated[RunsQuery, Query()]) -> Response:
     """The same as a file."""
     return _file(request, page, operations.LEDGER, schema.Run, lambda: operations.runs(page, query))
@@ -57,7 +55,7 @@ def get_outcomes(
     return page.json(request, operations.LEDGER, lambda: operations.outcomes(page, run_id, query))
 
 
-@router.get("/runs/{run_id}/outcomes.csv", response_class=CsvFile)
+@router.get("/runs/{run_id}/outcomes.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_outcomes_csv(
     request: Request, page: PageDep, run_id: RunPath, query: Annotated[OutcomesQuery, Query()]
 ) -> Response:
@@ -73,7 +71,7 @@ def get_workers(request: Request, page: PageDep, query: Annotated[WorkersQuery, 
     return page.json(request, operations.LEDGER, lambda: operations.workers(page, query), _minute())
 
 
-@router.get("/workers.csv", response_class=CsvFile)
+@router.get("/workers.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_workers_csv(request: Request, page: PageDep, query: Annotated[WorkersQuery, Query()]) -> Response:
     """The same as a file."""
     return page.csv(
@@ -93,7 +91,7 @@ def get_findings(request: Request, page: PageDep, query: Annotated[FindingsQuery
     return page.json(request, findings.FINDINGS, lambda: findings.findings(page, query))
 
 
-@router.get("/findings.csv", response_class=CsvFile)
+@router.get("/findings.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_findings_csv(request: Request, page: PageDep, query: Annotated[FindingsQuery, Query()]) -> Response:
     """The same as a file."""
     return _file(request, page, findings.FINDINGS, schema.Finding, lambda: findings.findings(page, query))
@@ -105,7 +103,7 @@ def get_gaps(request: Request, page: PageDep, query: Annotated[GapsQuery, Query(
     return page.json(request, findings.GAPS, lambda: findings.gaps(page, query))
 
 
-@router.get("/gaps.csv", response_class=CsvFile)
+@router.get("/gaps.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_gaps_csv(request: Request, page: PageDep, query: Annotated[GapsQuery, Query()]) -> Response:
     """The same as a file."""
     return _file(request, page, findings.GAPS, schema.Gap, lambda: findings.gaps(page, query))
@@ -117,7 +115,7 @@ def get_quarantine(request: Request, page: PageDep, query: Annotated[PartOfSymbo
     return page.json(request, findings.QUARANTINE, lambda: findings.quarantine(page, query))
 
 
-@router.get("/quarantine.csv", response_class=CsvFile)
+@router.get("/quarantine.csv", response_class=Response, responses=schema.CSV_FILE)
 def get_quarantine_csv(request: Request, page: PageDep, query: Annotated[PartOfSymbol, Query()]) -> Response:
     """The same as a file."""
     return _file(request, page, findings.QUARANTINE, schema.Refused, lambda: findings.quarantine(page, query))

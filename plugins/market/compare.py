@@ -5,30 +5,27 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from fastapi import HTTPException
 from pydantic import Field
 
 from common.values import Symbol
 from plugins.market.chart import ChartQuery, since_of
 from plugins.market.page import Document, Page, Table
+from plugins.market.parameters import some_symbols, symbols_pattern
 
 TABLES: Final = ("daily_bars", "adjustment_factors")
-_LEAST, _MOST = 2, 4
+_MOST: Final = 4
 Closes = Mapping[date, Decimal]
 
 
 class CompareQuery(ChartQuery):
-    """Two to four symbols, with commas between them; the range ends with the newest bar of all of them."""
+    """Up to four symbols, with commas between them; the range ends with the newest bar of all of them."""
 
-    symbols: Annotated[str, Field(min_length=3, max_length=33 * _MOST)]
+    symbols: Annotated[str, Field(max_length=33 * _MOST, json_schema_extra={"pattern": symbols_pattern(_MOST)})]
 
 
 def symbols_of(query: CompareQuery) -> list[Symbol]:
-    """Return the symbols, each once. Raises ConfigurationError for a text that can be none."""
-    symbols = list(dict.fromkeys(Symbol(text) for text in query.symbols.split(",")))
-    if not _LEAST <= len(symbols) <= _MOST:
-        raise HTTPException(400, f"{len(symbols)} symbols cannot be compared: name {_LEAST} to {_MOST} different ones.")
-    return symbols
+    """Return the symbols, each once."""
+    return some_symbols(query.symbols, _MOST)
 
 
 def document(page: Page, symbols: Sequence[Symbol], query: CompareQuery) -> Document:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.values import Symbol
 from plugins.market.page import Document, Page, Table
+from plugins.market.parameters import OneSymbol
 from plugins.market.schema import Model
 
 
@@ -26,7 +27,7 @@ class Part(BaseModel):
 class PartOfSymbol(Part):
     """A part of what one symbol has, or all symbols have."""
 
-    symbol: Annotated[str, Field(max_length=64)] = ""
+    symbol: OneSymbol = ""
 
     @property
     def ticker(self) -> Symbol | None:

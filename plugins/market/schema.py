@@ -339,6 +339,10 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": Error, "description": "A parameter cannot be used."},
     503: {"model": Error, "description": "The database does not answer; Retry-After says when to ask again."},
 }
+#: What a route documents that answers with a file. Its errors are JSON all the same.
+CSV_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A heading, and a line a row."}
+}
 
 
 def answers(model: type[Model]) -> dict[int | str, dict[str, Any]]:

@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.database.rows import as_json
 from common.values import Symbol
 from plugins.market.page import Document, Page, now
+from plugins.market.parameters import some_symbols, symbols_pattern
 
 TABLES: Final = ("daily_bars", "adjustment_factors")
 #: Two screens.
@@ -20,16 +20,15 @@ class SparkQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    symbols: Annotated[str, Field(min_length=1, max_length=33 * _MOST_SYMBOLS)]
+    symbols: Annotated[
+        str, Field(max_length=33 * _MOST_SYMBOLS, json_schema_extra={"pattern": symbols_pattern(_MOST_SYMBOLS)})
+    ]
     sessions: Annotated[int, Field(ge=2, le=260)] = 90
 
 
 def symbols_of(query: SparkQuery) -> list[Symbol]:
-    """Return the symbols that are asked for, each once. Raises ConfigurationError for a text that can be none."""
-    symbols = list(dict.fromkeys(Symbol(text) for text in query.symbols.split(",")))
-    if len(symbols) > _MOST_SYMBOLS:
-        raise HTTPException(400, f"{len(symbols)} symbols are too many: ask for up to {_MOST_SYMBOLS} at once.")
-    return symbols
+    """Return the symbols that are asked for, each once."""
+    return some_symbols(query.symbols, _MOST_SYMBOLS)
 
 
 def document(page: Page, symbols: list[Symbol], sessions: int) -> Document:
