@@ -22,7 +22,7 @@ from local import init_step
 from local.airflow_api import AirflowApi
 from local.environment import (
     cluster_environment,
-    page_environment,
+    key_stand_in,
     person_settings,
     provisioning_environment,
     settings_of,
@@ -157,7 +157,7 @@ class Cluster:
             broker.initialise()
             self.state.write_settings()
             plan = str(self.settings.quota) if self.settings.uses_sandbox else None
-            page = page_environment(self.environment, self.settings)
+            page = key_stand_in(self.settings)
             pipeline = pipeline_programs(self.ports, self.workers, sandbox_plan=plan, page=page, forks=self.forks)
             pipeline += self._monitoring_programs()
             storage = storage_programs(postgres, broker)

@@ -15,7 +15,6 @@ from common.settings import (
     DagSettings,
     MonitoringSettings,
     NotificationSettings,
-    PageSettings,
     PatchSettings,
     PipelineSettings,
 )
@@ -162,12 +161,9 @@ def _secrets(state: State, ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def page_environment(environment: Mapping[str, str], settings: PipelineSettings) -> dict[str, str]:
-    """Return what the Market page reads with: the reader's address, and what stands for the key that it never has."""
-    digest = "" if settings.uses_sandbox else key_digest(settings.api_key)
-    names = {name.upper() for name in PageSettings.model_fields}
-    shared = {name: value for name, value in environment.items() if name.removesuffix("_FILE") in names}
-    return {**shared, "ALPHA_VANTAGE_KEY_DIGEST": digest}
+def key_stand_in(settings: PipelineSettings) -> dict[str, str]:
+    """Return what shows the quota in place of the API key: the limiter's name of it, empty where there is none."""
+    return {"ALPHA_VANTAGE_KEY_DIGEST": "" if settings.uses_sandbox else key_digest(settings.api_key)}
 
 
 def provisioning_environment(state: State, ports: Mapping[str, int]) -> dict[str, str]:

@@ -92,7 +92,7 @@ def pipeline_programs(
 ) -> list[Program]:
     """Return Airflow's processes, Flower, the exporter of metrics, and the sandbox where a plan for it is given.
 
-    ``page``: what the Market page reads with; it is the API server's alone, and so is the folder of plugins.
+    ``page``: the Market page's own variables, the API server's alone as the folder of plugins is.
     ``forks``: Airflow is imported once and forked (local/manager.py); else each process is executed and imports it.
     """
     airflow = [_AIRFLOW] if forks else [sys.executable, "-m", "airflow"]

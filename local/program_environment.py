@@ -14,8 +14,9 @@ _PLAIN: Final = frozenset(
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "ALPHA_VANTAGE_API_KEY": frozenset({"worker"}),
     "MARKET_DB_PASSWORD": frozenset({"worker"}),
+    "MARKET_READER_PASSWORD": frozenset({"api-server"}),
     "ALERT_URLS": frozenset({"worker", "exporter"}),
-    "REDIS_PASSWORD": frozenset({"worker", "exporter"}),
+    "REDIS_PASSWORD": frozenset({"worker", "exporter", "api-server"}),  # the last two show the quota
     "MONITOR_DB_PASSWORD": frozenset({"exporter"}),
     "AIRFLOW__API_AUTH__JWT_SECRET": frozenset({"api-server", "scheduler"}),  # who issues or checks tokens
     "FLOWER_": frozenset({"flower"}),
@@ -23,7 +24,6 @@ _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "POSTGRES_PASSWORD": frozenset(),
     "AIRFLOW_DB_PASSWORD": frozenset(),
     "MARKET_OWNER_PASSWORD": frozenset(),
-    "MARKET_READER_PASSWORD": frozenset(),
     "AIRFLOW_ADMIN_PASSWORD": frozenset(),
     "FERNET_KEY": frozenset(),
     "API_SECRET_KEY": frozenset(),

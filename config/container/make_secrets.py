@@ -121,12 +121,15 @@ def resolve(given: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
 
 def composed(values: Mapping[str, str]) -> dict[str, str]:
     """Return what is made of secrets, by file name: addresses (one that was given stays as it is), the key's digest."""
+    digest = key_digest(values["ALPHA_VANTAGE_API_KEY"])
     database = values["AIRFLOW_DATABASE_URL"] or airflow_url(values, "postgres:5432")
     return {
         "airflow/sql_alchemy_conn": database,
         "airflow/result_backend": f"db+{database}",
-        "monitor/alpha_vantage_key_digest": key_digest(values["ALPHA_VANTAGE_API_KEY"]),
+        "monitor/alpha_vantage_key_digest": digest,
         "redis/broker_url": verified(values["CELERY_BROKER_URL"]) or broker_url(values, "redis:6379"),
+        "page/market_reader_password": values["MARKET_READER_PASSWORD"],
+        "page/alpha_vantage_key_digest": digest,  # as the exporter the page has no key
     }
 
 

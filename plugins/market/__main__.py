@@ -52,7 +52,7 @@ def nobody() -> None:
 def _of_the_cluster() -> Mapping[str, str]:
     """Return the settings with which this checkout's cluster reads. Raises ConfigurationError where none runs."""
     from local.cluster import Cluster  # noqa: PLC0415  only on a machine that has a cluster; takes a second
-    from local.environment import page_environment  # noqa: PLC0415  same
+    from local.environment import key_stand_in  # noqa: PLC0415  same
     from local.state import State  # noqa: PLC0415  same
 
     cluster = Cluster(State.of_this_checkout())
@@ -61,7 +61,7 @@ def _of_the_cluster() -> Mapping[str, str]:
             f"the cluster does not run: `make up` starts it; or set {_DATABASE} to the address of another database.",
             variable=_DATABASE,
         )
-    return page_environment(cluster.environment, cluster.settings)
+    return {**cluster.environment, **key_stand_in(cluster.settings)}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """What Airflow loads: where the page stands, and the app, which is imported only when an API server asks for it."""
 
+from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -24,9 +25,9 @@ class MarketPlugin(AirflowPlugin):
         }
     ]
 
-    @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow declares a list and reads it once
-        """The app, made when an API server asks: a task's process, which loads this file too, never pays for it."""
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # Airflow declares a list
+        """The app, made once, when an API server asks: what else may load this file never pays for it."""
         from plugins.market.airflow_guard import airflow_app  # noqa: PLC0415  see above
 
         return [{"app": airflow_app(), "url_prefix": URL_PREFIX, "name": "market"}]

@@ -25,8 +25,8 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for secret in module.SECRETS:
-        (tmp_path / "volumes" / secret.folder).mkdir(parents=True, exist_ok=True)
+    for folder in ("page", *(secret.folder for secret in module.SECRETS)):
+        (tmp_path / "volumes" / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / "files").mkdir()
     return module
 
@@ -47,6 +47,8 @@ def test_nothing_set_makes_everything_once(step: ModuleType, tmp_path: Path):
     assert first.pop("airflow/airflow_database_url") == first.pop("redis/celery_broker_url") == ""
     assert first.pop("redis/redis.conf")
     assert first.pop("monitor/alpha_vantage_key_digest") == ""
+    assert first.pop("page/alpha_vantage_key_digest") == ""
+    assert first.pop("page/market_reader_password") == first["init/market_reader_password"]
     passwords = [value for name, value in first.items() if "://" not in value]
     assert len(set(passwords)) == len(passwords)
     assert min(map(len, passwords)) >= 32
@@ -64,6 +66,7 @@ def test_given_secret_wins_until_taken_back(step: ModuleType, tmp_path: Path):
     assert given["flower/flower_password"] == "from a file too"
     assert given["market/alpha_vantage_api_key"] == "KEY1"
     assert given["monitor/alpha_vantage_key_digest"] == key_digest(SecretStr("KEY1"))
+    assert given["page/alpha_vantage_key_digest"] == key_digest(SecretStr("KEY1"))
     assert run(step, tmp_path)["market/alpha_vantage_api_key"] == ""
 
 
