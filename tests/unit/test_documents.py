@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/restatements.md",
     "docs/runbook.md",
     "docs/gaps.md",
+    "docs/market-page.md",
     "docs/notifications.md",
     "docs/retention.md",
     "docs/triggered-by-data.md",
