@@ -59,6 +59,13 @@ def test_an_open_run_survives(store: Store, market: Market):
     assert count(market, "fetch_outcomes") == 0
 
 
+def test_workers_may_delete_by_every_rule(store: Store, market: Market):
+    """The workers' role has the rights that a step needs on each table."""
+    assert [(done.table, done.left) for done in store.retention.delete_old({rule.table: 1 for rule in RULES})] == [
+        (rule.table, "") for rule in RULES
+    ]
+
+
 def test_what_is_kept_is_kept(store: Store, market: Market):
     """Where all settings say keep nothing is deleted; with 0 days today's rows go too; bars have no setting."""
     save_quotes(store, [quote(day=MONDAY - timedelta(days=4000))])
