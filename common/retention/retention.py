@@ -15,7 +15,7 @@ from common.database.queries import fetch_one, statement
 from common.retention.rules import RULES, Rule
 
 #: How long (s) a step may hold its locks; one that needs longer is taken back and made smaller.
-STEP_S: Final = 0.8
+STEP_S: Final = 0.5
 #: How long (s) a step waits for a table that another session has locked as a whole.
 _LOCK_S: Final = 0.2
 

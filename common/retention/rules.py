@@ -42,9 +42,13 @@ RULES: Final = (
         spares="what quarantine points at",
         step=500,  # the history of a symbol fills eighty rows of TOAST
     ),
-    Rule("quality_findings", "resolved_at", "ledger_retention_days", spares="what is open"),
+    Rule("quality_findings", "resolved_at", "finding_retention_days", spares="what is open"),
     Rule(
-        "notifications", "created_at", "ledger_retention_days", spared="message_waits", spares="what waits to be sent"
+        "notifications",
+        "created_at",
+        "notification_retention_days",
+        spared="message_waits",
+        spares="what waits to be sent",
     ),
 )
 

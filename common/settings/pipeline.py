@@ -103,6 +103,8 @@ class PipelineSettings(BaseModel):
     data_retention_days: Days = 90
     quote_revision_retention_days: Days = 90
     ledger_retention_days: Days = 90
+    finding_retention_days: Days = 90
+    notification_retention_days: Days = 90
     call_retention_days: Days = 2
     quarantine_retention_days: Days = 90
     raw_retention_days: DaysOrNone = 30  # 0: what the provider says is not kept
