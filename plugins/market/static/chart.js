@@ -21,7 +21,7 @@ export function emptyChart(place) {
     grid: { vertLines: { color: colour("raised") }, horzLines: { color: colour("raised") } },
     crosshair: { mode: 0, vertLine: rule, horzLine: rule },
     rightPriceScale: { borderColor: line, entireTextOnly: true },
-    timeScale: { borderColor: line, minBarSpacing: 0.05, rightOffset: 2 },
+    timeScale: { borderColor: line, minBarSpacing: 0.05, maxBarSpacing: 40, rightOffset: 2 },
     localization: { locale, timeFormatter: format.day },
     handleScroll: { vertTouchDrag: false }, // a finger that goes down scrolls the page
   });

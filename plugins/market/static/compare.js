@@ -2,12 +2,13 @@
 // percent mode would start each line at its own first day in sight.
 
 import { emptyChart } from "./chart.js";
-import { element } from "./dom.js";
+import { element, svg } from "./dom.js";
 import { direction, percent } from "./format.js";
 import { colour } from "./settings.js";
 
 const { LineSeries, LineStyle } = window.LightweightCharts;
-const STYLES = [LineStyle.Solid, LineStyle.Dashed, LineStyle.Dotted, LineStyle.SparseDotted];
+const DASHES = [null, "4 4", "2 2", "12 5"]; // the same strokes in the legend
+const STYLES = [LineStyle.Solid, LineStyle.Dashed, LineStyle.Dotted, LineStyle.LargeDashed];
 
 /** Draw the answer of api/compare. Returns what removes the chart. */
 export function drawComparison(place, { series }, onHover) {
@@ -33,11 +34,16 @@ export function comparedRows({ series }) {
   return [...rows.values()].sort((one, other) => (one.time < other.time ? 1 : -1));
 }
 
+function stroke(index) {
+  const line = { x1: 0, y1: 4, x2: 28, y2: 4, stroke: `var(--series-${index + 1})`, "stroke-width": 2.5, "stroke-dasharray": DASHES[index] };
+  return svg("svg", { class: "stroke", viewBox: "0 0 28 8", "aria-hidden": "true" }, svg("line", line));
+}
+
 /** The legend of one day: each line's stroke, symbol and percent. */
 export function comparedLegend({ series }, row) {
   return series.map(({ symbol }, index) => {
     const value = row.values[index];
-    return element("span", { class: "part" }, element("span", { class: `line line-${index + 1}`, "aria-hidden": "true" }),
+    return element("span", { class: "part" }, stroke(index),
       element("b", {}, symbol), " ", element("span", { class: direction(value).name }, percent(value)));
   });
 }

@@ -22,7 +22,7 @@ export function showHeat(rows) {
   const down = changes.filter((change) => change < 0).length;
   byId("heat-text").textContent = changes.length
     ? `${count(up)} rose, ${count(down)} fell, ${count(changes.length - up - down)} did not change` +
-      `${changes.length < rows.length ? `, ${count(rows.length - changes.length)} have no price yet` : ""}.`
+      `${changes.length < rows.length ? `; ${count(rows.length - changes.length)} without a price` : ""}.`
     : "No symbol has a change yet.";
   byId("heat").replaceChildren(...[...numbers].filter(([, number]) => number).map(([step, number]) => {
     const part = element("span", { class: `level-${step}` });

@@ -5,6 +5,7 @@ import { byId, element } from "./dom.js";
 import { count, plural, STATES } from "./format.js";
 import { shareAddress } from "./frame.js";
 import { showHeat } from "./heat.js";
+import { meanings } from "./meanings.js";
 import { COLUMNS, symbolRow } from "./overview_row.js";
 import { exchangeNames, facts, partFailed, refreshed, stateText } from "./page.js";
 import { fits, sorted } from "./selection.js";
@@ -14,6 +15,7 @@ import { WindowedTable } from "./table.js";
 const PAGE = 10_000; // the most that one answer holds
 const DEFAULTS = { q: "", exchange: "", freshness: "", state: "", sort: "symbol", order: "asc" };
 const IN_FILES = new Set(["symbol", "price", "change_percent", "volume", "session"]);
+const LAST_FETCHES = ["stored", "unchanged", "stale", "skipped", "postponed", "quarantined", "failed", "never"];
 const FRESHNESS = { fresh: "Up to date", stale: "Behind", never: "Never stored", unknown: "No calendar known" };
 
 let all = [];
@@ -132,6 +134,7 @@ function head({ key, title, number, sortable, from = "asc" }) {
 }
 
 byId("head").append(...COLUMNS.map(head));
+byId("counts-line").append(meanings("What the last fetch can be", LAST_FETCHES));
 byId("q").value = chosen.q;
 byId("q").addEventListener("input", () => choose({ q: byId("q").value.trim() }));
 byId("q").addEventListener("keydown", (event) => {

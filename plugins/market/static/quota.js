@@ -48,6 +48,12 @@ function away({ away: why }) {
   return why ? element("p", { class: "hold" }, `What is used now is not known: ${why}`) : null;
 }
 
+function underWay({ in_flight: inFlight, queued, deferred }) {
+  if (inFlight === null || inFlight === undefined) return null;
+  return element("p", { class: "hint under-way" }, `${plural(inFlight, "call", "calls")} under way; ${plural(queued, "task waits", "tasks wait")} ` +
+    `for the next seconds, ${count(deferred)} gave the slot back and will be woken.`);
+}
+
 function waitingTable({ total, rows }) {
   const columns = [{ title: "Symbol" }, { title: "What" }, { title: "Until" }, { title: "Reason" }, { title: "Run" }];
   const more = rows.length < total ? `The first ${count(rows.length)} of ${count(total)}.` : plural(total, "symbol waits", "symbols wait");
@@ -61,7 +67,7 @@ export async function showQuota(place, waitingPlace) {
   if (!changed && !place.querySelector(".busy")) return;
   const hours = body.hours.length ? hoursOf(body.hours) : null;
   if (hours && place.querySelector("details")?.open) hours.querySelector("details").open = true; // a refresh closes nothing
-  const parts = [away(body), hold(body), element("div", { class: "meters" }, ...body.windows.map(meter)), hours];
+  const parts = [away(body), hold(body), element("div", { class: "meters" }, ...body.windows.map(meter)), underWay(body), hours];
   place.replaceChildren(...parts.filter(Boolean));
   waitingPlace.replaceChildren(...(body.waiting.total ? waitingTable(body.waiting)
     : [element("p", { class: "state" }, "Nothing waits: every symbol that was planned has had its call.")]));

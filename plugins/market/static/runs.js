@@ -3,21 +3,12 @@
 import { get } from "./api.js";
 import { element, plainTable } from "./dom.js";
 import { count, plural, STATES, time } from "./format.js";
+import { meanings } from "./meanings.js";
 import { airflowLink } from "./frame.js";
 import { stateText } from "./page.js";
 
 const LOUD = { failed: "wrong", quarantined: "wrong", postponed: "waits", stale: "waits", open: "waits" };
 const KINDS = ["stored", "unchanged", "stale", "skipped", "postponed", "quarantined", "failed", "open"];
-const MEANINGS = {
-  stored: "fetched, checked and written",
-  unchanged: "fetched, and equal to what was stored",
-  stale: "the provider still had an older session than the exchange's latest; the next run asks again",
-  skipped: "the latest session was stored already, so no call was spent",
-  postponed: "the quota did not reach it; a later run asks",
-  quarantined: "the reply was refused and is kept, with the reason",
-  failed: "an error ended it; the run is red",
-  open: "in the plan, and not finished yet",
-};
 const RUN_STATES = { success: ["", "success"], failed: ["bad", "failed"], running: ["warn", "running"] };
 const opened = new Set(); // runs whose symbols are shown, so that a refresh leaves them open
 
@@ -76,13 +67,8 @@ function toggle(run, columns) {
   return { button, details };
 }
 
-function meanings() {
-  const list = KINDS.flatMap((kind) => [element("dt", {}, STATES[kind]), element("dd", {}, MEANINGS[kind])]);
-  return element("details", {}, element("summary", {}, "What the columns mean"), element("dl", { class: "meanings" }, ...list));
-}
-
 function runTable(rows) {
-  const columns = [{ title: "Planned" }, { title: "What" }, { title: "Run" }, { title: "Symbols", number: true },
+  const columns = [{ title: "Planned" }, { title: "What" }, { title: "State" }, { title: "Symbols", number: true },
     ...KINDS.map((kind) => ({ title: STATES[kind], number: true })), { title: "Details" }];
   const toggles = rows.map((run) => toggle(run, columns.length));
   const table = plainTable("Runs", columns, rows.map((run, index) => [nameOf(run), whatOf(run), stateOf(run), count(run.symbols),
@@ -96,7 +82,7 @@ export async function showRuns(place) {
   const { body, changed } = await get("api/runs", { limit: 30 });
   if (!changed && !place.querySelector(".busy")) return;
   if (!body.rows.length) stateText(place, "No run yet. Trigger the DAG in Airflow; its outcomes appear here.");
-  else place.replaceChildren(element("div", { class: "runs" }, runTable(body.rows)), meanings());
+  else place.replaceChildren(element("div", { class: "runs" }, runTable(body.rows)), meanings("What the columns mean", KINDS));
 }
 
 /** Show api/workers: how the symbols of a day were shared. */

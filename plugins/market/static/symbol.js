@@ -184,7 +184,9 @@ byId("compare").addEventListener("submit", (event) => {
     return;
   }
   byId("vs").value = "";
-  choose({ vs: [...chosen.vs, other] });
+  const mode = chosen.mode === "raw" && !chosen.vs.length ? "split" : chosen.mode; // as traded, a split looks like a loss
+  document.querySelector(`#mode input[value="${mode}"]`).checked = true;
+  choose({ vs: [...chosen.vs, other], mode });
 });
 onLook(() => redraw());
 for (const id of ["state-of-chart", "gaps", "findings", "quarantine"]) stateText(byId(id), "Loading …", { busy: true });
