@@ -80,6 +80,16 @@ def test_container_tunes_what_local_cluster_tunes():
     assert dict(re.findall(r'-n "\$\{(\w+):-\}" \]; then export (AIRFLOW__\w+)=', script)) == dict(TUNABLES)
 
 
+def test_image_gets_what_it_copies():
+    """What the Dockerfile copies from the checkout, .dockerignore lets through; else no image can be built."""
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copied = {
+        name for line in lines if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]
+    }
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert copied == {line[1:] for line in ignored if line.startswith("!")}
+
+
 def test_the_example_changes_nothing():
     """An untouched copy of .env.example means the defaults."""
     values = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
