@@ -4,10 +4,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from benchmarks.big_day import after_runs
 from benchmarks.big_market import BigMarket, big_market
 from benchmarks.big_reads import reads
 from benchmarks.big_upkeep import retention
-from benchmarks.big_writes import Days, gaps, upserts
+from benchmarks.big_writes import Days, upserts
 from benchmarks.clusters import progress
 from benchmarks.tables import Table
 
@@ -35,10 +36,10 @@ def run(*, quick: bool = False, keep: Path | None = None) -> list[Table]:
         progress("reads: done")
         days = Days(market, cursor)
         try:
-            tables += [upserts(market, days, **times), gaps(market, days, **times)]
-            tables += retention(market, days, cursor, **rows)
+            tables += [upserts(market, days, **times), *retention(market, days, cursor, **rows)]
         finally:
             days.undo()
+        tables += after_runs(market, days, cursor, **times)
     return tables
 
 

@@ -128,6 +128,7 @@ def _newest(ask: _Asking, store: Store, times: int) -> Iterator[tuple[str | floa
         "latest_quotes": ask.of_day("SELECT * FROM latest_quotes"),
         "Store.quotes(), as objects": product(None),
         "Store.quotes(symbols), as objects": product(ask.symbols),
+        "the same rows by their day": ask.of_day("SELECT * FROM stock_quotes WHERE latest_trading_day = %(newest)s"),
         "DISTINCT ON *": ask.of_day(_DISTINCT_QUOTES),
         "joined to max() by symbol *": ask.of_day(_NEWEST_JOINED),
     }

@@ -1,4 +1,4 @@
-"""A day's run on a big market, step by step: its upserts beside an empty table's, and the look for gaps."""
+"""Upserts of whole days into a big market, beside those into empty tables."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,28 +15,20 @@ from benchmarks.comparing import percentile
 from benchmarks.tables import Table
 from common.datasets import daily_bars, quotes
 from common.datasets.dataset import Table as Stored
-from common.settings import PipelineSettings
 from common.store import Store
 from common.trading_calendar import NEW_YORK, known_sessions
 from common.values import DailyBar, Quote, Symbol
-from workers.pipeline.gaps import find_gaps
-from workers.wiring import Wiring
 
 EMPTY: Final = "market_empty"
 DAYS: Final = 21
 #: How many symbols a batch of the pipeline stores in a transaction.
 _BATCH: Final = 50
-_RUN: Final = "history:benchmark"
-_ANSWERED: Final = """
-INSERT INTO fetch_outcomes (run_id, dataset, symbol, status, reason, planned_at, finished_at, session)
-SELECT %(run)s, 'daily_bars', symbol, 'stored', 'inserted', now(), now(), %(session)s FROM latest_quotes
-"""
 _UNDO: Final = """
 DELETE FROM daily_bars WHERE symbol = ANY(%(symbols)s) AND session > %(newest)s;
 DELETE FROM stock_quotes WHERE latest_trading_day > %(newest)s;
 DELETE FROM bar_revisions WHERE session > %(newest)s;
-DELETE FROM bar_gaps WHERE first_session > %(newest)s;
-DELETE FROM fetch_outcomes WHERE run_id = %(run)s
+DELETE FROM quote_revisions WHERE latest_trading_day > %(newest)s;
+DELETE FROM quality_pending
 """
 
 Row = Quote | DailyBar
@@ -69,15 +61,10 @@ class Days:
         """Return a quote of each symbol."""
         return [replace(each, latest_trading_day=session, data_timestamp=datetime.now(UTC)) for each in self.quotes]
 
-    def answered(self, session: date) -> None:
-        """Note in the ledger that a run has just stored the session of each symbol."""
-        self._cursor.execute("DELETE FROM fetch_outcomes WHERE run_id = %s", (_RUN,))
-        self._cursor.execute(_ANSWERED, {"run": _RUN, "session": session})
-
     def undo(self) -> None:
         """Delete the days, and vacuum what they were stored in."""
-        self._cursor.execute(_UNDO, {"symbols": self.symbols, "newest": self.newest, "run": _RUN})
-        for table in ("daily_bars", "stock_quotes", "fetch_outcomes", "bar_gap_checks"):
+        self._cursor.execute(_UNDO, {"symbols": self.symbols, "newest": self.newest})
+        for table in ("daily_bars", "stock_quotes"):
             self._cursor.execute(f"VACUUM (ANALYZE) {table}")
 
 
@@ -130,35 +117,8 @@ def _beside(table: str, seconds: dict[tuple[str, str], list[float]]) -> Iterator
         yield f"{table}: {kind}", *figures, ratio
 
 
-def gaps(market: BigMarket, days: Days, *, times: int = DAYS) -> Table:
-    """Look for gaps in all bars, and then after each day's run."""
-    environment = {
-        "SANDBOX_URL": "http://127.0.0.1:1",  # nobody is asked
-        "MARKET_DATABASE_URL": market.dsn().get_secret_value(),
-        "WORKER_NAME": "benchmark",
-    }
-    first, daily = list[float](), list[float]()
-    with Wiring(PipelineSettings.from_environment(environment)) as wiring:
-        for session in days.sessions[:times]:
-            wiring.store.save({daily_bars.TABLE: days.bars_of(session)})
-            days.answered(session)
-            begun = time.perf_counter()
-            progress(str(find_gaps(wiring, days.symbols, datetime.now(UTC))))
-            (daily if first else first).append(time.perf_counter() - begun)
-    rows = [("all bars, the first time", len(first), first[0], first[0])]
-    if daily:
-        rows += [("after a day's run", len(daily), percentile(daily, 50), percentile(daily, 95))]
-    return Table(
-        f"The look for gaps of {len(days.symbols):,} symbols (s)", ("what", "times", "p50", "p95"), rows, _GAPS
-    )
-
-
 _UPSERT_COLUMNS: Final = ("rows", "p50", "p95", "empty: p50", "empty: p95", "p50 to the empty table's")
 _UPSERTS: Final = (
     "Store.save: the rows as JSON, the upsert, the factors of symbols beside an ex-date, the commit. Each day in its "
     "turn goes into the big tables and into ones that were just emptied, on the same server; the next one in batches."
-)
-_GAPS: Final = (
-    "workers.pipeline.gaps.find_gaps: what was answered, the sessions of the exchange less the bars, and what is "
-    "written of it. The first time goes through all bars, after a run through the reach of a compact series."
 )

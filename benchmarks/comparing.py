@@ -7,7 +7,7 @@ from typing import Final
 Way = Callable[[], object]
 
 #: The columns of ``compared``.
-COLUMNS: Final = ("question", "design", "times", "p50 (ms)", "p95 (ms)", "to the first")
+COLUMNS: Final = ("question", "design", "times", "p50 (ms)", "p95 (ms)", "fastest", "to the first")
 
 
 def compared(question: str, ways: Mapping[str, Way], times: int, few: int = 3) -> Iterator[tuple[str | float, ...]]:
@@ -26,7 +26,7 @@ def compared(question: str, ways: Mapping[str, Way], times: int, few: int = 3) -
     middle = percentile(next(iter(seconds.values()))[1:], 50)
     for name, (_, *seen) in seconds.items():
         p50 = percentile(seen, 50)
-        yield question, name, len(seen), p50 * 1000, percentile(seen, 95) * 1000, p50 / middle
+        yield question, name, len(seen), p50 * 1000, percentile(seen, 95) * 1000, min(seen) * 1000, p50 / middle
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
