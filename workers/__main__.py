@@ -1,5 +1,5 @@
-"""The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``export``,
-``notify``, ``adjust rebuild``.
+"""The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``quality …``,
+``export``, ``notify``, ``adjust rebuild``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """
@@ -14,7 +14,7 @@ from common.command_line import EXIT_CODES, run
 from common.datasets import NAMES
 from common.errors import ConfigurationError
 from common.values import Symbol
-from workers import export_parser
+from workers import export_parser, quality_parser
 
 if TYPE_CHECKING:
     from workers.commands import CommandResult
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     """Run one command; return the exit code."""
     parser, replay = _parser()
     options = parser.parse_args(arguments)
+    if options.room == "quality":
+        return quality_parser.run_command(options, output or sys.stdout)
     if options.command == "export":
         return export_parser.run_command(options, output or sys.stdout)
     if options.command == "notify":
@@ -49,11 +51,11 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser of the whole command line, and that of ``quarantine replay``."""
     parser = argparse.ArgumentParser(
         prog="python -m workers",
-        description="Look at what was kept and use it again, export what is stored, send messages, and compute again.",
+        description="Use again what was kept, see what looks wrong, export what is stored, send messages, and more.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    rooms = parser.add_subparsers(required=True, metavar="quarantine|replies|export|notify|adjust")
+    rooms = parser.add_subparsers(required=True, dest="room", metavar="quarantine|replies|quality|export|notify|adjust")
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
     _add_list(_command(commands, "list", "list refused replies, the newest first"))
@@ -71,6 +73,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     replies = rooms.add_parser("replies", help="everything that the provider said of late")
     kept = replies.add_subparsers(dest="command", required=True, metavar="reparse")
     _add_reparse(_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again"))
+    quality_parser.add_parser(rooms)
     export_parser.add_parser(rooms)
     notify = _command(rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS")
     notify.add_argument("--test", action="store_true", help="send a test message to each address")

@@ -97,6 +97,7 @@ class PipelineSettings(BaseModel):
     bulk_quotes: Literal["auto", "on", "off"] = "auto"
     stock_symbols: Universe = Field(default_factory=lambda: _read_universe(DEFAULT_SYMBOLS))
     max_failure_ratio: float = Field(default=0, ge=0, le=1)
+    quality_errors: Literal["report", "fail"] = "report"
     max_mapped_tasks: int = Field(default=500, ge=1, le=10_000)
     symbols_per_task: Annotated[Annotated[int, Field(ge=1, le=10_000)] | None, BeforeValidator(_none_for_auto)] = None
     batch_concurrency: int = Field(default=8, ge=1, le=64)

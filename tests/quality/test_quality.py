@@ -1,5 +1,6 @@
 """How the checks are found, what they look at, and what they cost."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -15,6 +16,7 @@ from tests.support.rows import save_bars
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between exchange_calendars and pandas
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
 CHECKS = Path(check.__file__).parent / "checks"
 WAITING = "SELECT symbol FROM quality_pending ORDER BY symbol"
 
@@ -25,6 +27,22 @@ def test_each_head_says_everything():
     assert heads.keys() == {path.stem for path in CHECKS.glob("*.sql")}
     assert all(len(text) > 5 for each in heads.values() for text in (each.threshold, each.false_positives))
     assert all(each.meaning.endswith(".") for each in heads.values())
+
+
+def test_the_page_has_every_check():
+    """The table of docs/quality.md is that of the heads; WRITE_CHECKS=1 writes it."""
+    rows = [
+        f"| `{each.name}` | {each.severity} | {each.meaning} | {each.threshold} | {each.false_positives} |"
+        for each in all_checks()
+    ]
+    text = PAGE.read_text("utf-8")
+    head = "|---|---|---|---|---|\n"
+    before, _, rest = text.partition(head)
+    _, _, after = rest.partition("\n\n")
+    page = f"{before}{head}{chr(10).join(rows)}\n\n{after}"
+    if os.environ.get("WRITE_CHECKS"):
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text("utf-8") == page
 
 
 @pytest.mark.parametrize("left_out", ["severity", "looks at", "threshold", "false positives", "Something"])

@@ -26,6 +26,7 @@ DOCUMENTS = (
     "docs/runbook.md",
     "docs/gaps.md",
     "docs/market-page.md",
+    "docs/quality.md",
     "docs/notifications.md",
     "docs/retention.md",
     "docs/triggered-by-data.md",

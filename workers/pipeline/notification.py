@@ -14,7 +14,7 @@ from common.errors import ApiKeyRejected
 from common.notify import Address, Delivery, Kind, Message, Notifier, send_all
 from common.redaction import Redactor, one_line
 from common.values import Outcome, OutcomeStatus
-from workers.pipeline.report import Report
+from workers.pipeline.report import Report, read_report
 from workers.wiring import Wiring
 
 #: A run that begins so long after it was due is late; the alert rule RunOverdue goes by the same.
@@ -68,8 +68,7 @@ def notify_of_run(wiring: Wiring, addresses: Sequence[Address], run: RunEnd) -> 
     Returns what became of each message. Raises StoreUnavailable.
     """
     notifier = Notifier(addresses, wiring.store.notifications)
-    report = Report(wiring.store.ledger.outcomes(run.name), wiring.settings.max_failure_ratio)
-    ended = replace(run, report=report, invented=wiring.settings.uses_sandbox)
+    ended = replace(run, report=read_report(wiring, run.name), invented=wiring.settings.uses_sandbox)
     # What this run's own message said is left out, so that the task comes to the same one again if it is cleared; but
     # a run that failed and was mended is one that recovered.
     own = [event(run, kind) for kind in Kind if kind is not Kind.FAILED]

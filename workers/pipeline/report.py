@@ -1,4 +1,4 @@
-"""What became of each symbol of a run, green or red by MAX_FAILURE_RATIO; and the lines of what nobody finished."""
+"""What became of each symbol of a run, red by MAX_FAILURE_RATIO or QUALITY_ERRORS; what nobody finished is closed."""
 
 import logging
 from collections import Counter
@@ -10,6 +10,7 @@ from common.errors import LEFT_OPEN
 from common.values import Outcome, OutcomeStatus
 from workers.pipeline.batch import failures_in_words
 from workers.pipeline.feeds import FIRST, run_id_of
+from workers.pipeline.quality import QualityReport, check_quality, open_quality
 from workers.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,11 @@ _NAMED: Final = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What became of each symbol of a run. ``max_failure_ratio``: 0 to 1."""
+    """What became of each symbol of a run. ``max_failure_ratio``: 0 to 1. ``quality``: what is open of the symbols."""
 
     outcomes: Sequence[Outcome]
     max_failure_ratio: float
+    quality: QualityReport | None = None
 
     @property
     def failures(self) -> list[Outcome]:
@@ -40,9 +42,12 @@ class Report:
         """Whether the run is red.
 
         A run without a plan is: its check or its plan failed before any symbol. And so is one that left a symbol open,
-        whatever the ratio bears: a person ended it, or it did not do its work.
+        whatever the ratio bears: a person ended it, or it did not do its work. Errors of the stored values make it
+        red where a person wants that (QUALITY_ERRORS).
         """
         if not self.outcomes or any(outcome.reason in LEFT_OPEN for outcome in self.outcomes):
+            return True
+        if self.quality and self.quality.fails:
             return True
         return len(self.failures) > self.max_failure_ratio * len(self.outcomes)
 
@@ -58,7 +63,8 @@ class Report:
             return "No symbol was planned: the log of validate_environment or of plan says why."
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.counts.items()))
         failed = failures_in_words(self.failures, _NAMED)
-        return f"{len(self.outcomes)} symbols: {counts}" + (f". {failed}" if failed else "")
+        quality = self.quality.summary if self.quality and self.quality.fails else ""
+        return ". ".join(filter(None, (f"{len(self.outcomes)} symbols: {counts}", failed, quality)))
 
     def lines(self) -> Iterator[str]:
         """Yield a table of at most a few hundred outcomes, failures first, then what is stale; and the summary."""
@@ -69,11 +75,14 @@ class Report:
             yield f"{text}  [{outcome.worker}]" if outcome.worker else text
         if len(ordered) > _SHOWN:
             yield f"… and {len(ordered) - _SHOWN} more: the table fetch_outcomes has every symbol of the run."
+        if self.quality:
+            yield from self.quality.lines()
         yield self.summary
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the UI and other DAGs read: the counts and the symbols that failed."""
-        return {"counts": self.counts, "failed": [str(outcome.symbol) for outcome in self.failures]}
+        """Return what the UI and other DAGs read: the counts, the symbols that failed, and what is open of them."""
+        quality = self.quality.as_dict() if self.quality else None
+        return {"counts": self.counts, "failed": [str(each.symbol) for each in self.failures], "quality": quality}
 
 
 def _row_order(outcome: Outcome) -> tuple[bool, bool, str]:
@@ -81,9 +90,21 @@ def _row_order(outcome: Outcome) -> tuple[bool, bool, str]:
 
 
 def report_run(wiring: Wiring, run_id: str) -> Report:
-    """Give every symbol of the run an outcome, and read its ledger. For the run's end: nothing works on it any more."""
+    """Give every symbol of the run an outcome, check what is stored, and read what there is to tell.
+
+    For the run's end: nothing works on it any more.
+    """
     wiring.store.ledger.close_run(run_id)
-    return Report(wiring.store.ledger.outcomes(run_id), wiring.settings.max_failure_ratio)
+    outcomes = wiring.store.ledger.outcomes(run_id)
+    quality = check_quality(wiring, [outcome.symbol for outcome in outcomes])
+    return Report(outcomes, wiring.settings.max_failure_ratio, quality)
+
+
+def read_report(wiring: Wiring, run_id: str) -> Report:
+    """Read what there is to tell of a run that was reported; nothing is closed or checked."""
+    outcomes = wiring.store.ledger.outcomes(run_id)
+    quality = open_quality(wiring, [outcome.symbol for outcome in outcomes])
+    return Report(outcomes, wiring.settings.max_failure_ratio, quality)
 
 
 def close_left_over_runs(wiring: Wiring, run_id: str, is_at_work: Callable[[str], bool], *, feed: str = FIRST) -> None:
