@@ -13,6 +13,7 @@ from common.quota.quota import key_digest
 from common.quoting import expanded_names, require_unexpanded, url_part
 from common.settings import (
     DagSettings,
+    LogSettings,
     MonitoringSettings,
     NotificationSettings,
     PatchSettings,
@@ -30,7 +31,7 @@ TUNABLES: Final[Mapping[str, str]] = {
 }
 _OURS: Final = frozenset(
     name.upper()
-    for model in (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
+    for model in (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings, LogSettings)
     for name in model.model_fields
 )
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -76,6 +77,7 @@ def cluster_environment(state: State, ports: Mapping[str, int], person: Mapping[
         **inherited,
         **shared,
         **{name: value for name, value in person.items() if _may_be_set(name)},
+        **({"AIRFLOW__LOGGING__JSON_LOGS": "True"} if LogSettings.from_environment(person).as_json else {}),
         **tuned,
         **_addresses(state, ports),
         **_secrets(state, ports),

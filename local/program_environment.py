@@ -8,7 +8,19 @@ from local.services import server_environment
 
 #: What a program needs that is no part of Airflow: where its code and its files are, and which language it speaks.
 _PLAIN: Final = frozenset(
-    {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"}
+    {
+        "PATH",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "TMPDIR",
+        "LOG_FORMAT",
+    }
 )
 #: Variables, or their beginnings, that only some programs get. A worker's number is cut off its name.
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {

@@ -1,7 +1,6 @@
 """``python -m monitoring``: the exporter of metrics, wired as the environment and the command line say."""
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -13,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
+from common import logs
 from common.command_line import ExitCode, run, say
 from common.errors import PipelineError
 from common.quota.view import QuotaView
 from common.redaction import RedactingFilter, Redactor
-from common.settings import DagSettings, MonitoringSettings, PageSettings
+from common.settings import DagSettings, LogSettings, MonitoringSettings, PageSettings
 from common.settings.monitoring import broker_url
 from common.settings.urls import password_in
 from monitoring.alerts import accept_for, alerts_route
@@ -41,14 +41,13 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     """Serve until a signal ends it; return the exit code."""
     options = _parser().parse_args(arguments)
     settings = dict(os.environ if environment is None else environment)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
+        handler = logs.configure(Redactor(), as_json=LogSettings.from_environment(settings).as_json)
         exporter = wired(settings, options)
     except PipelineError as error:
         say(f"error: {error}")
         return ExitCode.ACT_FIRST
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(RedactingFilter(exporter.redactor))
+    handler.addFilter(RedactingFilter(exporter.redactor))
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in order and raises the signal again
         signal.signal(number, lambda *_: sys.exit(0))
     with closing(exporter):

@@ -10,6 +10,7 @@ import uvicorn
 
 from sandbox.app import application
 from sandbox.connection import SandboxProtocol
+from sandbox.logs import log_config
 from sandbox.options import Options
 from sandbox.state import Sandbox
 
@@ -55,6 +56,7 @@ async def serve(sandbox: Sandbox, listener: socket.socket) -> None:
         lifespan="off",
         access_log=False,
         log_level="warning",
+        log_config=log_config(),
         server_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=_GRACE_S,

@@ -49,7 +49,7 @@ class NotifyRun(FeedOperator):
 
         run = self._run_end(context)
         try:
-            with wired() as wiring:
+            with wired(context) as wiring:
                 return notify_of_run(wiring, addresses, run)
         except (AirflowFailException, Retryable) as error:  # the settings, or the database where all is remembered
             return notify_without_ledger(addresses, replace(run, problem=str(error)))

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from airflow.sdk.log import mask_secret
 
 from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
+from common.logs import bound
 from workers.airflow_patches.resource_cache import ResourceCache
 from workers.airflow_trigger import (
     PermitTrigger,  # a task that was deferred by an older version seeks it in this module
@@ -62,13 +63,18 @@ def told(context: "Context") -> Iterator[None]:
 
 
 @contextmanager
-def wired() -> Iterator["Wiring"]:
-    """Lend the concrete collaborators; an error that cannot heal fails the task without a retry."""
+def wired(context: "Context") -> Iterator["Wiring"]:
+    """Lend the concrete collaborators; an error that cannot heal fails the task without a retry.
+
+    Meanwhile each line of the log says which run, which try and which worker it is of.
+    """
     try:
         with collaborators.lend() as wiring:
             for secret in wiring.settings.secrets():
                 mask_secret(secret)
-            yield wiring
+            worker = wiring.settings.worker_name
+            with bound(run=str(context["run_id"]), attempt=context["ti"].try_number, worker=worker):
+                yield wiring
     except (SymbolFailed, RunFailed) as error:
         raise AirflowFailException(str(error)) from None
 
@@ -144,7 +150,7 @@ class ValidateEnvironment(BaseOperator):
         """Check, and prepare the limiter on a fresh installation."""
         from workers.pipeline.environment import validate_environment  # noqa: PLC0415  see the module's docstring
 
-        with told(context), wired() as wiring:
+        with told(context), wired(context) as wiring:
             validate_environment(wiring, _symbols(context), wanted=_wanted(context))
 
 
@@ -177,7 +183,7 @@ class PlanSymbols(FeedOperator):
         from workers.pipeline.run import plan_run  # noqa: PLC0415  see the module's docstring
 
         run_id = self.run_name(context)
-        with told(context), wired() as wiring:
+        with told(context), wired(context) as wiring:
             close_left_over_runs(wiring, run_id, lambda other: self._is_at_work(context, other), feed=self.feed)
             cleared = _first_try(context, self.retries) > 1
             force = bool(_parameters(context).get("force"))
@@ -210,7 +216,7 @@ class FetchAndStore(FeedOperator):
         run_id = self.run_name(context)
         name = f"batch {self.batch_number}"
         _show(context, name)  # for what fails before more is known
-        with wired() as wiring:
+        with wired(context) as wiring:
             symbol = retry_while_database_down(lambda: wiring.store.ledger.single_symbol(run_id, self.batch_number))
             if symbol:
                 _show(context, symbol)
@@ -280,7 +286,7 @@ class ReportRun(FeedOperator):
         """Log the table of outcomes; return the counts and the names of those that failed."""
         from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
-        with wired() as wiring:
+        with wired(context) as wiring:
             report = report_run(wiring, self.run_name(context))
             for line in report.lines():
                 self.log.info("%s", line)
@@ -300,7 +306,7 @@ class CloseRun(FeedOperator):
         """Close the run's lines, and judge them as the report does."""
         from workers.pipeline.report import report_run  # noqa: PLC0415  see the module's docstring
 
-        with wired() as wiring:
+        with wired(context) as wiring:
             report = report_run(wiring, self.run_name(context))
             if report.failed_too_many:
                 raise AirflowFailException(report.summary)
@@ -318,7 +324,7 @@ class PublishDataset(FeedOperator):
         judged = context["ti"].get_task_states(self.dag_id, task_ids=sorted(self.upstream_task_ids), run_ids=[run_id])
         if set(judged.get(run_id, {}).values()) != {"success"}:
             raise AirflowSkipException("Not published: the run failed, and its report says why.")
-        with wired() as wiring:
+        with wired(context) as wiring:
             stored, session = wiring.store.ledger.stored(self.run_name(context))
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra.update(
@@ -342,7 +348,7 @@ class CleanUp(FeedOperator):
 
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra["symbols"] = cast("JsonValue", _symbols(context))
-        with wired() as wiring:
+        with wired(context) as wiring:
             deleted = delete_old(wiring)
             if self.feed == HISTORY:
                 self._find_gaps(wiring, self.run_name(context))

@@ -20,7 +20,7 @@ class ReplayRefused(BaseOperator):
 
         asked: dict[str, Any] = dict(context.get("params") or {})
         verdicts = Counter[str]()
-        with wired() as wiring:
+        with wired(context) as wiring:
             ids = wiring.store.quarantine.waiting_ids(asked.get("dataset") or None, asked.get("reason") or None)
             for result in replay(wiring.store, wiring.datasets, ids, dry_run=bool(asked.get("dry_run"))):
                 verdicts[result.verdict] += 1

@@ -28,7 +28,7 @@ class RenewListings(BaseOperator):
 
         run = context.get("dag_run")
         accept = bool((context.get("params") or {}).get("accept"))
-        with wired() as wiring:
+        with wired(context) as wiring:
             if run is not None and run.run_type == "scheduled" and not chooses_from_list(wiring):
                 raise AirflowSkipException(
                     "Not asked for: STOCK_SYMBOLS names its symbols, and listing:… would choose from the list. Trigger "

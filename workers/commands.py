@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TextIO
 
+from common import logs
 from common.command_line import ExitCode, colours, say
 from common.datasets import DATASETS
 from common.datasets.quotes import QUOTES
@@ -22,7 +23,9 @@ from common.errors import (
     RateLimited,
     UnknownSymbol,
 )
-from common.redaction import RedactingFilter, Redactor, escape_controls
+from common.logs import bound
+from common.redaction import Redactor, escape_controls
+from common.settings import LogSettings
 from common.universe.listings import Status
 from common.values import Outcome, OutcomeStatus, Quote, Symbol
 from workers.health import HealthCheck, check_health, usage_lines
@@ -77,7 +80,8 @@ def _fetch(wiring: Wiring, symbol: Symbol) -> CommandResult:
     wiring.store.ledger.plan_run(run_id, [symbol], dataset=wiring.dataset.name)
     job = replace(wiring.job, postpones=True, postpone_beyond_s=0)  # nobody comes back for a place in the queue
     try:
-        job.run(run_id, symbol)
+        with bound(run=run_id, symbol=symbol, attempt=1, worker=wiring.settings.worker_name):
+            job.run(run_id, symbol)
     except (RateLimited, DailyQuotaUsedUp) as refusal:  # every worker is held back now: the limiter knows for how long
         return _failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
     except UnknownSymbol as error:
@@ -183,18 +187,16 @@ def quota() -> CommandResult:
 @contextmanager
 def _logging(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
     """Log to standard error, without secrets, while the command runs."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    handler.addFilter(RedactingFilter(Redactor(wiring.settings.secrets()), escape=True))
     root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    before = root.level
+    level = logging.DEBUG if verbose else logging.WARNING
+    as_json = LogSettings.from_environment().as_json
+    handler = logs.configure(Redactor(wiring.settings.secrets()), as_json=as_json, level=level, plain=logs.PLAIN)
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+        root.setLevel(before)
 
 
 def _readable(value: object) -> str:

@@ -1,6 +1,7 @@
 """The settings, by who reads them, and the only reader of the environment."""
 
 from common.settings.dag import DagSettings
+from common.settings.logs import LogSettings
 from common.settings.monitoring import MonitoringSettings
 from common.settings.notifications import NotificationSettings
 from common.settings.page import PageSettings
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT_SYMBOLS",
     "SANDBOX_API_KEY",
     "DagSettings",
+    "LogSettings",
     "MonitoringSettings",
     "NotificationSettings",
     "PageSettings",

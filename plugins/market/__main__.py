@@ -1,6 +1,7 @@
 """The Market page without Airflow, on this machine alone: ``python -m plugins.market --help`` (``make page``)."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,12 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from common import logs
 from common.command_line import ExitCode, run, say
 from common.errors import ConfigurationError
-from common.settings import PageSettings
+from common.redaction import Redactor
+from common.settings import LogSettings, PageSettings
+from common.settings.urls import password_in
 from plugins.market.page import Page
 from plugins.market.web import create_app
 
@@ -28,12 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         environment = os.environ if os.environ.get(_DATABASE) else _of_the_cluster()
-        app = standalone(PageSettings.from_environment(environment))
+        settings = PageSettings.from_environment(environment)
+        app = standalone(settings)
+        as_json = LogSettings.from_environment().as_json
     except ConfigurationError as problem:
         say(str(problem))
         return ExitCode.ACT_FIRST
     print(f"the Market page: http://127.0.0.1:{options.port}/   (Ctrl-C ends it)", flush=True)  # noqa: T201  a command
-    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning", server_header=False)
+    passwords = (settings.market_reader_password.get_secret_value(), password_in(settings.redis_dsn))
+    logs.configure(Redactor(passwords), as_json=as_json, level=logging.WARNING)
+    uvicorn.run(app, host="127.0.0.1", port=options.port, log_config=None, access_log=False, server_header=False)
     return ExitCode.DONE
 
 

@@ -17,7 +17,7 @@ database
 datasets
 command_line provider quota symbol_file trading_calendar
 quoting values
-errors
+errors logs
 clock parent_death redaction
 """
 

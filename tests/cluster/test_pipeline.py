@@ -1,5 +1,6 @@
 """The pipeline through Airflow, Celery and Redis, triggered over REST and judged by PostgreSQL and the sandbox."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -91,6 +92,19 @@ def test_a_slot_keeps_its_process(running: Running, sixty: Run):
         log = task_log(running, sixty.id, f"fetch_and_store/map_index={task['map_index']}")
         assert set(re.findall(rf"SIXTY\d\d|{UNKNOWN}", log)) == {task["rendered_map_index"]}
         assert set(re.findall(r'"ti_id":"([^"]+)"', log)) == {task["id"]}
+
+
+def test_lines_of_a_task_name_it(running: Running, sixty: Run):
+    """What our code logs in a task says of which run, try and worker it is, with the symbol where there is one."""
+    log = task_log(running, sixty.id, "report") + task_log(running, sixty.id, "plan")
+    lines = [json.loads(line) for line in log.splitlines()]
+    ours = [line for line in lines if str(line.get("logger", "")).startswith(("common.", "workers."))]
+    assert ours
+    assert {(line.get("run"), line.get("attempt")) for line in ours} == {(sixty.id, 1)}
+    assert {line.get("worker") for line in ours} <= {"worker-1", "worker-2"}
+    [unknown] = [task for task in running.fetching(sixty.id) if task["rendered_map_index"] == UNKNOWN]
+    log = task_log(running, sixty.id, f"fetch_and_store/map_index={unknown['map_index']}")
+    assert UNKNOWN in {json.loads(line).get("symbol") for line in log.splitlines()}
 
 
 def test_one_failure_stops_no_other(running: Running, sixty: Run):

@@ -1,6 +1,7 @@
 """The door to Airflow for replays."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +26,9 @@ def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def replayed(**parameters: object) -> dict[str, int]:
-    return ReplayRefused(task_id="replay").execute({"params": parameters})
+    return ReplayRefused(task_id="replay").execute(
+        {"params": parameters, "run_id": "manual__1", "ti": SimpleNamespace(try_number=1)}
+    )
 
 
 def test_the_form_chooses(set_up: Wiring, market: Market, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch):

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[Sequence[str], set[int]]] = {
     "export": (["-m", "workers", "export", "latest_quotes", "--to", "-"], {1}),
     "export help": (["-m", "workers", "export", "--help"], {0, 1}),
     "adjust": (["-m", "workers", "adjust", "rebuild", "--json"], {1}),
-    "notify": (["-m", "workers", "notify", "--json"], {4}),
+    "notify": (["-m", "workers", "notify", "--json"], {1, 4}),
     "migrate": (["-m", "common.migrate"], {1}),
     "migrate help": (["-m", "common.migrate", "--help"], {0, 1}),
     "sandbox help": (["-m", "sandbox", "--help"], {0, 1}),

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import DagSettings, MonitoringSettings, NotificationSettings, PatchSettings, PipelineSettings
+from common.settings import (
+    DagSettings,
+    LogSettings,
+    MonitoringSettings,
+    NotificationSettings,
+    PatchSettings,
+    PipelineSettings,
+)
 from local.environment import TUNABLES
 from workers.__main__ import _parser as workers_parser
 from workers.fetch_and_store import _parser as fetch_parser
@@ -37,7 +44,7 @@ COMPOSE_FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 INTERPOLATED = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-((?:[^{}]|\{[^}]*\})*)|:\+[^}]*)?\}")
 
 #: Whoever reads variables of the environment.
-MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings)
+MODELS = (PipelineSettings, DagSettings, PatchSettings, NotificationSettings, MonitoringSettings, LogSettings)
 
 
 def known_variables() -> set[str]:

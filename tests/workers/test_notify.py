@@ -29,6 +29,8 @@ DUE = datetime(2026, 11, 28, tzinfo=UTC)
 class Instance:
     """The task instance of a context: what is pushed can be pulled."""
 
+    try_number = 1
+
     def __init__(self) -> None:
         self.pushed: dict[str, object] = {}
 

@@ -348,7 +348,7 @@ def test_secrets_are_masked_before_logging(set_up: Wiring, monkeypatch: pytest.M
     masked: list[str] = []
     monkeypatch.setattr(airflow_operator, "mask_secret", masked.append)
     monkeypatch.setenv("REDIS_PASSWORD", "MARKEDPASSWORD1")
-    with pytest.raises(AirflowSkipException), airflow_operator.wired():
+    with pytest.raises(AirflowSkipException), airflow_operator.wired(context()):
         raise AirflowSkipException
     assert "MARKEDPASSWORD1" in masked
 

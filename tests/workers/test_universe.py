@@ -25,7 +25,8 @@ def set_up(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def renew(run_type: str = "scheduled", permit_id: str = "", **parameters: object) -> dict[str, object]:
-    context = {"dag_run": SimpleNamespace(run_type=run_type), "params": parameters}
+    run = {"run_id": "manual__1", "ti": SimpleNamespace(try_number=1)}
+    context = {"dag_run": SimpleNamespace(run_type=run_type), "params": parameters, **run}
     return RenewListings(task_id="renew").execute(context, permit_id=permit_id)
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Final
 
@@ -22,6 +23,7 @@ from common.errors import (
     RunHalted,
     StoreUnavailable,
 )
+from common.logs import bound
 from common.values import Outcome, OutcomeStatus, Symbol
 from workers.pipeline.batch_writer import PATIENCE_S, WRITE_BATCH_SIZE, BufferedLedger, Writer
 from workers.pipeline.bulk import BulkJob, BulkRight
@@ -94,7 +96,9 @@ class BatchThreads:
             return
         try:
             with ThreadPoolExecutor(self._threads or 1, thread_name_prefix="symbol") as pool:
-                workers = [pool.submit(self._fetch) for _ in range(self._threads)]
+                workers = [
+                    pool.submit(copy_context().run, self._fetch) for _ in range(self._threads)
+                ]  # logs name the run
                 try:
                     self._writer.write_all(workers)
                 except BaseException:
@@ -131,7 +135,8 @@ class BatchThreads:
             taken = self._take()
             if not taken:
                 return False
-            self._work_on(*taken)
+            with bound(symbol=_in_words(taken[0])):
+                self._work_on(*taken)
             self._trouble_since = None
         except (LimiterUnavailable, StoreUnavailable) as error:
             if taken:
@@ -252,3 +257,7 @@ class BatchThreads:
             self._job.permits.leave(permit_id)
         except LimiterUnavailable as error:
             log.warning("a place in the queue stays taken until it is handed on: %s", error)
+
+
+def _in_words(symbols: Sequence[Symbol]) -> str:
+    return symbols[0] if len(symbols) == 1 else f"{symbols[0]} and {len(symbols) - 1} more"
