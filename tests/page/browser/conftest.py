@@ -23,6 +23,7 @@ from plugins.market.page import Page as MarketPage
 from plugins.market.web import create_app
 from tests.conftest import TEMPLATE, missing
 from tests.page.browser.filled import fill
+from tests.page.browser.frame import with_frame
 from tests.support.market import Market
 
 #: Says on the console what the policy stopped; Chromium's own message is an error there too.
@@ -98,7 +99,8 @@ def site(filled_market: Market, redis_server: Redis) -> Iterator[Site]:
         }
     )
     page, login, port = MarketPage.from_settings(settings), Login(), free_port()
-    app = create_app(page, login, in_airflow=False)
+    app = with_frame(create_app(page, login, in_airflow=True), create_app(page, login, in_airflow=False))
+    page.calendars.warm_up()  # a mounted app is not told that the server has started
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     thread = threading.Thread(target=server.run, name="market-page", daemon=True)
     thread.start()
