@@ -1,7 +1,8 @@
 """Make the secrets that nobody set, and lay every secret where only the services that need it can read it.
 
-``make_secrets.py make`` (the first step of ``docker compose up``); ``show``: how to log in; ``join HOST``: the lines
-of a .env with which a second host's workers join this one. Standard library only.
+``make_secrets.py make`` (the first step of ``docker compose up``); ``show``: how to log in; ``reader-address
+HOST:PORT``: where a person's own programs read; ``join HOST``: the lines of a .env with which a second host's workers
+join this one. Standard library only.
 
 A secret comes from NAME_FILE or from NAME of .env, else from the volume, else it is made at random once. Each
 folder below /run/pipeline is a volume of its own, mounted only into the services that need what is in it.
@@ -196,6 +197,13 @@ def show(values: Mapping[str, str]) -> None:
     print(f"Flower   user admin, password {values['FLOWER_PASSWORD']}")
 
 
+def reader_address(server: str, values: Mapping[str, str]) -> None:
+    """Print the address at which a person's own programs read, with PostgreSQL at ``server`` (host:port)."""
+    database = "market" if values["ALPHA_VANTAGE_API_KEY"] else "market_sandbox"
+    password = quote(values["MARKET_READER_PASSWORD"], safe="")
+    print(f"postgresql://market_reader:{password}@{server}/{database}")
+
+
 def join(host: str, values: Mapping[str, str]) -> None:
     """Print the .env of a second host whose workers join this one, known there as ``host``."""
     postgres, redis, airflow, sandbox = (f"{host}:{port}" for port in published_ports())
@@ -236,12 +244,14 @@ def main(arguments: Sequence[str]) -> int:
             make(given_values())
         case ["show"]:
             show(resolve(given_values()))
+        case ["reader-address", server]:
+            reader_address(server, resolve(given_values()))
         case ["join", host]:
             join(host, resolve(given_values()))
         case ["--help" | "-h"]:
             print(__doc__)
         case _:
-            print("usage: make_secrets.py make | show | join HOST", file=sys.stderr)
+            print("usage: make_secrets.py make | show | reader-address HOST:PORT | join HOST", file=sys.stderr)
             return 2
     return 0
 

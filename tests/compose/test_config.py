@@ -79,6 +79,17 @@ def test_untouched_copy_of_example_means_same(clone: Path, tmp_path: Path):
         assert what_compose_reads(bare, files) == what_compose_reads(copied, files)
 
 
+def test_the_documented_override_publishes_postgresql(clone: Path, tmp_path: Path):
+    """With the file that the documents show, programs of this host reach PostgreSQL, and nobody else does."""
+    folder = fresh_clone(tmp_path)
+    page = (ROOT / "docs" / "using-the-data.md").read_text("utf-8")
+    (folder / "docker-compose.override.yml").write_text(page.partition("```yaml\n")[2].partition("```")[0], "utf-8")
+    config = json.loads(Stack(folder, "pipelineconfig").compose("config", "--format", "json"))
+    postgres = config["services"]["postgres"]
+    assert set(postgres["networks"]) == {"storage", "published"}
+    assert [(port["host_ip"], port["target"]) for port in postgres["ports"]] == [("127.0.0.1", 5432)]
+
+
 def test_the_shell_steers_nothing(clone: Path):
     """Variables of other programs, set in the person's shell, change nothing that Compose reads."""
     shell = dict.fromkeys(FOREIGN, "MARKED")

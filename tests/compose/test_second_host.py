@@ -1,8 +1,10 @@
 """Past one machine: a second project with workers alone, which shares nothing with the first but published ports."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from local.ports import free_port
@@ -17,6 +19,7 @@ AWKWARD = {
     "AIRFLOW_DB_PASSWORD": "p@ss:w/rd#1%2F+ü",
     "MARKET_DB_PASSWORD": "'a\\'b \"c\" %s \\\\'",
     "MARKET_OWNER_PASSWORD": "'# -- ; $1 `id` é'",
+    "MARKET_READER_PASSWORD": "'a b \\'c\\' % @:/'",
     "AIRFLOW_ADMIN_PASSWORD": "'[/red] <b>ß & 20%'",
     "FLOWER_PASSWORD": "'one,two: \"three\" $PATH #4'",
 }
@@ -77,6 +80,16 @@ def test_both_hosts_take_their_share(hosts: tuple[Stack, Stack]):
     queues = {row["task_id"]: row["queue"] for row in first.api.task_instances(run_id)}
     assert queues["fetch_and_store"] == "fetch"
     assert queues["plan"] == queues["report"] == "housekeeping"
+
+
+def test_a_program_of_the_host_reads(hosts: tuple[Stack, Stack]):
+    """The address that is printed opens PostgreSQL where it is published, for the role that only reads."""
+    first, _ = hosts
+    server = first.compose("port", "postgres", "5432").strip()
+    address = first.compose("run", "--rm", "-T", "secrets", "reader-address", server).strip()
+    with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, count(*) >= 0 FROM latest_quotes")
+        assert cursor.fetchall() == [("market_reader", True)]
 
 
 def test_awkward_passwords_open_everything(hosts: tuple[Stack, Stack]):

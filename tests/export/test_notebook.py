@@ -46,6 +46,7 @@ def test_the_notebook_runs(filled: Market, elsewhere: Path, monkeypatch: pytest.
         "brought": r"[+-]\d+\.\d%",
         "gaps": "IBM",
         "findings": "spin_off",
+        "quality": "half of the one before",
         "restated": "(?s)before.*now",
     }.items():
         assert re.search(said, outputs[cell]), cell

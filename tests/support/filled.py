@@ -25,6 +25,10 @@ INSERT_LISTING = """
 INSERT INTO listings (symbol, name, exchange, asset_type, status, first_seen, last_seen)
 VALUES ('IBM', 'International Business Machines', 'NYSE', 'Stock', 'Active', now(), now())
 """
+INSERT_FINDING = """
+INSERT INTO quality_findings (check_name, severity, symbol, session, message)
+VALUES ('step_without_action', 'warning', 'AAPL', '2025-01-15', 'the close is half of the one before')
+"""
 
 
 def fill(store: Store, market: Market) -> None:
@@ -34,6 +38,7 @@ def fill(store: Store, market: Market) -> None:
     day = SandboxMarket(7).stock("IBM").exchange.sessions[MISSING]
     market.query(INSERT_GAP, day, day)
     market.query(INSERT_LISTING)
+    market.query(INSERT_FINDING)
     market.query("UPDATE daily_bars SET volume = volume + 1 WHERE symbol = 'AAPL' AND session = '2025-01-15'")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from psycopg2.extensions import parse_dsn
 from pydantic import SecretStr
 
 from common.quota.quota import key_digest
@@ -161,6 +162,21 @@ def test_join_writes_what_dotenv_reads(step: ModuleType, tmp_path: Path, capsys:
     step.join("10.0.0.1", step.resolve({}, tmp_path / "volumes"))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("REDIS_PASSWORD=")]
     assert line == 'REDIS_PASSWORD="pass \'word\' \\"#\\\\ \\$HOME \\${X} `id` ä%:@/\\\\"'
+
+
+@pytest.mark.parametrize(("key", "database"), [("", "market_sandbox"), ("DEMOKEY", "market")])
+def test_the_readers_address_opens(step: ModuleType, tmp_path: Path, capsys, key: str, database: str):
+    """It names the reading role, a password of any characters, the server as given, and the database in use."""
+    awkward = "pass 'word' \"#\\ $HOME %d ä%:@/\\"
+    given = {"MARKET_READER_PASSWORD": awkward, "ALPHA_VANTAGE_API_KEY": key}
+    step.reader_address("127.0.0.1:5433", step.resolve(given, tmp_path / "volumes"))
+    assert parse_dsn(capsys.readouterr().out.strip()) == {
+        "user": "market_reader",
+        "password": awkward,
+        "host": "127.0.0.1",
+        "port": "5433",
+        "dbname": database,
+    }
 
 
 def test_binary_file_is_refused(step: ModuleType, tmp_path: Path):
