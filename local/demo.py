@@ -221,6 +221,7 @@ def show_addresses(cluster: Cluster, screen: Console) -> None:
     screen.print(f"Airflow  {cluster.api.url}/dags/{DAG_ID}   user {ADMIN}, password {secrets['airflow_admin']}")
     screen.print(f"Market   {cluster.api.url}/plugin/market   the same login; without one on this machine: make page")
     screen.print(f"Flower   {cluster.flower_url}   user {ADMIN}, password {secrets['flower']}   (workers: {workers})")
+    screen.print('Data     psql "$(make -s reader-address)"   exports, a notebook, pandas: docs/using-the-data.md')
     screen.print(f"Metrics  {cluster.url_of('exporter')}/metrics   for Prometheus; how the exporter is: /readyz")
     if "prometheus" in cluster.supervisor.states():
         screen.print(f"Alerts   {cluster.url_of('prometheus')}/alerts   sent by {cluster.url_of('alertmanager')}")
