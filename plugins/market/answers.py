@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
+from time import monotonic
 from typing import Final, Generic, TypeVar
 
 from starlette.requests import Request
@@ -20,6 +21,9 @@ _LEVEL: Final = 3
 #: Shorter ones are no smaller when they are packed.
 _WORTH_PACKING: Final = 1000
 _MOST_BYTES: Final = 32 * 2**20
+#: What takes longer (s) rests that many times as long before it is made again, however fast the tables change.
+_CHEAP_S: Final = 0.1
+_PAUSES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +61,47 @@ def _names(header: str, etag: str) -> bool:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """A value, what it was made of, and when it is worth making a newer one (on the monotonic clock)."""
+
+    value: T
+    version: Hashable
+    due_at: float
+
+    @classmethod
+    def of(cls, version: Hashable, make: Callable[[], T]) -> "Made[T]":
+        """Make the value; what takes long is made again only after a while, so that it takes a fifth of the time."""
+        begun = monotonic()
+        value = make()
+        cost = monotonic() - begun
+        return cls(value, version, monotonic() + (_PAUSES * cost if cost > _CHEAP_S else 0))
+
+    def serves(self, version: Hashable) -> bool:
+        """Whether there is nothing newer, or it is too early for that."""
+        return self.version == version or monotonic() < self.due_at
+
+
 class Latest(Generic[T]):
-    """One value at its newest version, made by one thread while the others wait for it. Thread-safe."""
+    """One value at its newest version, made by one thread; the others have the one before, or wait for the first."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: tuple[Hashable, T] | None = None
+        self._kept: Made[T] | None = None
 
-    def get(self, version: Hashable, make: Callable[[], T]) -> T:
-        """Return the value at this version; raises what ``make`` raises."""
-        with self._lock:
-            if self._kept is None or self._kept[0] != version:
-                self._kept = version, make()
-            return self._kept[1]
+    def get(self, version: Hashable, make: Callable[[], T]) -> Made[T]:
+        """Return the value at this version, or a moment older; raises what ``make`` raises."""
+        kept = self._kept
+        if kept and (kept.serves(version) or not self._lock.acquire(blocking=False)):
+            return kept
+        if not kept:
+            self._lock.acquire()
+        try:
+            if not (self._kept and self._kept.serves(version)):
+                self._kept = Made.of(version, make)
+            return self._kept
+        finally:
+            self._lock.release()
 
 
 class Answers:
@@ -79,47 +111,48 @@ class Answers:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._lock = Lock()
-        self._kept: OrderedDict[Hashable, tuple[Hashable, Answer]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Made[Answer]] = OrderedDict()
         self._under_way: dict[Hashable, Future[Answer]] = {}
 
     def get(self, key: Hashable, version: Hashable, make: Callable[[], Answer]) -> Answer:
-        """Return the answer to ``key`` at this version: a kept one, or one that is made once for all who ask meanwhile.
+        """Return the answer to ``key`` at this version, or a moment older.
 
-        Raises what ``make`` raises, in each of them.
+        One thread makes it for all who ask meanwhile: they have the one before, or wait for the first. Raises what
+        ``make`` raises, in each of them that waits.
         """
         with self._lock:
-            if (kept := self._kept.get(key)) and kept[0] == version:
+            kept = self._kept.get(key)
+            future = self._under_way.get(key)
+            if kept and (future or kept.serves(version)):
                 self._kept.move_to_end(key)
-                return kept[1]
-            future = self._under_way.get((key, version))
+                return kept.value
             if mine := future is None:
-                future = self._under_way[key, version] = Future()
-        if not mine:
-            return future.result()
+                future = self._under_way[key] = Future()
+        return self._make(key, version, make, future) if mine else future.result()
+
+    def _make(self, key: Hashable, version: Hashable, make: Callable[[], Answer], future: Future[Answer]) -> Answer:
         try:
-            answer = make()
+            made = Made.of(version, make)
         except BaseException as error:
+            with self._lock:
+                del self._under_way[key]
             future.set_exception(error)
-            self._forget(key, version)
             raise
-        self._keep(key, version, answer)
-        future.set_result(answer)
-        return answer
-
-    def _forget(self, key: Hashable, version: Hashable) -> None:
         with self._lock:
-            del self._under_way[key, version]
+            del self._under_way[key]
+            self._keep(key, made)
+        future.set_result(made.value)
+        return made.value
 
-    def _keep(self, key: Hashable, version: Hashable, answer: Answer) -> None:
-        with self._lock:
-            del self._under_way[key, version]
-            if former := self._kept.pop(key, None):
-                self._bytes -= _size(former[1])
-            self._kept[key] = version, answer
-            self._bytes += _size(answer)
-            while self._bytes > self._most_bytes:
-                _, (_, oldest) = self._kept.popitem(last=False)
-                self._bytes -= _size(oldest)
+    def _keep(self, key: Hashable, made: Made[Answer]) -> None:
+        """Keep an answer in place of the one before, and let the oldest go where there are too many."""
+        if former := self._kept.pop(key, None):
+            self._bytes -= _size(former.value)
+        self._kept[key] = made
+        self._bytes += _size(made.value)
+        while self._bytes > self._most_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= _size(oldest.value)
 
 
 def _size(answer: Answer) -> int:

@@ -21,19 +21,22 @@ router = APIRouter(prefix="/api", tags=["prices"], responses=ERRORS)
 @router.get("/meta", responses=answers(Meta))
 def get_meta(request: Request, page: PageDep, user: User) -> Response:
     """What the page shows, and up to which session each exchange's data should reach."""
-    return page.json(request, overview.TABLES, lambda: meta.document(page, user), user)
+    listed = overview.all_rows(page)
+    return page.json(request, (), lambda: meta.document(page, listed.value, user), listed.version, user)
 
 
 @router.get("/symbols", responses=answers(Symbols))
 def get_symbols(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
     """Every symbol with its newest price, its freshness, and what became of it last."""
-    return page.json(request, overview.TABLES, lambda: overview.document(page, query))
+    listed = overview.all_rows(page)
+    return page.json(request, (), lambda: overview.document(page, listed.value, query), listed.version)
 
 
 @router.get("/symbols.csv", response_class=Response, responses=CSV_FILE)
 def get_symbols_csv(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
     """The same as a file."""
-    return page.csv(request, overview.TABLES, lambda: overview.table(page, query))
+    listed = overview.all_rows(page)
+    return page.csv(request, (), lambda: overview.table(page, listed.value, query), listed.version)
 
 
 @router.get("/sparks", responses=answers(Sparks))

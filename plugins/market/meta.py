@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from plugins.market.exchanges import EXCHANGES
-from plugins.market.overview import all_rows
+from plugins.market.overview import Listed
 from plugins.market.page import Document, Page
 from workers.pipeline.feeds import DAGS, FIRST
 
 
-def document(page: Page, user: str | None) -> Document:
+def document(page: Page, listed: Listed, user: str | None) -> Document:
     """Return the facts that every view of the page needs."""
-    as_of, rows = all_rows(page)
-    used = {row.exchange for row in rows}
+    used = {row.exchange for row in listed.rows}
     return {
         "invented": page.invented,
         "database": page.database,
-        "as_of": as_of,
-        "symbols": len(rows),
+        "as_of": listed.as_of,
+        "symbols": len(listed.rows),
         "exchanges": list(_exchanges(page, sorted(code for code in used if code))),
         "dag_id": DAGS[FIRST],
         "user": user,

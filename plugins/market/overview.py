@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.trading_calendar import exchange_of
 from common.values import Symbol
+from plugins.market.answers import Made
 from plugins.market.page import Document, Page, Table, now
 from workers.pipeline.feeds import DAGS, FIRST
 
@@ -57,11 +58,18 @@ class SymbolQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
-def all_rows(page: Page) -> tuple[datetime, list[Row]]:
-    """Return when the rows were read, and a row for each symbol, by symbol; read again once a table has changed."""
+class Listed(NamedTuple):
+    """A row for each symbol, by symbol, and when they were read."""
+
+    as_of: datetime
+    rows: list[Row]
+
+
+def all_rows(page: Page) -> Made[Listed]:
+    """Return the rows of all symbols; they are read again once a table has changed."""
     version = page.reader.version(TABLES), tuple(page.calendars.expected().values())
-    rows: tuple[datetime, list[Row]] = page.symbols.get(version, lambda: (now(), _read(page)))
-    return rows
+    listed: Made[Listed] = page.symbols.get(version, lambda: Listed(now(), _read(page)))
+    return listed
 
 
 def _read(page: Page) -> list[Row]:
@@ -83,12 +91,11 @@ def _ticker(symbol: str) -> Symbol:
     return str.__new__(Symbol, symbol)
 
 
-def document(page: Page, query: SymbolQuery) -> Document:
+def document(page: Page, listed: Listed, query: SymbolQuery) -> Document:
     """Return the page of the list that was asked for."""
-    as_of, rows = all_rows(page)
-    chosen = _sorted([row for row in rows if _wanted(query, row)], query)
+    chosen = _sorted([row for row in listed.rows if _wanted(query, row)], query)
     return {
-        "as_of": as_of,
+        "as_of": listed.as_of,
         "invented": page.invented,
         "total": len(chosen),
         "offset": query.offset,
@@ -98,9 +105,9 @@ def document(page: Page, query: SymbolQuery) -> Document:
     }
 
 
-def table(page: Page, query: SymbolQuery) -> Table:
+def table(page: Page, listed: Listed, query: SymbolQuery) -> Table:
     """Return the same for a file."""
-    shown = document(page, query)
+    shown = document(page, listed, query)
     return shown["columns"], shown["rows"]
 
 

@@ -1,10 +1,9 @@
 """The page's reads: few connections, short statements, and how often each table was changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from time import monotonic
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from common.database.address import Address, Variables
 from common.database.pool import Connections
 from common.database.queries import read_statements
+from plugins.market.answers import Latest
 
 #: A page that is slower than this helps nobody, and its statement would hold up the pipeline's.
 STATEMENT_TIMEOUT_S: Final = 5
@@ -66,28 +66,29 @@ class Reader:
             dsn, timeout_s=STATEMENT_TIMEOUT_S, application_name="stock-pipeline-page", variables=variables
         )
         self._connections = Connections(address, size=_CONNECTIONS, timeout_s=STATEMENT_TIMEOUT_S)
-        self._lock = Lock()
-        self._counted: Mapping[str, int] = {}
-        self._counted_at = -versions_hold_s
+        self._counted: Latest[Mapping[str, int]] = Latest()
         self._hold_s = versions_hold_s
 
     def query(self, name: str, values: Mapping[str, object]) -> Columns:
         """Run a statement of ``queries.sql``; return its rows."""
         return self._connections.run(lambda cursor: _fetch(cursor, name, values))
 
-    def version(self, tables: Iterable[str]) -> tuple[int | None, ...]:
-        """Return numbers that change when one of the tables does: with a run at once, else within ten seconds."""
-        with self._lock:
-            if monotonic() - self._counted_at >= self._hold_s:
-                self._counted = dict(self.query("versions", {"tables": list(TABLES)}).rows)
-                self._counted_at = monotonic()
-            counted = self._counted
+    def version(self, tables: Sequence[str]) -> tuple[int | None, ...]:
+        """Return numbers that change when one of the tables does: with a run at once, else within ten seconds.
+
+        Without a table there is nothing to ask for.
+        """
+        counted = self._counts() if tables else {}
         return tuple(counted.get(name) for name in (*_LEDGER, *tables))
 
     def has(self, table: str) -> bool:
         """Whether the schema has the table; one that another version's migration adds may be missing yet."""
-        self.version(())
-        return table in self._counted
+        return table in self._counts()
+
+    def _counts(self) -> Mapping[str, int]:
+        """Return the newest numbers; while one thread asks for newer ones, the others go by these."""
+        when = monotonic() // self._hold_s if self._hold_s else object()
+        return self._counted.get(when, lambda: dict(self.query("versions", {"tables": list(TABLES)}).rows)).value
 
     def close(self) -> None:
         """Close the connections that are not in use now."""
