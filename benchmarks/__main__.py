@@ -26,6 +26,7 @@ PARTS: Final = {
     "adjust": ("adjusted prices beside prices as traded, and what keeping their factors costs", 1),
     "export": ("a million bars as CSV and Parquet, beside COPY alone", 1),
     "big": ("25 million daily bars: reads, a day's run, its upkeep, and sizes on disk", 20),
+    "page": ("the Market page on 25 million bars: twenty readers at once, memory, what a task pays", 6),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
     "idle": ("what a cluster burns that has nothing to do", 5),
     "waiting": ("500 tasks that wait for 75 calls a minute, and 10,000 symbols on 1,200 a minute", 17),

@@ -120,6 +120,12 @@ def known_sessions(exchange: str, since: date, until: date) -> Sequence[date]:
     return tuple(day.date() for day in kind(start=start, end=end).sessions) if start < end else ()
 
 
+def sessions_of(exchange: str, year: int) -> Sequence[Session]:
+    """Return the sessions of an exchange (not UNKNOWN) in a year and the one before it, in order."""
+    sessions, _ = _calendar(exchange, year)
+    return sessions
+
+
 def _position(sessions: Sequence[Session], day: date) -> int:
     return bisect_right(sessions, day, key=attrgetter("day"))
 

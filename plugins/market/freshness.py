@@ -1,23 +1,25 @@
 """Which session each exchange should have by now, and how far behind it a symbol is.
 
-The calendars take seconds to import, so a thread builds them; until it has, nothing is known, and nobody waits.
+The calendars take seconds, so a thread waits for them; until they are there nothing is known, and nobody waits.
 """
 
 import logging
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from threading import Event, Thread
+from operator import itemgetter
+from threading import Lock, Thread
 from time import monotonic
 from typing import Final
 
-from common.trading_calendar import EXCHANGES, NEW_YORK, Session, exchange_of, latest_session, sessions_after
+from common.trading_calendar import Session, exchange_of
 from common.values import Symbol
+from plugins.market.calendars import Sessions, read_sessions
 
 log = logging.getLogger(__name__)
 
-#: A symbol of each exchange, New York's without a suffix.
-_SAMPLES: Final = {code: Symbol(f"A.{suffix}") for suffix, code in EXCHANGES.items()} | {NEW_YORK: Symbol("A")}
+#: How long what is expected holds (s): nobody minds when a session is called complete a moment late.
 _HOLDS_S: Final = 10
 
 
@@ -33,22 +35,38 @@ class Freshness:
 class Calendars:
     """The latest complete session of each exchange. ``grace``: how late after a close its data is expected."""
 
-    def __init__(self, grace: timedelta) -> None:
+    def __init__(
+        self,
+        grace: timedelta,
+        *,
+        read: Callable[[int], Sessions] = read_sessions,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._grace = grace
-        self._warm = Event()
-        self._known: dict[str, Session] = {}
-        self._known_at = -float(_HOLDS_S)
+        self._read = read
+        self._clock = clock
+        self._lock = Lock()
+        self._asked_for = 0  # the year whose sessions were asked for last
+        self._sessions: Sessions = {}
+        self._expected: Mapping[str, Session] = {}
+        self._expected_at = -float(_HOLDS_S)
 
     def warm_up(self) -> None:
-        """Build the calendars in a thread; New York's is there first."""
-        Thread(target=self._build, name="market-calendars", daemon=True).start()
+        """Ask for the sessions of this year, in a thread, unless that was done already."""
+        year = self._clock().year
+        with self._lock:
+            if self._asked_for == year:
+                return
+            self._asked_for = year
+        Thread(target=self._fetch, args=(year,), name="market-calendars", daemon=True).start()
 
-    def expected(self) -> dict[str, Session]:
-        """Return the latest complete session of each exchange, by its code; of none before the calendars are built."""
-        if self._warm.is_set() and monotonic() - self._known_at >= _HOLDS_S:
-            self._known = self._now()
-            self._known_at = monotonic()
-        return self._known
+    def expected(self) -> Mapping[str, Session]:
+        """Return the latest complete session of each exchange, by its code; of none before the calendars are there."""
+        if monotonic() - self._expected_at >= _HOLDS_S and self._sessions:
+            self.warm_up()  # a new year has begun
+            self._expected = self._now()
+            self._expected_at = monotonic()
+        return self._expected
 
     def judge(self, symbol: Symbol, session: date | None) -> Freshness:
         """Say how fresh a symbol is whose newest row is of ``session``; None: it has no row."""
@@ -57,22 +75,28 @@ class Calendars:
             return Freshness(latest.day if latest else None, None, "never")
         if latest is None:
             return Freshness(None, None, "unknown")
-        behind = _sessions_after(session, latest)
+        behind = self._behind(session, latest)
         return Freshness(latest.day, behind, "stale" if behind else "fresh")
 
-    def _build(self) -> None:
+    def _behind(self, day: date, latest: Session) -> int:
+        """Return how many sessions came after ``day``, up to the latest one; at most those of two years."""
+        if day >= latest.day:
+            return 0
+        days = self._sessions[latest.exchange]
+        first, last = (bisect_right(days, bound, key=itemgetter(0)) for bound in (day, latest.day))
+        return last - first
+
+    def _fetch(self, year: int) -> None:
         try:
-            self._known = self._now()
+            self._sessions = self._read(year)
         except Exception:  # nobody waits for this thread, and the page goes on without calendars
-            log.exception("the exchanges' calendars cannot be built, so the Market page does not say what is stale")
-        else:
-            self._warm.set()
+            log.exception("the exchanges' calendars cannot be read, so the Market page does not say what is stale")
 
-    def _now(self) -> dict[str, Session]:
-        now = datetime.now(UTC)
-        return {code: latest_session(symbol, now, self._grace) for code, symbol in _SAMPLES.items()}
-
-
-@lru_cache(maxsize=4096)
-def _sessions_after(day: date, latest: Session) -> int:
-    return sessions_after(day, latest)
+    def _now(self) -> Mapping[str, Session]:
+        limit = self._clock() - self._grace
+        found = {}
+        for code, sessions in self._sessions.items():
+            place = bisect_right(sessions, limit, key=itemgetter(1))
+            if place:
+                found[code] = Session(code, *sessions[place - 1])
+        return found

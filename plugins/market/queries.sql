@@ -105,25 +105,29 @@ ORDER BY universe.symbol;
 -- name: sparks
 -- The newest closes of symbols in today's shares, oldest first, as a JSON array.
 -- Takes   symbols: a JSON array of strings, each once; sessions: how many closes.
--- Nearly always the newest factor, 1, holds for all of them; only the segments that reach into these sessions are read.
+-- Nearly always there was no split among them, so the few segments that are not 1 are looked for once for a symbol.
 SELECT asked.symbol, drawn.first_session, drawn.last_session, drawn.closes
 FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
 CROSS JOIN LATERAL (
+    WITH bar AS MATERIALIZED (
+        SELECT session, close_price FROM daily_bars
+        WHERE daily_bars.symbol = asked.symbol COLLATE "C"
+        ORDER BY session DESC LIMIT %(sessions)s
+    ),
+
+    segment AS MATERIALIZED (
+        SELECT valid_from, valid_before, split_factor FROM adjustment_factors
+        WHERE adjustment_factors.symbol = asked.symbol COLLATE "C" AND split_factor <> 1
+          AND valid_before > (SELECT min(session) FROM bar)
+    )
+
     SELECT
         min(bar.session) AS first_session, max(bar.session) AS last_session,
         '[' || string_agg(
             trim_scale(round(bar.close_price * coalesce(segment.split_factor, 1), 6))::text, ',' ORDER BY bar.session
         ) || ']' AS closes
-    FROM (
-        SELECT session, close_price FROM daily_bars
-        WHERE daily_bars.symbol = asked.symbol COLLATE "C"
-        ORDER BY session DESC LIMIT %(sessions)s
-    ) AS bar
-    LEFT JOIN LATERAL (
-        SELECT split_factor FROM adjustment_factors
-        WHERE adjustment_factors.symbol = asked.symbol COLLATE "C" AND valid_from <= bar.session
-        ORDER BY valid_from DESC LIMIT 1
-    ) AS segment ON true
+    FROM bar
+    LEFT JOIN segment ON bar.session >= segment.valid_from AND bar.session < segment.valid_before
 ) AS drawn
 WHERE drawn.closes IS NOT NULL;
 
