@@ -134,6 +134,9 @@ def _addresses(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         "MARKET_DATABASE_URL": f"postgresql://market_app@127.0.0.1:{ports['postgres']}",
         "MONITOR_AIRFLOW_DATABASE_URL": "",  # beside the market's
         "LIMITER_REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/1",
+        "HEALTH_AIRFLOW_URL": api,
+        "HEALTH_FLOWER_URL": f"http://127.0.0.1:{ports['flower']}",
+        "HEALTH_EXPORTER_URL": f"http://127.0.0.1:{ports['exporter']}",
         "SANDBOX_URL": f"http://127.0.0.1:{ports['sandbox']}",
         "AIRFLOW__CELERY__FLOWER_HOST": "127.0.0.1",
         "AIRFLOW__CELERY__FLOWER_PORT": str(ports["flower"]),

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Final
 
-from common.errors import PipelineError
+from common.errors import ConfigurationError, PipelineError
 from common.quota.results import Usage
-from common.settings import DagSettings, PipelineSettings
+from common.settings import DagSettings, NotificationSettings, PipelineSettings
+from common.settings.pages import PageAddresses
 from common.universe.listing_filter import ListingFilter
 from workers.dag_health import check_dag, knows_airflow
+from workers.page_health import page_checks
 from workers.pipeline.environment import requested_symbols
 from workers.pipeline.universe import chooses_from_list
 from workers.wiring import Wiring
@@ -44,6 +48,24 @@ def check_health() -> Iterator[HealthCheck]:
         with Wiring.from_environment() as wiring:
             for name, check in _dependencies(wiring).items():
                 yield _run(name, check)
+    yield from _side_by_side(_pages())
+
+
+def _pages() -> Checks:
+    try:
+        return page_checks(PageAddresses.from_environment())
+    except ConfigurationError as error:
+        return {"pages": partial(_fail, error)}
+
+
+def _fail(error: PipelineError) -> str:
+    raise error
+
+
+def _side_by_side(checks: Checks) -> Iterator[HealthCheck]:
+    """Check what may be away one beside the other, so that a silent one costs its time once."""
+    with ThreadPoolExecutor(max(1, len(checks))) as pool:
+        yield from pool.map(_run, checks, checks.values())
 
 
 def _dependencies(wiring: Wiring) -> Checks:
@@ -54,6 +76,7 @@ def _dependencies(wiring: Wiring) -> Checks:
         "redis": lambda: _redis(wiring),
         "limiter": lambda: _limiter(wiring),
         "api": lambda: _api(wiring),
+        "messages": lambda: _messages(wiring),
     }
 
 
@@ -111,6 +134,16 @@ def _limiter(wiring: Wiring) -> str:
 def _api(wiring: Wiring) -> str:
     wiring.client.reachable()
     return f"{wiring.settings.base_url} can be reached"
+
+
+def _messages(wiring: Wiring) -> str:
+    """Say who is told of a red run, and what waits to be sent. Nothing is sent."""
+    addresses = NotificationSettings.from_environment().addresses()
+    if not addresses:
+        return "nobody is told of a red run: ALERT_URLS is not set"
+    count, since = wiring.store.notifications.waiting()
+    waits = f"; {count} wait to be sent, the oldest since {since:{_TIME}}" if since else ""
+    return f"to {', '.join(map(str, addresses))}{waits}"
 
 
 def usage_lines(usage: Usage) -> Iterator[str]:

@@ -333,7 +333,8 @@ def test_all_is_healthy(monkeypatch, environment, sandbox: RunningSandbox):
     code, text = cli(monkeypatch, environment, "--health-check")
     assert code == 0, text
     assert [line.split()[:2] for line in text.splitlines()] == [
-        [name, "ok"] for name in ("settings", "schedule", "database", "migrations", "redis", "limiter", "api")
+        [name, "ok"]
+        for name in ("settings", "schedule", "database", "migrations", "redis", "limiter", "api", "messages")
     ]
     assert sandbox.entries() == []
 
