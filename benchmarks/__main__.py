@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="what to measure, see below")
     parser.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing, and are not kept")
-    parser.add_argument("--long", action="store_true", help="10,000 symbols as 10,000 tasks too: 20 minutes more")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="10,000 symbols as 10,000 tasks too, and all checks over all bars: half an hour more",
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the market of 25 million bars is kept")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where the tables go (benchmarks/results)")
     return parser

@@ -24,8 +24,11 @@ ORDER BY pg_total_relation_size(oid) DESC
 """
 
 
-def run(*, quick: bool = False, keep: Path | None = None) -> list[Table]:
-    """Make the market, or take the one that is kept in the folder; measure it, and leave it as it was."""
+def run(*, quick: bool = False, long: bool = False, keep: Path | None = None) -> list[Table]:
+    """Make the market, or take the one that is kept in the folder; measure it, and leave it as it was.
+
+    ``long``: let all checks go over all bars once, too.
+    """
     size, times, rows = (_FEW, {"times": 2}, {"rows": 2_000, "alone": 2}) if quick else ({}, {}, {})
     with (
         big_market(keep, **size) as market,
@@ -39,7 +42,7 @@ def run(*, quick: bool = False, keep: Path | None = None) -> list[Table]:
             tables += [upserts(market, days, **times), *retention(market, days, cursor, **rows)]
         finally:
             days.undo()
-        tables += after_runs(market, days, cursor, **times)
+        tables += after_runs(market, days, cursor, long=long, **times)
     return tables
 
 
