@@ -92,6 +92,25 @@ def test_monitoring_stands_on_the_core():
     assert violations(files("monitoring"), {"airflow", "celery", "kombu"}) == []
 
 
+def test_the_page_stands_on_the_core():
+    """plugins/ stands on common/ and knows the feeds' names; two files know Airflow, one the local cluster."""
+    allowed = {"common", "plugins", "workers.pipeline.feeds"}
+    doors = {
+        "plugins/market/market_plugin.py": "airflow",
+        "plugins/market/airflow_guard.py": "airflow",
+        "plugins/market/standalone.py": "local",
+    }
+    ours_or_airflow = {"airflow", "celery", *(path.name for path in ROOT.iterdir() if path.is_dir())}
+    upward = [
+        f"{name} imports {module}"
+        for name in files("plugins")
+        for module in imports(ROOT / name)
+        if module.partition(".")[0] in ours_or_airflow - {doors.get(name)}
+        and not {module, module.partition(".")[0]} & allowed
+    ]
+    assert upward == []
+
+
 def test_airflow_has_few_doors_to_workers():
     """In workers/ only the operator, the Celery settings and the patches import Airflow or Celery."""
     names = [name for name in files("workers") if name not in AIRFLOW_DOORS and not name.startswith(PATCHES)]
@@ -154,19 +173,20 @@ def test_the_judge_is_independent():
 
 @pytest.mark.parametrize(("library", "room"), SOLE_USERS.items())
 def test_each_library_has_one_room(library: str, room: str | tuple[str, ...]):
-    """Only one room of common/ and workers/ knows each of the outside world's libraries."""
-    names = [name for name in files("common", "workers") if not name.startswith(room)]
+    """Only one room of common/, workers/ and plugins/ knows each of the outside world's libraries."""
+    names = [name for name in files("common", "workers", "plugins") if not name.startswith(room)]
     if library == "psycopg2":  # provisioning makes databases and roles with it
         names.remove("common/migrate.py")
     assert violations(names, {library}) == []
 
 
 def test_only_settings_reads_the_environment():
-    """In common/ and workers/ only common/settings/ reads settings; a few others know variables that are not ours."""
-    names = [name for name in files("common", "workers") if not name.startswith("common/settings/")]
+    """In common/, workers/ and plugins/ only common/settings/ reads settings; a few others know what is not ours."""
+    names = [name for name in files("common", "workers", "plugins") if not name.startswith("common/settings/")]
     readers = [name for name in names if "environ" in (ROOT / name).read_text("utf-8")]
     allowed = {
         "common/command_line.py",  # NO_COLOR and TERM
+        "plugins/market/standalone.py",  # whether a person names a database, or the cluster's is shown
         "workers/dag_health.py",  # Airflow's address of its metadata
         "common/migrate.py",
         "common/database/migrations/env.py",
@@ -184,7 +204,7 @@ def test_the_wiring_alone_makes_collaborators():
 
 def test_every_import_of_ours_leads_somewhere():
     """A module of ours that is imported, wherever in a file, is there."""
-    rooms = ("common", "workers", "dags", "sandbox", "local", "tests", "benchmarks")
+    rooms = ("common", "workers", "dags", "plugins", "sandbox", "local", "tests", "benchmarks")
     absent = [
         f"{name} imports {module}"
         for name in files(*rooms)
@@ -214,5 +234,5 @@ def test_no_module_hides_another():
     import sys
 
     taken = set(sys.stdlib_module_names) | {"celery", "redis", "airflow", "requests", "flower", "alembic"}
-    own = {Path(name).stem for name in files("common", "workers", "dags", "sandbox", "local")}
+    own = {Path(name).stem for name in files("common", "workers", "dags", "plugins", "sandbox", "local")}
     assert own & taken - {"__init__", "__main__"} == set()

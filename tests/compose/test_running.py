@@ -116,6 +116,7 @@ def test_each_service_reads_its_own_secrets(stack: Stack):
     assert holders["alerts/alert_urls"] == {"airflow-worker"}
     assert holders["market/market_db_password"] == {"airflow-worker"}
     assert holders["api/jwt_secret"] == {"airflow-apiserver"}
+    assert holders["page/market_reader_password"] == {"airflow-apiserver"}
     assert holders["flower/flower_password"] == {"flower"}
     assert holders["monitor/monitor_db_password"] == {"exporter"}
     assert holders["postgres/postgres_password"] == {"postgres"}

@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[Sequence[str], set[int]]] = {
     "sandbox help": (["-m", "sandbox", "--help"], {0, 1}),
     "sandbox taken": (["-m", "sandbox", "--port", "TAKEN"], {1}),
     "sandbox log": (["-m", "sandbox", "--port", "0", "--log", "/dev/null/x"], {1}),
+    "page help": (["-m", "plugins.market", "--help"], {0, 1}),
+    "page taken": (["-m", "plugins.market", "--port", "TAKEN"], {1}),
     "secrets": (["config/container/make_secrets.py", "nonsense"], {2}),
     "secrets help": (["config/container/make_secrets.py", "--help"], {0, 1}),
     "install": (["local/install.py", "--nonsense"], {2, 1}),
