@@ -66,12 +66,12 @@ def fetch(text: str, dataset: str = QUOTES.name, *, verbose: bool = False) -> Co
     try:
         symbol = Symbol(text)
     except ConfigurationError as error:
-        return replace(_failed(error, symbol=text), code=ExitCode.USAGE)
+        return replace(failed(error, symbol=text), code=ExitCode.USAGE)
     try:
-        with Wiring.from_environment(DATASETS[dataset]) as wiring, _logging(wiring, verbose=verbose):
+        with Wiring.from_environment(DATASETS[dataset]) as wiring, logging_to_stderr(wiring, verbose=verbose):
             return _fetch(wiring, symbol)
     except PipelineError as error:
-        return _failed(error, symbol=text)
+        return failed(error, symbol=text)
 
 
 def _fetch(wiring: Wiring, symbol: Symbol) -> CommandResult:
@@ -83,7 +83,7 @@ def _fetch(wiring: Wiring, symbol: Symbol) -> CommandResult:
         with bound(run=run_id, symbol=symbol, attempt=1, worker=wiring.settings.worker_name):
             job.run(run_id, symbol)
     except (RateLimited, DailyQuotaUsedUp) as refusal:  # every worker is held back now: the limiter knows for how long
-        return _failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
+        return failed(refusal, symbol=symbol, retry_at=wiring.limiter.usage().next_at)
     except UnknownSymbol as error:
         if wiring.store.ledger.outcomes(run_id)[0].reason == error.reason:  # else the ledger knows that it has rows
             raise
@@ -110,7 +110,7 @@ def _ended(line: Outcome, quotes: Sequence[Quote], *, invented: bool) -> Command
     return CommandResult(code, asdict(line) | row | {"invented": invented}, lines)
 
 
-def _failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None = None) -> CommandResult:
+def failed(error: PipelineError, *, symbol: str = "", retry_at: datetime | None = None) -> CommandResult:
     """Say an error, with the same fields as any other outcome."""
     code, status, reason = ExitCode.FAILED, OutcomeStatus.FAILED, error.reason
     if isinstance(error, PayloadRejected):
@@ -136,17 +136,17 @@ def _when(retry_at: datetime | None) -> str:
 def listings(status: Status, *, accept: bool = False, verbose: bool = False) -> CommandResult:
     """Fetch and store the list of companies; ``accept`` takes over one that shrank."""
     try:
-        with Wiring.from_environment() as wiring, _logging(wiring, verbose=verbose):
+        with Wiring.from_environment() as wiring, logging_to_stderr(wiring, verbose=verbose):
             return _listings(wiring, status, accept=accept)
     except PipelineError as error:
-        return _failed(error)
+        return failed(error)
 
 
 def _listings(wiring: Wiring, status: Status, *, accept: bool) -> CommandResult:
     try:
         renewed = renew_listings(wiring, status, accept=accept)
     except QuotaWait as wait:
-        return _failed(wait, retry_at=wait.retry_at)
+        return failed(wait, retry_at=wait.retry_at)
     lines = [str(renewed.changes), *(f"{finding.code:<14} {finding.message}" for finding in renewed.findings)]
     invented = wiring.settings.uses_sandbox
     if invented:
@@ -180,12 +180,12 @@ def quota() -> CommandResult:
             wiring.permits.prepare()  # a fresh installation, or a Redis that lost its data, has a quota too
             usage = wiring.limiter.usage()
     except PipelineError as error:
-        return _failed(error)
+        return failed(error)
     return CommandResult(ExitCode.DONE, asdict(usage), list(usage_lines(usage)))
 
 
 @contextmanager
-def _logging(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
+def logging_to_stderr(wiring: Wiring, *, verbose: bool) -> Iterator[None]:
     """Log to standard error, without secrets, while the command runs."""
     root = logging.getLogger()
     before = root.level

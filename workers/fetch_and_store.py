@@ -1,6 +1,7 @@
 """The command line: fetch and store one symbol, or the list of companies; check every dependency, show the quota.
 
-``python -m workers.fetch_and_store --symbol AAPL | --listings | --health-check | --quota [--json]``; ``--help`` lists
+``python -m workers.fetch_and_store --symbol AAPL | --probe AAPL | --listings | --health-check | --quota
+[--json]``; ``--help`` lists
 the exit codes.
 """
 
@@ -26,6 +27,10 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         answer = commands.health(output)
     elif options.quota:
         answer = commands.quota()
+    elif options.probe:
+        from workers.probe import probe  # noqa: PLC0415  as above
+
+        answer = probe(options.probe, options.dataset, verbose=options.verbose)
     elif options.listings:
         answer = commands.listings(options.listings, accept=options.accept, verbose=options.verbose)
     else:
@@ -53,13 +58,18 @@ def _parser() -> argparse.ArgumentParser:
         choices=("Active", "Delisted"),
         help="fetch and store the list of companies that STOCK_SYMBOLS=listing:… chooses from, or that of the delisted",
     )
+    task.add_argument(
+        "--probe",
+        metavar="SYMBOL",
+        help="push this symbol through each step of a run, with one call; say how long each took, or where it ended",
+    )
     task.add_argument("--health-check", action="store_true", help="check every dependency without spending quota")
     task.add_argument("--quota", action="store_true", help="show what is used of the quota, and what waits")
     parser.add_argument(
         "--dataset",
         choices=NAMES,
         default=NAMES[0],
-        help="what to fetch with --symbol; quotes by default",
+        help="what to fetch with --symbol or --probe; quotes by default",
     )
     parser.add_argument(
         "--accept", action="store_true", help="take over a list with --listings although it shrank by a tenth or more"

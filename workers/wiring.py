@@ -18,7 +18,8 @@ from common.ledger import Entitlements
 from common.provider import AlphaVantageClient
 from common.quota.durable import DurablePermits
 from common.quota.limiter import CAP_MARGIN_S, Limiter
-from common.settings import PipelineSettings
+from common.quota.quota import key_digest
+from common.settings import PageSettings, PipelineSettings
 from common.store import Store
 from workers.pipeline.batch import Batch
 from workers.pipeline.bulk import BulkRight
@@ -72,6 +73,12 @@ class Wiring:
             keeps_replies=self.settings.raw_retention_days != 0,
         )
         return self._opened.enter_context(closing(store))
+
+    def reader(self) -> Store:
+        """Return the market database as a reader sees it: a session of its own that can write nothing."""
+        digest = "" if self.settings.uses_sandbox else key_digest(self.settings.api_key)
+        page = PageSettings.from_environment().model_copy(update={"alpha_vantage_key_digest": digest})
+        return Store(page.market_dsn, timeout_s=self.settings.market_db_timeout, pool_size=1)
 
     @cached_property
     def permits(self) -> DurablePermits:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[Sequence[str], set[int]]] = {
     "fetch symbol": ([*FETCH, "--symbol", "IBM"], {1}),
     "fetch json": ([*FETCH, "--symbol", "IBM", "--json"], {1}),
     "fetch nonsense": ([*FETCH, "--symbol", "\x1b[2J[/red]\udcff"], {2}),
+    "probe": ([*FETCH, "--probe", "IBM", "--json"], {1}),
     "health": ([*FETCH, "--health-check"], {1}),
     "quota": ([*FETCH, "--quota", "--json"], {1}),
     "workers help": (["-m", "workers", "quarantine", "replay", "--help"], {0, 1}),
