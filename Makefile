@@ -102,7 +102,10 @@ lock: venv ## Compile the lock files from pyproject.toml (UPGRADE=--upgrade for 
 
 # NOTICE is not in the package: look whether the makers changed theirs. The charts' tests then say whether the page still fits.
 VENDORED := $(CURDIR)/plugins/market/static/vendor
-.PHONY: chart-library
+.PHONY: chart-library screenshots
+screenshots: venv ## Take the pictures of the Market page for docs/ (needs Chromium)
+	@SCREENSHOTS=docs/market-page $(PY) -m pytest -q tests/page/browser/test_screenshots.py
+
 chart-library: ## Bring another version of the page's chart library (needs npm): make chart-library VERSION=5.2.1
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
 	npm pack --silent "lightweight-charts@$$VERSION" >/dev/null && tar -xzf ./*.tgz && \

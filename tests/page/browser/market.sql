@@ -1,17 +1,22 @@
 -- The wide part of the browsers' market: as many symbols as an exchange lists, and what went wrong with a few.
--- Takes   day: the latest session; earlier: one of some sessions before; many: how many symbols.
+-- Takes   day: the latest session; earlier: one of some sessions before; many: how many symbols; tickers: those with
+-- bars; gap_first, gap_last: the sessions that IBM lacks.
 INSERT INTO stock_quotes (
     symbol, open_price, high_price, low_price, price, volume, latest_trading_day, previous_close, change_amount,
     change_percent, data_timestamp
 )
 SELECT
-    'S' || lpad(n::text, 5, '0'), 100, 120, 80, 100 + mod(n, 13) - 6, 1000 * n,
+    'S' || lpad(n::text, 5, '0'), 100, 120, 80, 100 + mod(n, 13) - 6, n,
     CASE WHEN mod(n, 20) = 0 THEN %(earlier)s::date ELSE %(day)s::date END, 100, mod(n, 13) - 6, mod(n, 13) - 6, now()
 FROM generate_series(1, %(many)s) AS n;
 
 INSERT INTO listings (symbol, name, exchange, asset_type, status, first_seen, last_seen)
 SELECT 'S' || lpad(n::text, 5, '0'), 'Company ' || n, 'NYSE', 'Stock', 'Active', now(), now()
 FROM generate_series(1, %(many)s) AS n
+UNION ALL
+SELECT ticker, initcap(split_part(ticker, '.', 1)) || ' Corporation', 'NYSE', 'Stock', 'Active', now(), now()
+FROM unnest(%(tickers)s) AS ticker
+WHERE ticker NOT IN ('IBM', 'MSFT', 'AAPL')
 UNION ALL
 VALUES
     ('IBM', 'International Business Machines Corp', 'NYSE', 'Stock', 'Active', now(), now()),

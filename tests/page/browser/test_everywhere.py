@@ -31,7 +31,7 @@ def test_theme_follows_the_choice(tab):
 
 def test_red_can_mean_up(tab):
     """Where red means up the colours change at once, and stay so; the sign and the shape never change."""
-    page = tab.open("/s/IBM")
+    page = tab.open("/s/NEW")
     colour = "() => getComputedStyle(document.documentElement).getPropertyValue('--up')"
     before = page.evaluate(colour)
     page.get_by_label("Red means up").check()
@@ -45,7 +45,7 @@ def test_red_can_mean_up(tab):
 def test_numbers_in_the_readers_language(tab):
     """Numbers and days are written as the reader's language has them, and times name the zone that Airflow chose."""
     page = tab.open("/")
-    expect(page.locator("#counts")).to_contain_text("10.006")
+    expect(page.locator("#counts")).to_contain_text("10.042")
     page.evaluate("() => localStorage.setItem('timezone', JSON.stringify('Asia/Tokyo'))")
     page.reload()
     expect(page.locator("#zone")).to_contain_text("Asia/Tokyo")

@@ -19,7 +19,7 @@ def test_theme_and_language_of_the_frame(tab):
     expect(inside.locator("html")).to_have_attribute("data-theme", "dark")
     tab.page.evaluate("() => { document.documentElement.className = 'light' }")
     expect(inside.locator("html")).to_have_attribute("data-theme", "light")
-    expect(inside.locator("#counts")).to_contain_text("10.006")
+    expect(inside.locator("#counts")).to_contain_text("10.042")
 
 
 def test_bar_shows_what_is_chosen(tab):
@@ -49,7 +49,7 @@ def test_a_run_leads_to_airflow(tab):
     """A run's time is a link out of the frame, to Airflow's own page of the run."""
     inside = framed(tab, "operations")
     inside.locator("#runs").get_by_role("link").first.click()
-    tab.page.wait_for_url(re.compile("/dags/stock_data_pipeline/runs/scheduled__1"))
+    tab.page.wait_for_url(re.compile("/dags/stock_data_pipeline/runs/scheduled__2"))
 
 
 def test_a_symbol_opens_in_the_frame(tab):

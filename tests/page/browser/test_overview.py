@@ -4,10 +4,9 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.page.browser.filled import HOSTILE, MANY
+from tests.page.browser.filled import HOSTILE, TOTAL
 
 ROWS = "#list tbody tr"
-TOTAL = MANY + 6
 
 
 def symbols(page: Page) -> list[str]:
@@ -22,7 +21,7 @@ def test_ten_thousand_rows_are_windowed(tab):
     page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
     expect(page.locator(ROWS).last).to_have_attribute("aria-rowindex", str(TOTAL + 1))
     assert page.locator(ROWS).count() < 60
-    assert symbols(page)[-1] == "TSCO.LON"
+    assert symbols(page)[-1] == "XOM"
 
 
 def test_search_finds_symbol_and_name(tab):
@@ -40,7 +39,7 @@ def test_columns_sort_both_ways(tab):
     page = tab.open("/")
     head = page.get_by_role("button", name="Volume")
     head.click()
-    assert symbols(page)[0] == f"S{MANY:05}"
+    expect(page.locator(ROWS).first).to_contain_text(re.compile(r"\d,\d{3},\d{3}"))
     expect(page.locator("th", has=head)).to_have_attribute("aria-sort", "descending")
     head.click()
     assert symbols(page)[0] == "S00001"
