@@ -31,6 +31,7 @@ def _exchanges(page: Page, codes: list[str]) -> Iterator[dict[str, Any]]:
             "code": code,
             "name": EXCHANGES[code].name,
             "timezone": EXCHANGES[code].timezone,
+            "unit": EXCHANGES[code].unit,
             "expected_session": session.day if session else None,
             "closes_at": session.closed_at if session else None,
         }

@@ -26,6 +26,7 @@ class ExchangeFacts(Model):
     code: str
     name: str
     timezone: str
+    unit: str
     expected_session: date | None
     closes_at: datetime | None
 

@@ -7,7 +7,7 @@ import { shareAddress } from "./frame.js";
 import { showHeat } from "./heat.js";
 import { meanings } from "./meanings.js";
 import { COLUMNS, symbolRow } from "./overview_row.js";
-import { exchangeNames, facts, partFailed, refreshed, stateText } from "./page.js";
+import { knownExchanges, facts, partFailed, refreshed, stateText } from "./page.js";
 import { fits, sorted } from "./selection.js";
 import { Sparks } from "./spark.js";
 import { WindowedTable } from "./table.js";
@@ -20,13 +20,13 @@ const FRESHNESS = { fresh: "Up to date", stale: "Behind", never: "Never stored",
 
 let all = [];
 let shown = [];
-let names = {}; // of the exchanges, by their calendar's code
+let exchanges = {}; // by their calendar's code
 const chosen = { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.search)) };
 if (!COLUMNS.some(({ key, sortable }) => sortable && key === chosen.sort)) chosen.sort = DEFAULTS.sort;
 
 const sparks = new Sparks(() => table.redraw(), (error) => partFailed(byId("state-of-list"), error));
 const table = new WindowedTable(byId("list"), {
-  render: (row) => symbolRow(row, { closes: sparks.of(row), exchange: names[row.exchange] ?? row.exchange }),
+  render: (row) => symbolRow(row, { closes: sparks.of(row), exchange: exchanges[row.exchange] }),
   onVisible: (rows) => {
     if (matchMedia("(min-width: 641px)").matches) sparks.want(rows);
   },
@@ -37,7 +37,7 @@ function asObjects({ columns, rows }) {
 }
 
 async function load() {
-  names = await exchangeNames();
+  exchanges = await knownExchanges();
   const rows = [];
   let changed = false;
   let total = Infinity;
@@ -73,6 +73,7 @@ function tally(key) {
 }
 
 function fillFilters() {
+  const names = Object.fromEntries(Object.entries(exchanges).map(([code, { name }]) => [code, name]));
   options(byId("exchange"), "All", tally("exchange"), names);
   options(byId("freshness"), "All", tally("freshness"), FRESHNESS);
   options(byId("state"), "All", tally("state"), STATES);

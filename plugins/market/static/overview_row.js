@@ -29,14 +29,20 @@ function stateCell(row) {
   return [element("span", { class: wrong ? "wrong" : null }, STATES[row.state] ?? row.state, reason)];
 }
 
+/** London's prices are in pence: each price says its unit, the pound's hundredth by its code, GBX. */
+function priceCell(row, { exchange }) {
+  const unit = row.price === null ? null : exchange?.unit;
+  return [price(row.price), unit ? element("span", { class: "unit" }, unit.match(/\((\w+)\)/)?.[1] ?? unit) : null];
+}
+
 const sparkCell = (row, { closes }) => (closes?.length ? [sparkline(closes)] : []);
 
 /** `from`: the direction of the first click on the head: numbers start with the largest. */
 export const COLUMNS = [
   { key: "symbol", title: "Symbol", sortable: true, cell: symbolCell },
-  { key: "exchange", title: "Exchange", sortable: true, cell: (row, { exchange }) => [exchange ?? "–"] },
+  { key: "exchange", title: "Exchange", sortable: true, cell: (row, { exchange }) => [exchange?.name ?? row.exchange ?? "–"] },
   { key: "spark", title: "Last 90 sessions", cell: sparkCell },
-  { key: "price", title: "Price", number: true, sortable: true, from: "desc", cell: (row) => [price(row.price)] },
+  { key: "price", title: "Price", number: true, sortable: true, from: "desc", cell: priceCell },
   { key: "change_percent", title: "Change", number: true, sortable: true, from: "desc", cell: changeCell },
   { key: "volume", title: "Volume", number: true, sortable: true, from: "desc", cell: (row) => [count(row.volume)] },
   { key: "session", title: "Session", sortable: true, from: "desc", cell: (row) => [day(row.session)] },
@@ -44,7 +50,7 @@ export const COLUMNS = [
   { key: "state", title: "Last fetch", sortable: true, cell: stateCell },
 ];
 
-/** The row as a <tr>. `more`: its closes where they are known, and the name of its exchange. */
+/** The row as a <tr>. `more`: its closes where they are known, and its exchange. */
 export function symbolRow(row, more) {
   return element("tr", {}, ...COLUMNS.map(({ key, number, cell }) =>
     element("td", { class: `c-${key}${number ? " number" : ""}` }, ...cell(row, more))));

@@ -11,10 +11,10 @@ const REFRESH_MS = 30_000;
 /** The facts the server wrote into the shell. */
 export const facts = document.body.dataset;
 
-/** The names that people know the exchanges by, by the code of their calendar. */
-export async function exchangeNames() {
+/** The exchanges by the code of their calendar: {name, unit}. */
+export async function knownExchanges() {
   const { body } = await get("api/meta");
-  return Object.fromEntries(body.exchanges.map(({ code, name }) => [code, name]));
+  return Object.fromEntries(body.exchanges.map((exchange) => [exchange.code, exchange]));
 }
 
 function showMeta(meta) {

@@ -7,7 +7,7 @@ import { comparedLegend, comparedRows, drawComparison } from "./compare.js";
 import { byId, element } from "./dom.js";
 import { day, plural } from "./format.js";
 import { shareAddress } from "./frame.js";
-import { exchangeNames, facts, partFailed, refreshed, showProblem, stateText } from "./page.js";
+import { knownExchanges, facts, partFailed, refreshed, showProblem, stateText } from "./page.js";
 import { gapTable, showFindings, showQuarantine } from "./records.js";
 import { missingDays, sessionsOf } from "./sessions.js";
 import { onLook } from "./settings.js";
@@ -52,9 +52,9 @@ function withChart(text) {
   byId("state-of-chart").replaceChildren();
 }
 
-function showHead(bars, names) {
+function showHead(bars, exchanges) {
   byId("name").textContent = bars.name ?? "";
-  byId("where").textContent = [names[bars.exchange] ?? bars.exchange, bars.unit && `prices in ${bars.unit}`].filter(Boolean).join(" · ");
+  byId("where").textContent = [exchanges[bars.exchange]?.name ?? bars.exchange, bars.unit && `prices in ${bars.unit}`].filter(Boolean).join(" · ");
   byId("quote").replaceChildren(...texts.quoteParts(bars));
   const { text, late } = texts.freshnessText(bars);
   byId("freshness").textContent = text;
@@ -91,8 +91,9 @@ function showComparison(compared) {
   const why = compared.missing.map((one) => `${one.symbol}: ${one.why}`).join(" ");
   if (!rows.length) return noChart(why || "These symbols have no session in common in this range. Choose a longer one.");
   const byDay = new Map(rows.map((row) => [row.time, row]));
+  const newest = { time: rows[0].time, values: compared.series.map(({ percent }) => percent.at(-1)) }; // each its own
   const legend = (time) => {
-    const row = byDay.get(time) ?? rows[0];
+    const row = byDay.get(time) ?? newest;
     byId("legend").replaceChildren(element("b", {}, day(row.time)), ...comparedLegend(compared, row));
   };
   withChart(`Change in percent since ${day(compared.from)}, the first session that ` +
@@ -128,12 +129,12 @@ async function load() {
   const { signal } = asked;
   const wanted = JSON.stringify(chosen);
   const comparing = chosen.vs.length > 0;
-  const [names, bars, compared] = await Promise.all([
-    exchangeNames(),
+  const [exchanges, bars, compared] = await Promise.all([
+    knownExchanges(),
     get(`api/bars/${inPath(symbol)}`, parameters(), { signal }),
     comparing ? get("api/compare", { symbols: [symbol, ...chosen.vs].join(","), ...parameters() }, { signal }) : null,
   ]);
-  if (bars.changed || drawn !== wanted) showHead(bars.body, names);
+  if (bars.changed || drawn !== wanted) showHead(bars.body, exchanges);
   if (bars.changed || compared?.changed || drawn !== wanted) {
     if (comparing) showComparison(compared.body);
     else showBars(bars.body);

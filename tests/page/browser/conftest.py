@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 import uvicorn
 from fastapi import HTTPException
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from psycopg2 import sql
+from pydantic import SecretStr
 
-from common.settings import PageSettings
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.settings import SANDBOX_API_KEY, PageSettings
 from common.store import Store
 from local.ports import free_port
 from local.services import Redis
@@ -26,6 +30,7 @@ from tests.page.browser.filled import fill
 from tests.page.browser.frame import with_frame
 from tests.support.market import Market
 
+QUOTA = "75/min,500/day"
 #: Says on the console what the policy stopped; Chromium's own message is an error there too.
 _VIOLATIONS = "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective))"
 
@@ -49,6 +54,7 @@ class Site:
     url: str
     login: Login
     market: Market
+    redis_url: str
 
 
 @dataclass
@@ -95,7 +101,7 @@ def site(filled_market: Market, redis_server: Redis) -> Iterator[Site]:
             "MARKET_DATABASE_URL": filled_market.dsn().get_secret_value(),
             "MARKET_READER_PASSWORD": filled_market.password,
             "LIMITER_REDIS_URL": redis_server.url(2),
-            "ALPHA_VANTAGE_QUOTA": "75/min,500/day",
+            "ALPHA_VANTAGE_QUOTA": QUOTA,
         }
     )
     page, login, port = MarketPage.from_settings(settings), Login(), free_port()
@@ -105,9 +111,22 @@ def site(filled_market: Market, redis_server: Redis) -> Iterator[Site]:
     thread = threading.Thread(target=server.run, name="market-page", daemon=True)
     thread.start()
     wait_until(lambda: server.started and page.calendars.expected(), "the page and its calendars did not start")
-    yield Site(f"http://127.0.0.1:{port}", login, filled_market)
+    yield Site(f"http://127.0.0.1:{port}", login, filled_market, settings.limiter_redis_url)
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def used_quota(site: Site) -> Iterator[None]:
+    """A limiter that has made some calls; without it nobody knows what is used."""
+    limiter = Limiter(SecretStr(site.redis_url), Quota.parse(QUOTA), key=SecretStr(SANDBOX_API_KEY), cap_s=30)
+    limiter.start_fresh()
+    for number in range(41):
+        with limiter.permit(f"call-{number}", max_wait_s=1):
+            pass
+    yield
+    with redis.Redis.from_url(site.redis_url) as client:
+        client.flushdb()
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,14 @@ def test_a_failed_part_fails_alone(tab):
     tab.problems.clear()
 
 
+def test_quota_is_metered(tab, used_quota):
+    """Each window says how many calls are used of how many, to the eye and to a screen reader."""
+    page = tab.open("/operations")
+    minute = page.get_by_role("meter", name="In one minute")
+    expect(minute).to_have_attribute("aria-valuetext", "41 of 75 calls used")
+    expect(page.locator("#quota")).to_contain_text("34 calls left")
+
+
 def test_unknown_use_is_said(tab):
     """Where the limiter cannot say what is used, the page says that, and shows no quota that looks unused."""
     page = tab.open("/operations")

@@ -53,6 +53,7 @@ def test_filters_narrow_the_list(tab):
     page.get_by_label("Exchange").select_option(label="London (1)")
     assert symbols(page) == ["TSCO.LON"]
     expect(page.locator(".late")).to_have_text("4 sessions behind")
+    expect(page.locator(f"{ROWS} .unit")).to_have_text("GBX")
     page.get_by_label("Exchange").select_option(label="All")
     page.get_by_label("Last fetch").select_option(label="Failed (2)")
     assert symbols(page) == [str(HOSTILE), "MSFT"]

@@ -13,14 +13,14 @@ PAGES = {
     "operations": "/operations",
 }
 LIGHT, DARK = {"color_scheme": "light"}, {"color_scheme": "dark"}
-PHONE = LIGHT | {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+PHONE = LIGHT | {"viewport": {"width": 390, "height": 844}}
 
 pytestmark = pytest.mark.skipif(not FOLDER, reason="make screenshots takes the pictures")
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("context", [LIGHT, DARK, PHONE], indirect=True, ids=["light", "dark", "phone"])
-def test_take_the_pictures(tab, name, request):
+def test_take_the_pictures(tab, name, used_quota, request):
     """Each page is drawn in both themes and on a phone."""
     page = tab.open(PAGES[name])
     page.wait_for_load_state("networkidle")
