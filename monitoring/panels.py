@@ -54,7 +54,7 @@ DASHBOARDS: Final[Mapping[str, tuple[str, Sequence[Panel]]]] = {
             now(
                 "Until the next run",
                 "",
-                'pipeline_next_run_timestamp_seconds{dag="stock_data_pipeline"} - time()',
+                'pipeline_next_run_timestamp_seconds{dag="stock_data_pipeline"} - time() or vector(0)',
                 _SECONDS,
                 span=4,
             ),
@@ -72,8 +72,8 @@ DASHBOARDS: Final[Mapping[str, tuple[str, Sequence[Panel]]]] = {
                 stacked=True,
             ),
             Panel(
-                "Symbols of the latest bars' run",
-                {"{{status}} {{reason}}": 'sum by (status, reason) (pipeline_last_run_symbols{feed="history"})'},
+                "Symbols of each feed's latest run",
+                {"{{feed}} {{status}}": "sum by (feed, status) (pipeline_last_run_symbols)"},
                 stacked=True,
             ),
             Panel("Tasks of the latest runs", {"{{state}}": "sum by (state) (airflow_tasks)"}, stacked=True),

@@ -73,6 +73,7 @@ SECRETS: Final = (
     Secret("AIRFLOW_ADMIN_PASSWORD", "init"),
     Secret("MARKET_DB_PASSWORD", "market"),
     Secret("MONITOR_DB_PASSWORD", "monitor"),
+    Secret("GRAFANA_PASSWORD", "grafana"),
     Secret("ALPHA_VANTAGE_API_KEY", "market", nothing),
     Secret("ALERT_URLS", "alerts", nothing),
     Secret("FERNET_KEY", "airflow", fernet_key),
@@ -195,6 +196,7 @@ def show(values: Mapping[str, str]) -> None:
     """Print how to log in."""
     print(f"Airflow  user admin, password {values['AIRFLOW_ADMIN_PASSWORD']}")
     print(f"Flower   user admin, password {values['FLOWER_PASSWORD']}")
+    print(f"Grafana  user admin, password {values['GRAFANA_PASSWORD']}")
 
 
 def reader_address(server: str, values: Mapping[str, str]) -> None:

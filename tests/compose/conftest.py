@@ -64,7 +64,8 @@ def stack(clone: Path, behind_proxy: Path) -> Iterator[Stack]:
 
     All of it behind the proxy: a connection of its own that went there would fail.
     """
-    ports = {"AIRFLOW_PORT": str(free_port()), "FLOWER_PORT": str(free_port()), "EXPORTER_PORT": str(free_port())}
+    published = ("AIRFLOW", "FLOWER", "EXPORTER", "PROMETHEUS", "ALERTMANAGER", "GRAFANA")
+    ports = {f"{name}_PORT": str(free_port()) for name in published}
     stack = Stack(clone, STACK, {**ports, "DOCKER_CONFIG": str(behind_proxy)})
     stack.down()
     try:

@@ -25,7 +25,12 @@ FOREIGN = (
     *("PYTHONPATH", "PYTHONHOME", "FLOWER_BASIC_AUTH", "FLOWER_CONF", "CELERY_RESULT_BACKEND"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
-OVERLAYS = {"base": (), "scale": SCALE, "remote": (*SCALE, "--profile", "remote")}
+OVERLAYS = {
+    "base": (),
+    "scale": SCALE,
+    "remote": (*SCALE, "--profile", "remote"),
+    "monitoring": ("--profile", "monitoring"),
+}
 #: Values of variables that only some values fit; every other one may be any word.
 FITTING = {"CPUS": "0.5", "MEMORY": "640m", "PORT": "18080", "REPLICAS": "3", "MAX_FILES": "5", "CONNECTIONS": "99"}
 
@@ -135,7 +140,7 @@ def test_ports_stay_on_this_machine(config: dict[str, Any]):
     }
     assert {address for ports in published.values() for address, _ in ports} == {"127.0.0.1"}
     base = {name for name, ports in published.items() if ports} - {"postgres", "redis", "sandbox"}
-    assert base == {"airflow-apiserver", "flower", "exporter"}
+    assert base - {"prometheus", "alertmanager", "grafana"} == {"airflow-apiserver", "flower", "exporter"}
 
 
 def test_only_who_must_reaches_the_servers(config: dict[str, Any]):
