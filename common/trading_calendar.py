@@ -97,15 +97,6 @@ def sessions_after(day: date, latest: Session) -> int:
     return max(0, _position(sessions, latest.day) - _position(sessions, day))
 
 
-def recent_sessions(exchange: str, moment: datetime) -> Sequence[Session]:
-    """Return the sessions of an exchange (not UNKNOWN) in the year of ``moment`` and the one before it, in order.
-
-    Where its calendar has ended, sessions are assumed.
-    """
-    sessions, _ = _calendar(exchange, moment.astimezone(UTC).year)
-    return sessions
-
-
 @lru_cache(maxsize=64)
 def known_sessions(exchange: str, since: date, until: date) -> Sequence[date]:
     """Return the sessions of an exchange (not UNKNOWN) from ``since`` to ``until``, in order, both included.
@@ -121,7 +112,10 @@ def known_sessions(exchange: str, since: date, until: date) -> Sequence[date]:
 
 
 def sessions_of(exchange: str, year: int) -> Sequence[Session]:
-    """Return the sessions of an exchange (not UNKNOWN) in a year and the one before it, in order."""
+    """Return the sessions of an exchange (not UNKNOWN) in a year and the one before it, in order.
+
+    Where its calendar has ended, sessions are assumed.
+    """
     sessions, _ = _calendar(exchange, year)
     return sessions
 

@@ -1,10 +1,10 @@
 """What the checks know of exchanges: their sessions, when those of late closed, and when a symbol is stale."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from common.trading_calendar import UNKNOWN, known_sessions, recent_sessions
+from common.trading_calendar import UNKNOWN, known_sessions, sessions_of
 
 #: The provider has no bar of an earlier session.
 _BEGIN: Final = date(1999, 11, 1)
@@ -14,12 +14,12 @@ _AROUND: Final = timedelta(days=31)
 _STALE: Final = 3
 
 
-def sessions_of(
+def calendar_rows(
     exchanges: Iterable[str], first: date, last: date, moment: datetime
 ) -> Iterator[dict[str, date | datetime | str | None]]:
     """Yield the rows of the relation ``calendar``: the exchanges' sessions between two days, and a month around."""
     for exchange in exchanges:
-        closes = {session.day: session.closed_at for session in recent_sessions(exchange, moment)}
+        closes = {session.day: session.closed_at for session in sessions_of(exchange, moment.astimezone(UTC).year)}
         for session in known_sessions(exchange, _BEGIN, date(moment.year, 12, 31)):
             if session - first >= -_AROUND and session - last <= _AROUND:
                 yield {"exchange": exchange, "session": session, "closed_at": closes.get(session)}
@@ -29,5 +29,9 @@ def stale_before(exchange: str, moment: datetime, grace: timedelta) -> date | No
     """Return the first session that is not stale yet at ``moment``; None where nobody knows the sessions."""
     if exchange == UNKNOWN:
         return None
-    complete = [session.day for session in recent_sessions(exchange, moment) if session.closed_at + grace <= moment]
+    complete = [
+        session.day
+        for session in sessions_of(exchange, moment.astimezone(UTC).year)
+        if session.closed_at + grace <= moment
+    ]
     return complete[-_STALE]

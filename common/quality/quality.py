@@ -14,7 +14,7 @@ from common.database.pool import Connections
 from common.database.queries import statement
 from common.database.rows import as_json
 from common.quality.adjusted_otherwise import judge_adjusted_closes
-from common.quality.calendars import sessions_of, stale_before
+from common.quality.calendars import calendar_rows, stale_before
 from common.quality.check import Check, LooksAt, all_checks
 from common.quality.finding_table import FindingTable, Found, Looked
 from common.trading_calendar import EXCHANGES, NEW_YORK, UNKNOWN, exchange_of
@@ -168,7 +168,7 @@ def _calendar(scope: Sequence[_Scope], moment: datetime) -> Iterable[object]:
     exchanges = {each.exchange for each in scope} - {UNKNOWN}
     if not exchanges:
         return []
-    return sessions_of(sorted(exchanges), min(each.first for each in scope), max(each.last for each in scope), moment)
+    return calendar_rows(sorted(exchanges), min(each.first for each in scope), max(each.last for each in scope), moment)
 
 
 def _steps(symbols: Iterable[Symbol]) -> Iterator[Sequence[Symbol]]:

@@ -85,7 +85,7 @@ WHERE stored.symbol = looked.symbol AND stored.session BETWEEN looked.first AND 
   );
 
 -- name: pend_symbols
--- Let the checks look at all that is stored of symbols.
+-- Let the checks look at all that is stored of symbols, and where something is open whose row may be gone.
 -- Takes   symbols: a JSON array of strings, each once.
 INSERT INTO quality_pending AS pending (symbol, first_session, last_session)
 SELECT asked.symbol, min(stored.first), max(stored.last)
@@ -99,6 +99,9 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT min(ex_date), max(ex_date) FROM corporate_actions
     WHERE corporate_actions.symbol = asked.symbol COLLATE "C"
+    UNION ALL
+    SELECT min(session), max(session) FROM quality_findings
+    WHERE quality_findings.symbol = asked.symbol COLLATE "C" AND resolved_at IS NULL
 ) AS stored
 WHERE stored.first IS NOT NULL
 GROUP BY asked.symbol

@@ -13,6 +13,7 @@ from common.redaction import Redactor
 from common.values import Outcome, OutcomeStatus, Symbol
 from tests.support.inboxes import Inbox, running_inbox
 from workers.pipeline.notification import RunEnd, kind_of, message, notify_of_run, notify_without_ledger
+from workers.pipeline.quality import QualityReport
 from workers.pipeline.report import Report
 from workers.wiring import Wiring
 
@@ -132,6 +133,14 @@ def test_rejected_key_is_named():
     key = outcome("IBM", OutcomeStatus.FAILED, ApiKeyRejected.reason, "the provider does not accept the key")
     told = message(ended(FAILED, key), Kind.FAILED, Redactor())
     assert told.title == "stock_data_pipeline failed: the API key was rejected"
+
+
+def test_a_run_red_by_errors():
+    """Where errors of the stored values alone make a run red, the message says so and shows the first ones."""
+    quality = QualityReport({"error": 2, "warning": 0}, errors_fail=True)
+    told = message(RunEnd(RUN, "stock_data_pipeline", RUN, Report([STORED], 0, quality)), Kind.FAILED, Redactor())
+    assert told.title == "stock_data_pipeline failed: 2 errors in what is stored"
+    assert "python -m workers quality list" in told.body
 
 
 def test_run_without_plan_says_why():

@@ -178,6 +178,16 @@ def test_a_final_bar_is_restated(store: Store, market: Market, change: str, hour
         assert look(store) == []
 
 
+def test_a_final_quote_is_restated(store: Store, market: Market):
+    """A quote that changes after its day was final is told as a bar is."""
+    save_quotes(store, [last_quote(data_timestamp=NOW)])
+    save_quotes(store, [last_quote(volume=7_000_000, data_timestamp=NOW + timedelta(days=1))])
+    market.query("UPDATE quote_revisions SET replaced_at = '2026-10-07'")
+    (found,) = look(store)
+    assert found.check_name == "restated"
+    assert found.message.startswith("quote: close 145 and volume 6318079 became 145 and 7000000")
+
+
 def test_a_symbol_goes_stale(store: Store):
     """With the third session that it lacks a symbol is stale, though no row of it changed, until it has a new one."""
     save_bars(store, sound())

@@ -110,6 +110,16 @@ def test_a_look_has_its_budget(store: Store, market: Market, monkeypatch: pytest
     assert (counts.symbols, counts.waiting, len(told)) == (1, 0, 1)
 
 
+def test_what_is_deleted_is_resolved(store: Store, market: Market):
+    """A look on demand at a symbol goes back to what is open of it, though the rows are gone by now."""
+    save_bars(store, sound())
+    market.query("UPDATE daily_bars SET open_price = high_price + 5 WHERE session = %s", SESSIONS[2])
+    assert {each.check_name for each in look(store)} == {"outside_range", "restated"}
+    market.query("DELETE FROM daily_bars WHERE session <= %s", SESSIONS[2])
+    assert store.quality.pend([Symbol("IBM")]) == 1
+    assert look(store) == []
+
+
 def test_everything_is_looked_at(store: Store, market: Market):
     """On demand all that is stored waits for a look, whether it has bars or quotes."""
     save_bars(store, [*sound("A", SESSIONS[:9]), *sound("B", SESSIONS[:9])])

@@ -14,6 +14,7 @@ from common.errors import ApiKeyRejected
 from common.notify import Address, Delivery, Kind, Message, Notifier, send_all
 from common.redaction import Redactor, one_line
 from common.values import Outcome, OutcomeStatus
+from workers.pipeline.quality import QualityReport
 from workers.pipeline.report import Report, read_report
 from workers.wiring import Wiring
 
@@ -131,11 +132,19 @@ def message(run: RunEnd, kind: Kind, redactor: Redactor) -> Message:
 
 
 def _failed(run: RunEnd) -> str:
+    if quality := _failing_quality(run):
+        return f"failed: {quality.counts['error']} errors in what is stored"
     if not run.failures:
         return "failed before any symbol was fetched"
     if any(outcome.reason == ApiKeyRejected.reason for outcome in run.failures):
         return "failed: the API key was rejected"
     return f"failed: {len(run.failures)} of {_count(run.outcomes)}"
+
+
+def _failing_quality(run: RunEnd) -> QualityReport | None:
+    """Return what the checks found, where nothing else makes the run red."""
+    quality = run.report.quality if run.report else None
+    return quality if quality and quality.fails and run.outcomes and not run.failures else None
 
 
 def _lines(run: RunEnd) -> Iterator[str]:
@@ -144,6 +153,8 @@ def _lines(run: RunEnd) -> Iterator[str]:
         yield f"{_count(run.outcomes)}: " + ", ".join(f"{count} {status}" for status, count in counts)
     else:
         yield one_line(run.problem or Report([], 0).summary, 3 * _DETAIL)
+    if run.report and run.report.quality and run.report.quality.fails:
+        yield from ("", *(one_line(line, 3 * _DETAIL) for line in run.report.quality.lines()))
     yield from _reasons("failed", run.failures)
     yield from _reasons("postponed", _of(run, OutcomeStatus.POSTPONED))
     yield from _reasons("stale", _of(run, OutcomeStatus.STALE))
