@@ -12,6 +12,15 @@ from common.values import OutcomeStatus
 from tests.page.conftest import get
 from tests.support.rows import RUN, outcome
 
+FINDINGS = """
+INSERT INTO quality_findings (
+    check_name, severity, symbol, session, message, acknowledged_at, acknowledged_by, acknowledged_word, resolved_at
+)
+VALUES
+    ('step', 'warning', 'IBM', '2026-10-01', 'a step', NULL, NULL, NULL, NULL),
+    ('zero', 'error', 'IBM', '2026-10-02', 'a zero', now(), 'Ada', 'it was a halt', NULL),
+    ('old', 'error', 'AAPL', '2026-10-02', 'gone', NULL, NULL, NULL, now())
+"""
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=5)
 
 
@@ -94,3 +103,14 @@ def test_gaps_findings_and_refused_replies(browser, market):
     assert answer.headers["content-type"] == "application/json"
     assert (len(answer.json()["payload"]), answer.json()["is_cut"]) == (64_000, True)
     assert browser.get("/api/quarantine/9").status_code == 404
+
+
+def test_findings(browser, market):
+    """The gravest first, each with its state and what a person said of it."""
+    market.query(FINDINGS)
+    rows = get(browser, "/api/findings", symbol="IBM")["rows"]
+    assert [(row["check"], row["state"], row["acknowledged_by_word"]) for row in rows] == [
+        ("zero", "acknowledged", "it was a halt"),
+        ("step", "open", None),
+    ]
+    assert get(browser, "/api/findings", state="closed")["total"] == 1
