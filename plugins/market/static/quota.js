@@ -1,6 +1,6 @@
 // The quota: how much of each window is used now, who holds it back, and the calls of the last day's hours.
 
-import { get } from "./api.js";
+import { get, symbolAddress } from "./api.js";
 import { element, plainTable } from "./dom.js";
 import { count, hour, plural, time } from "./format.js";
 
@@ -58,17 +58,38 @@ function waitingTable({ total, rows }) {
   const columns = [{ title: "Symbol" }, { title: "What" }, { title: "Until" }, { title: "Reason" }, { title: "Run" }];
   const more = rows.length < total ? `The first ${count(rows.length)} of ${count(total)}.` : plural(total, "symbol waits", "symbols wait");
   return [element("p", { class: "hint" }, more), plainTable("Waiting for a call", columns, rows.map((row) => [
-    row.symbol ?? "–", row.dataset.replaceAll("_", " "), time(row.until), element("span", { class: "free" }, row.reason ?? "–"), row.run_id]))];
+    row.symbol ? element("a", { href: symbolAddress(row.symbol) }, row.symbol) : "–", row.dataset.replaceAll("_", " "), time(row.until), element("span", { class: "free" }, row.reason?.replaceAll("_", " ") ?? "–"), row.run_id]))];
+}
+
+/** What changes by the second; it holds nothing that a keyboard could be on. */
+function showNow(place, body) {
+  const parts = [away(body), hold(body), element("div", { class: "meters" }, ...body.windows.map(meter)), underWay(body)];
+  const now = element("div", { class: "now" }, ...parts.filter(Boolean));
+  const before = place.querySelector(".now");
+  if (before) before.replaceWith(now);
+  else place.replaceChildren(now);
+}
+
+let drawnHours = "";
+
+/** The hours are drawn again only where they changed, so that a refresh closes no table that a reader has open. */
+function showHours(place, hours) {
+  const wanted = JSON.stringify(hours);
+  if (wanted === drawnHours || !hours.length) return;
+  const before = place.querySelector(".hours");
+  const after = hoursOf(hours);
+  after.querySelector("details").open = before?.querySelector("details").open ?? false;
+  if (before) before.replaceWith(after);
+  else place.append(after);
+  drawnHours = wanted;
 }
 
 /** Show api/quota in these two places. */
 export async function showQuota(place, waitingPlace) {
   const { body, changed } = await get("api/quota");
   if (!changed && !place.querySelector(".busy")) return;
-  const hours = body.hours.length ? hoursOf(body.hours) : null;
-  if (hours && place.querySelector("details")?.open) hours.querySelector("details").open = true; // a refresh closes nothing
-  const parts = [away(body), hold(body), element("div", { class: "meters" }, ...body.windows.map(meter)), underWay(body), hours];
-  place.replaceChildren(...parts.filter(Boolean));
+  showNow(place, body);
+  showHours(place, body.hours);
   waitingPlace.replaceChildren(...(body.waiting.total ? waitingTable(body.waiting)
     : [element("p", { class: "state" }, "Nothing waits: every symbol that was planned has had its call.")]));
 }

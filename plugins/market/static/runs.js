@@ -77,12 +77,19 @@ function runTable(rows) {
   return table;
 }
 
+/** A new table leaves the keyboard on the run where it was. */
+function showTable(place, rows) {
+  const held = place.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  place.replaceChildren(element("div", { class: "runs" }, runTable(rows)), meanings("What the columns mean", KINDS));
+  if (held) [...place.querySelectorAll("button")].find((button) => button.ariaLabel === held)?.focus();
+}
+
 /** Show api/runs. */
 export async function showRuns(place) {
   const { body, changed } = await get("api/runs", { limit: 30 });
   if (!changed && !place.querySelector(".busy")) return;
   if (!body.rows.length) stateText(place, "No run yet. Trigger the DAG in Airflow; its outcomes appear here.");
-  else place.replaceChildren(element("div", { class: "runs" }, runTable(body.rows)), meanings("What the columns mean", KINDS));
+  else showTable(place, body.rows);
 }
 
 /** Show api/workers: how the symbols of a day were shared. */

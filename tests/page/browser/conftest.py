@@ -1,7 +1,6 @@
 """The page on a socket of its own, and a real Chromium that looks at it: one server and one browser for all tests."""
 
 import os
-import secrets
 import shutil
 import threading
 from collections.abc import Iterator
@@ -84,7 +83,7 @@ class Tab:
 @pytest.fixture(scope="session")
 def filled_market(market_template: Market, admin: Market) -> Iterator[Market]:
     """One filled market database for all tests here: they only read."""
-    clone = Market(market_template.server, market_template.password, f"page_{secrets.token_hex(6)}")
+    clone = Market(market_template.server, market_template.password, "market_sandbox")
     names = {"clone": sql.Identifier(clone.database), "template": sql.Identifier(TEMPLATE)}
     admin.query(sql.SQL("CREATE DATABASE {clone} TEMPLATE {template} OWNER market_owner").format(**names))
     with Store(clone.dsn()) as store:

@@ -12,7 +12,8 @@ PAGES = {
     "compare": "/s/IBM?range=1y&mode=total&vs=MSFT,TSCO.LON",
     "operations": "/operations",
 }
-LIGHT, DARK = {"color_scheme": "light"}, {"color_scheme": "dark"}
+SCREEN = {"viewport": {"width": 1280, "height": 1000}}
+LIGHT, DARK = SCREEN | {"color_scheme": "light"}, SCREEN | {"color_scheme": "dark"}
 PHONE = LIGHT | {"viewport": {"width": 390, "height": 844}}
 
 pytestmark = pytest.mark.skipif(not FOLDER, reason="make screenshots takes the pictures")
