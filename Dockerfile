@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="stock-data-pipeline" \
 RUN useradd --uid 50000 --gid 0 --no-create-home --home-dir /var/lib/airflow --shell /usr/sbin/nologin airflow \
  && install -d -o 50000 -g 0 -m 0770 /var/lib/airflow /var/lib/flower /var/log/airflow \
       /run/pipeline/postgres /run/pipeline/redis /run/pipeline/airflow /run/pipeline/api /run/pipeline/market \
-      /run/pipeline/init /run/pipeline/page /run/pipeline/flower /run/pipeline/monitor /run/pipeline/grafana /run/pipeline/tls
+      /run/pipeline/alerts /run/pipeline/init /run/pipeline/page /run/pipeline/flower /run/pipeline/monitor /run/pipeline/grafana /run/pipeline/tls
 ENV PATH=/opt/venv/bin:/opt/pipeline/config/container:$PATH \
     PYTHONPATH=/opt/pipeline \
     PYTHONUNBUFFERED=1 \

@@ -98,6 +98,14 @@ def test_image_gets_what_it_copies():
     assert copied == {line[1:] for line in ignored if line.startswith("!")}
 
 
+def test_image_owns_the_secrets_folders():
+    """The image makes each folder that the secrets step writes into: a new volume takes over its owner from there."""
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    written = set(re.findall(r"- secrets-\w+:(/run/pipeline/\w+)$", compose, re.MULTILINE))
+    assert written
+    assert written - set((ROOT / "Dockerfile").read_text("utf-8").split()) == set()
+
+
 def test_the_example_changes_nothing():
     """An untouched copy of .env.example means the defaults."""
     values = {name: value or "" for name, value in dotenv_values(EXAMPLE).items()}
