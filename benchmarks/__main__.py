@@ -28,6 +28,7 @@ PARTS: Final = {
     "big": ("25 million daily bars: reads, a day's run, its upkeep, and sizes on disk", 20),
     "page": ("the Market page on 25 million bars: twenty readers at once, memory, what a task pays", 6),
     "floor": ("the job without Airflow: bare loop, bare pool, plain Celery, our own code", 5),
+    "logs": ("what it costs that each line of a batch's log names its symbol, and a line", 1),
     "idle": ("what a cluster burns that has nothing to do", 5),
     "waiting": ("500 tasks that wait for 75 calls a minute, and 10,000 symbols on 1,200 a minute", 17),
     "shipped": ("the DAG under Airflow's shipped settings beside ours", 12),

@@ -26,6 +26,9 @@ _SCHEME: Final = re.compile(r"([a-z][a-z0-9]{1,19}):", re.IGNORECASE | re.ASCII)
 _HOST: Final = re.compile(r"localhost|([a-z0-9-]+\.)+[a-z0-9-]+|\[[0-9a-f:]+\]", re.IGNORECASE | re.ASCII)
 #: Blanks, and a comma before the next scheme: within an address, as in ``?to=a@example.com,b@example.com``, it is none.
 _SEPARATOR: Final = re.compile(r"\s+|,(?=[a-z][a-z0-9]*:)", re.IGNORECASE | re.ASCII)
+_RECIPIENTS: Final = re.compile(
+    r"(?P<before>mailtos?://[^?]*\?(?:[^&]*&)*?to=)(?P<to>[^&]+)(?P<after>.*)", re.IGNORECASE
+)
 _PIECE: Final = re.compile(r"[/?#&=:@,\s]+")
 #: Digits of the digest that tells two addresses apart: too few to try out what a secret may be.
 _DIGITS: Final = 4
@@ -77,7 +80,17 @@ def read_addresses(urls: SecretStr) -> tuple[Address, ...]:
     Raises ConfigurationError for one that Apprise cannot use, with no more of it than may be shown.
     """
     texts = [text.strip(",") for text in _SEPARATOR.split(urls.get_secret_value())]
-    return tuple(dict.fromkeys(_checked([text for text in texts if text])))
+    return tuple(dict.fromkeys(_checked([one for text in texts if text for one in _of_each_recipient(text)])))
+
+
+def _of_each_recipient(text: str) -> Iterator[str]:
+    """Yield a mail address for each recipient: else one that is refused has the others told again with each try."""
+    recipients = _RECIPIENTS.fullmatch(text)
+    if recipients:
+        for one in filter(None, recipients["to"].split(",")):
+            yield f"{recipients['before']}{one}{recipients['after']}"
+    else:
+        yield text
 
 
 def _checked(texts: list[str]) -> Iterator[Address]:

@@ -131,3 +131,14 @@ def test_events_of_one_message(store: Store):
     assert not outbox.add("alerts", ["b firing"], ["x"], compose)
     assert told == [{"a firing", "b firing"}, {"c firing"}]
     assert len(outbox.take(["x"])) == 2
+
+
+def test_refused_recipient_repeats_nothing(store: Store, inbox: Inbox):
+    """Where one of two recipients is refused, the other gets the message once, however often it is tried."""
+    inbox.unknown = "nobody@example.com"
+    url = inbox.url.replace("to=b@example.com", "to=b@example.com,nobody@example.com")
+    notifier = Notifier(read_addresses(SecretStr(url)), store.notifications, pause_s=0)
+    notifier.tell("dag", "run 1 failed", MESSAGE)
+    for _ in range(2):
+        assert [delivery for delivery in notifier.deliver() if delivery.problem]
+    assert [mail["To"] for mail in inbox.mails] == ["b@example.com"]

@@ -18,12 +18,23 @@ USER, PASSWORD = "mailer", "pw-of-the-mail-server"
 
 
 class Inbox:
-    """A mail server that takes one user's mail; ``mails`` has what came, ``refuses`` makes it say no."""
+    """A mail server that takes one user's mail; ``mails`` has what came, ``refuses`` makes it say no, and
+    it knows no ``unknown`` recipient.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.mails: list[Message] = []
         self.refuses = False
+        self.unknown = ""
+
+    async def handle_RCPT(  # noqa: N802  aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address == self.unknown:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     @property
     def url(self) -> str:

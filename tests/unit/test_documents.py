@@ -34,6 +34,7 @@ DOCUMENTS = (
     "docs/gaps.md",
     "docs/market-page.md",
     "docs/quality.md",
+    "docs/logs.md",
     "docs/notifications.md",
     "docs/retention.md",
     "docs/triggered-by-data.md",

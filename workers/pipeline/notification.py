@@ -132,6 +132,8 @@ def message(run: RunEnd, kind: Kind, redactor: Redactor) -> Message:
 
 
 def _failed(run: RunEnd) -> str:
+    if run.report is None:
+        return "has ended, but how cannot be read"
     if quality := _failing_quality(run):
         return f"failed: {quality.counts['error']} errors in what is stored"
     if not run.failures:
