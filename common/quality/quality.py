@@ -135,6 +135,7 @@ class Quality:
 
     def _look(self, cursor: Cursor, looks_at: LooksAt, scope: Sequence[_Scope], time: _Time) -> CheckCounts:
         """Run the checks that look so, write what they find, and resolve what they find no more."""
+        cursor.execute(statement("one_check_at_a_time"))
         checks = [check for check in all_checks() if check.looks_at == looks_at]
         values = {"scope": as_json(scope), "calendar": as_json(_calendar(scope, time.moment))}
         seconds, found = dict[str, float](), list[Found]()

@@ -1,6 +1,7 @@
 """How the checks are found, what they look at, and what they cost."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -118,6 +119,22 @@ def test_what_is_deleted_is_resolved(store: Store, market: Market):
     market.query("DELETE FROM daily_bars WHERE session <= %s", SESSIONS[2])
     assert store.quality.pend([Symbol("IBM")]) == 1
     assert look(store) == []
+
+
+def test_two_looks_share_the_work(store: Store, market: Market, monkeypatch: pytest.MonkeyPatch):
+    """Looks at once take turns: each symbol is looked at by one, and none ends before all is found."""
+    monkeypatch.setattr("common.quality.quality._SYMBOLS", 2)
+    save_bars(store, [each for number in range(20) for each in sound(f"S{number}", SESSIONS[:9])])
+    market.query("UPDATE daily_bars SET open_price = high_price + 5 WHERE session = %s", SESSIONS[2])
+    errors = FindingFilter(severity="error")
+
+    def check(_: int) -> tuple[int, int]:
+        return store.quality.check_changed(NOW).symbols, store.findings.counts(errors)["error"]
+
+    with ThreadPoolExecutor(3) as pool:
+        looks = list(pool.map(check, range(3)))
+    assert sum(symbols for symbols, _ in looks) == 20
+    assert {errors for _, errors in looks} == {20}
 
 
 def test_everything_is_looked_at(store: Store, market: Market):
