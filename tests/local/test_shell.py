@@ -11,6 +11,7 @@ import requests
 from common.errors import ConfigurationError
 from common.quoting import require_unexpanded
 from local.environment import cluster_environment, person_settings
+from local.program_environment import environment_of
 from local.shell import OUR_HOSTS, leave_the_shell, provider_proxy, scrubbed, unusable_proxy
 from local.state import PREFERRED_PORTS, ROOT, State
 
@@ -201,3 +202,21 @@ def test_a_tunable_that_cannot_be_used(tmp_path, name: str, value: str):
     with pytest.raises(ConfigurationError, match=name):
         cluster_environment(State(tmp_path), PREFERRED_PORTS, {name: value})
     assert cluster_environment(State(tmp_path), PREFERRED_PORTS, {"WORKER_AUTOSCALE": "8, 2"})
+
+
+def test_json_logs_are_airflows_too(tmp_path):
+    """LOG_FORMAT=json makes Airflow log JSON, and a format that there is not is refused."""
+    environment = cluster_environment(State(tmp_path), PREFERRED_PORTS, {"LOG_FORMAT": "json"})
+    assert environment["AIRFLOW__LOGGING__JSON_LOGS"] == "True"
+    assert environment_of("sandbox", environment)["LOG_FORMAT"] == "json"
+    assert "AIRFLOW__LOGGING__JSON_LOGS" not in cluster_environment(State(tmp_path), PREFERRED_PORTS, {})
+    with pytest.raises(ConfigurationError, match="LOG_FORMAT='xml'"):
+        cluster_environment(State(tmp_path), PREFERRED_PORTS, {"LOG_FORMAT": "xml"})
+
+
+def test_few_programs_know_the_addresses(tmp_path):
+    """ALERT_URLS, which holds passwords, reaches who sends: workers, and the exporter for Alertmanager."""
+    environment = cluster_environment(State(tmp_path), PREFERRED_PORTS, {"ALERT_URLS": "json://localhost"})
+    programs = ("worker-1", "exporter", "api-server", "scheduler", "dag-processor", "triggerer", "flower", "sandbox")
+    knows = {program for program in programs if "ALERT_URLS" in environment_of(program, environment)}
+    assert knows == {"worker-1", "exporter"}
