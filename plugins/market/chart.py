@@ -43,10 +43,6 @@ def document(page: Page, symbol: Symbol, query: ChartQuery) -> Document:
     """
     facts = _facts(page, symbol)
     latest = max((day for day in (facts["latest_bar"], facts["session"]) if day), default=None)
-    since = since_of(query.range, latest or date.max)
-    columns = _bars(page, symbol, since, query.mode if facts["has_factors"] else "raw")
-    if facts["session"] and facts["session"] == latest != facts["latest_bar"]:
-        columns = {name: _with_quote(column, facts[_COLUMNS[name]]) for name, column in columns.items()}
     exchange = exchange_of(symbol)
     expected = page.calendars.judge(symbol, latest).expected
     return {
@@ -59,12 +55,28 @@ def document(page: Page, symbol: Symbol, query: ChartQuery) -> Document:
         "latest": latest,
         "expected": expected,
         "open_day": latest if latest and expected and latest > expected else None,
-        **{name: msgspec.Raw(f"[{column}]".encode()) for name, column in columns.items()},
-        "events": _events(page, symbol, since),
-        "gaps": _gaps(page, symbol, since),
+        **_drawn(page, symbol, query, facts, latest),
         "quote": {name: facts[name] for name in _QUOTE} if facts["session"] else None,
         "adjusted": facts["has_factors"],
     }
+
+
+def _drawn(
+    page: Page, symbol: Symbol, query: ChartQuery, facts: Mapping[str, Any], latest: date | None
+) -> dict[str, object]:
+    """Return the columns of bars, and what is marked beside them."""
+    since = since_of(query.range, latest or date.max)
+    bars, events, gaps = page.reader.query_all(
+        ("bars", {"symbol": symbol, "since": since, "mode": query.mode if facts["has_factors"] else "raw"}),
+        ("events", {"symbol": symbol, "since": since, "row_limit": _MOST_EVENTS}),
+        ("gaps_of_symbol", {"symbol": symbol, "since": since, "row_limit": _MOST_GAPS}),
+    )
+    # As PostgreSQL writes them, with commas: thousands of numbers need not pass through Python.
+    columns = {name: column or "" for name, column in zip(_COLUMNS, bars.rows[0], strict=True)}
+    if facts["session"] and facts["session"] == latest != facts["latest_bar"]:
+        columns = {name: _with_quote(column, facts[_COLUMNS[name]]) for name, column in columns.items()}
+    written = {name: msgspec.Raw(f"[{column}]".encode()) for name, column in columns.items()}
+    return {**written, "events": events.dicts(), "gaps": gaps.dicts()}
 
 
 def table(page: Page, symbol: Symbol, query: ChartQuery) -> Table:
@@ -88,22 +100,6 @@ def since_of(span: str, latest: date) -> date:
     return date(latest.year, 1, 1) if span == "ytd" else latest - timedelta(days=_DAYS[span])
 
 
-def _bars(page: Page, symbol: Symbol, since: date, mode: str) -> Mapping[str, str]:
-    """Return the columns as PostgreSQL writes them, with commas: thousands of numbers need not pass through Python."""
-    (row,) = page.reader.query("bars", {"symbol": symbol, "since": since, "mode": mode}).rows
-    return {name: column or "" for name, column in zip(_COLUMNS, row, strict=True)}
-
-
 def _with_quote(column: str, value: Any) -> str:  # noqa: ANN401  a date or a number
     written = f'"{value}"' if isinstance(value, date) else str(value)
     return f"{column},{written}" if column else written
-
-
-def _events(page: Page, symbol: Symbol, since: date) -> list[dict[str, Any]]:
-    values = {"symbol": symbol, "since": since, "row_limit": _MOST_EVENTS}
-    return page.reader.query("events", values).dicts()
-
-
-def _gaps(page: Page, symbol: Symbol, since: date) -> list[dict[str, Any]]:
-    values = {"symbol": symbol, "since": since, "row_limit": _MOST_GAPS}
-    return page.reader.query("gaps_of_symbol", values).dicts()

@@ -74,13 +74,14 @@ class Page:
         self.quota.close()
 
 
-def page_of(request: Request) -> Page:
+# Asynchronous, because each plain function among the dependencies would take a thread.
+async def page_of(request: Request) -> Page:
     """Return the page that the app was made with."""
     page: Page = request.app.state.page
     return page
 
 
-def user_of(request: Request) -> str | None:
+async def user_of(request: Request) -> str | None:
     """Return the name of the person who is logged in, as the guard found it."""
     user: str | None = request.state.user
     return user

@@ -71,7 +71,12 @@ class Reader:
 
     def query(self, name: str, values: Mapping[str, object]) -> Columns:
         """Run a statement of ``queries.sql``; return its rows."""
-        return self._connections.run(lambda cursor: _fetch(cursor, name, values))
+        (rows,) = self.query_all((name, values))
+        return rows
+
+    def query_all(self, *asked: tuple[str, Mapping[str, object]]) -> list[Columns]:
+        """Run statements of ``queries.sql`` in one transaction; return the rows of each."""
+        return self._connections.run(lambda cursor: [_fetch(cursor, name, values) for name, values in asked])
 
     def version(self, tables: Sequence[str]) -> tuple[int | None, ...]:
         """Return numbers that change when one of the tables does: with a run at once, else within ten seconds.

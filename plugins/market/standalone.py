@@ -44,7 +44,7 @@ def standalone(settings: PageSettings) -> FastAPI:
     return app
 
 
-def nobody() -> None:
+async def nobody() -> None:
     """Nobody logs in here."""
 
 

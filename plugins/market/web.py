@@ -1,6 +1,6 @@
 """The Market page as an ASGI app: its routes, who may see them, and how errors read."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,13 @@ from plugins.market.security import SecurityHeaders
 STATIC: Final = Path(__file__).parent / "static"
 
 #: Returns the name of a person who may see the page, or raises the HTTPException that says why not.
-Guard = Callable[..., str | None]
+Guard = Callable[..., str | Awaitable[str | None] | None]
 
 
 def create_app(page: Page, guard: Guard, *, in_airflow: bool) -> FastAPI:
     """Return the app. Every route but the static files' goes through ``guard``, a dependency as FastAPI has them."""
 
-    def seen_by(request: Request, user: str | None = Depends(guard)) -> None:
+    async def seen_by(request: Request, user: str | None = Depends(guard)) -> None:
         request.state.user = user
 
     @asynccontextmanager
