@@ -50,6 +50,7 @@ function away({ away: why }) {
 
 function underWay({ in_flight: inFlight, queued, deferred }) {
   if (inFlight === null || inFlight === undefined) return null;
+  if (!inFlight && !queued && !deferred) return element("p", { class: "hint under-way" }, "No call is under way, and no task waits for one.");
   return element("p", { class: "hint under-way" }, `${plural(inFlight, "call", "calls")} under way; ${plural(queued, "task waits", "tasks wait")} ` +
     `for the next seconds, ${count(deferred)} gave the slot back and will be woken.`);
 }

@@ -1,17 +1,14 @@
 """The page on a socket of its own, and a real Chromium that looks at it: one server and one browser for all tests."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import pytest
 import redis
 import uvicorn
 from fastapi import HTTPException
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from psycopg2 import sql
 from pydantic import SecretStr
 
@@ -27,11 +24,10 @@ from plugins.market.web import create_app
 from tests.conftest import TEMPLATE, missing
 from tests.page.browser.filled import fill
 from tests.page.browser.frame import with_frame
+from tests.support.browser import Complaints, NoChromium, running_chromium
 from tests.support.market import Market
 
 QUOTA = "75/min,500/day"
-#: Says on the console what the policy stopped; Chromium's own message is an error there too.
-_VIOLATIONS = "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective))"
 
 
 @dataclass(eq=False)
@@ -57,27 +53,15 @@ class Site:
 
 
 @dataclass
-class Tab:
-    """A page of the browser, and what it complained about or asked other hosts for."""
+class Tab(Complaints):
+    """A page of the browser at the site; ``url`` is the site's."""
 
-    page: Page
-    site: Site
-    problems: list[str] = field(default_factory=list)
+    site: Site = field(kw_only=True)
 
     def open(self, path: str) -> Page:
-        self.page.goto(self.site.url + path)
+        self.page.goto(self.url + path)
         self.page.wait_for_function("() => document.querySelector('#asof').textContent !== ''")
         return self.page
-
-    def watch(self) -> None:
-        host = urlsplit(self.site.url).netloc
-        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", lambda asked: self._judge(asked.url, host))
-
-    def _judge(self, url: str, host: str) -> None:
-        if urlsplit(url).netloc not in {host, ""}:
-            self.problems.append(f"asked another host: {url}")
 
 
 @pytest.fixture(scope="session")
@@ -131,14 +115,11 @@ def used_quota(site: Site) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; none is downloaded."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        missing("no chromium on the PATH: install it, for example with apt-get install chromium")
-    with sync_playwright() as playwright:
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=program, args=root)
-        yield browser
-        browser.close()
+    try:
+        with running_chromium() as browser:
+            yield browser
+    except NoChromium as error:
+        missing(str(error))
 
 
 @pytest.fixture
@@ -146,7 +127,6 @@ def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Brows
     """A fresh profile; a test's parameter may say how it is set."""
     settings = {"locale": "en-GB", "timezone_id": "Europe/Zurich", "viewport": {"width": 1280, "height": 800}}
     opened = chromium.new_context(**settings | getattr(request, "param", {}))
-    opened.add_init_script(_VIOLATIONS)
     yield opened
     opened.close()
 
@@ -155,7 +135,6 @@ def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Brows
 def tab(context: BrowserContext, site: Site) -> Iterator[Tab]:
     """A tab; a test fails if the page said an error, broke the policy or asked another host."""
     site.login.expired = False
-    opened = Tab(context.new_page(), site)
-    opened.watch()
+    opened = Tab(context.new_page(), site.url, site=site)
     yield opened
     assert opened.problems == []
