@@ -11,7 +11,7 @@ from airflow.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import mask_secret
 
-from common.errors import Retryable
+from common.errors import ConfigurationError, Retryable
 from workers.airflow_operator import PROBLEM, FeedOperator, wired
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ class NotifyRun(FeedOperator):
         """Send; fail where a message waits on, so that it can be seen. Where there is no address, do nothing."""
         from common.settings import NotificationSettings  # noqa: PLC0415  see workers/airflow_operator.py
 
-        addresses = NotificationSettings.from_environment().addresses()
+        try:
+            addresses = NotificationSettings.from_environment().addresses()
+        except ConfigurationError as error:
+            raise AirflowFailException(str(error)) from None
         if not addresses:
             self.log.info("ALERT_URLS is not set: nobody is told")
             return

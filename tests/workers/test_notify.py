@@ -119,6 +119,14 @@ def test_task_without_addresses_does_nothing(set_up: Wiring, market: Any, monkey
     assert market.query("SELECT * FROM notifications") == []
 
 
+def test_wrong_address_fails_the_task(set_up: Wiring, monkeypatch: pytest.MonkeyPatch):
+    """An address that cannot be used is a red task with one sentence, without the address."""
+    monkeypatch.setenv("ALERT_URLS", "slack://hunter2hunter2")
+    with pytest.raises(AirflowFailException, match=r"no message can be sent to slack://\*\*\*") as caught:
+        notify()
+    assert caught.value.__cause__ is None
+
+
 @pytest.mark.parametrize(("began", "cleared", "told"), [(45, 0, True), (45, 1, False), (10, 0, False)])
 def test_late_run_is_told(set_up: Wiring, inbox: Inbox, began: int, cleared: int, told: bool):
     """A scheduled run that began late is told, unless it is a person that began it again."""
