@@ -94,8 +94,7 @@ def _undone(wiring: Wiring, days: Days, cursor: Cursor) -> Iterator[None]:
     finally:
         _store(wiring, days, 0)
         cursor.execute(_UNDO, {"run": _RUN, "begun": begun})
-        for table in ("daily_bars", "stock_quotes", "fetch_outcomes", "bar_gap_checks", "quality_findings"):
-            cursor.execute(f"VACUUM (ANALYZE) {table}")
+        cursor.execute("VACUUM (ANALYZE)")
 
 
 def _store(wiring: Wiring, days: Days, more: int) -> None:

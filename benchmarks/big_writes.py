@@ -62,10 +62,9 @@ class Days:
         return [replace(each, latest_trading_day=session, data_timestamp=datetime.now(UTC)) for each in self.quotes]
 
     def undo(self) -> None:
-        """Delete the days, and vacuum what they were stored in."""
+        """Delete the days, and vacuum what they left rows in."""
         self._cursor.execute(_UNDO, {"symbols": self.symbols, "newest": self.newest})
-        for table in ("daily_bars", "stock_quotes"):
-            self._cursor.execute(f"VACUUM (ANALYZE) {table}")
+        self._cursor.execute("VACUUM (ANALYZE) daily_bars, stock_quotes, bar_revisions, quality_pending")
 
 
 def upserts(market: BigMarket, days: Days, *, times: int = DAYS) -> Table:
