@@ -1,6 +1,6 @@
 # `make help` lists what can be done. Everything runs in .venv, which is made when it is first needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status trigger logs page shell reader-address clean test test-fast test-quoting test-places coverage bench check lint types format lock venv
+.PHONY: help demo up down status trigger logs page shell reader-address clean test test-fast test-quoting test-places test-alerts coverage bench check lint types format lock venv
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -74,6 +74,9 @@ test-quoting: venv ## Pass 500 passwords and 100 paths through every program tha
 
 test-places: venv ## Run the committed tree in odd folders, as other users and with other Pythons: make test-places WHAT="-k worst"
 	@set -f; $(PY) -m pytest -m places tests/places $$WHAT
+
+test-alerts: venv ## Make each fault on a real cluster, and see its alert raised, told and cleared (minutes; needs Prometheus)
+	@$(PY) -m pytest -m alerts tests/cluster/test_monitoring.py
 
 coverage: venv ## Measure what the tests reach of common/ and workers/; fails below 95 %
 	@$(PY) -m pytest -q --ignore tests/cluster --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
