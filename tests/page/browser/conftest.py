@@ -112,9 +112,9 @@ def used_quota(site: Site) -> Iterator[None]:
         client.flushdb()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium; none is downloaded."""
+    """The system's Chromium. It ends with this room: beside it no test of the same process can run an event loop."""
     try:
         with running_chromium() as browser:
             yield browser
