@@ -1,5 +1,6 @@
 """The page for whoever is at this machine: which database it shows, who may reach it, and its server."""
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -11,9 +12,12 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from common import logs
 from common.command_line import ExitCode
 from common.errors import ConfigurationError
-from common.settings import PageSettings
+from common.redaction import Redactor
+from common.settings import LogSettings, PageSettings
+from common.settings.urls import password_in
 from plugins.market.page import Page
 from plugins.market.web import create_app
 
@@ -24,13 +28,17 @@ _DATABASE: Final = "MARKET_DATABASE_URL"
 def serve(port: int) -> int:
     """Serve the page until Ctrl-C; return the exit code. Raises ConfigurationError, or OSError for a port in use."""
     environment = os.environ if os.environ.get(_DATABASE) else _of_the_cluster()
-    app = standalone(PageSettings.from_environment(environment))
+    settings = PageSettings.from_environment(environment)
+    app = standalone(settings)
+    passwords = (settings.market_reader_password.get_secret_value(), password_in(settings.redis_dsn))
+    as_json = LogSettings.from_environment().as_json
+    logs.configure(Redactor(passwords), as_json=as_json, level=logging.WARNING)
     try:
         listener = socket.create_server((_ADDRESS, port))
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: choose another one with PORT=", f"port {port}") from None
     print(f"the Market page: http://{_ADDRESS}:{port}/   (Ctrl-C ends it)", flush=True)  # noqa: T201  a command
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
     with suppress(KeyboardInterrupt):  # how it is ended
         server.run(sockets=[listener])
     return ExitCode.DONE

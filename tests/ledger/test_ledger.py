@@ -9,6 +9,7 @@ from common.errors import RowRefused, StoreNotReady
 from common.ledger import LastAttempt
 from common.provider import MAX_BYTES, Request
 from common.replies import RawReply
+from common.retention.rules import RULES
 from common.store import Store
 from common.values import SETTLED, OutcomeStatus, Rejection, Symbol
 from tests.support.rows import MONDAY, NOON, RUN, bar, outcome, quote, save_bars, save_quotes
@@ -252,8 +253,8 @@ def test_retention_deletes_all_but_bars(store, market):
         for table, column in (("fetch_outcomes", "planned_at"), ("quarantine", "created_at"), ("api_calls", "sent_at")):
             key = "permit_id" if table == "api_calls" else "symbol"
             market.query(f"UPDATE {table} SET {column} = now() - %s WHERE {key} = %s", back, symbol)
-    days = {**dict.fromkeys(("stock_quotes", "fetch_outcomes", "quarantine"), 90), "api_calls": 2, "raw_replies": 30}
-    deleted = {result.table: result.rows for result in store.retention.delete_old(days)}
+    days = {**dict.fromkeys((rule.table for rule in RULES), 90), "api_calls": 2, "raw_replies": 30}
+    deleted = {result.table: result.rows for result in store.retention.delete_old(days) if result.rows}
     assert deleted == {"stock_quotes": 1, "fetch_outcomes": 1, "quarantine": 1, "api_calls": 2, "raw_replies": 1}
     assert [one.symbol for one in store.quotes()] == ["A", "B"]
     assert market.query("SELECT count(*) FROM daily_bars") == [(1,)]
