@@ -32,7 +32,7 @@ ALTER TABLE calendar ADD PRIMARY KEY (position);
 ANALYZE calendar;
 
 -- name: splits
--- One of eight symbols splits 2:1 amid its bars, one of forty 3:1 later on.
+-- One of eight symbols splits 2:1 among its bars, one of forty 3:1 later on.
 INSERT INTO corporate_actions (symbol, kind, ex_date, seq, numerator, denominator, provider_text)
 SELECT universe.symbol, 'split', calendar.session, 0, split.shares, 1, split.shares || '.0000'
 FROM universe

@@ -64,7 +64,7 @@ def told(context: "Context") -> Iterator[None]:
 
 @contextmanager
 def wired(context: "Context") -> Iterator["Wiring"]:
-    """Lend the concrete collaborators; an error that cannot heal fails the task without a retry.
+    """Lend the concrete collaborators; an error that no retry mends fails the task at once.
 
     Meanwhile each line of the log says which run, which try and which worker it is of.
     """

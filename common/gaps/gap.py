@@ -123,7 +123,7 @@ def _answered(gap: Gap, look: Look, known: Known, moment: datetime) -> Gap:
 def _unlisted(gap: Gap, known: Known, sessions: Sequence[date]) -> State | None:
     """Return why there can be no bar: the gap ends as a company is listed, or begins as one is delisted.
 
-    A date elsewhere says nothing: a company that changes its exchange has a new one, amid its bars.
+    A date elsewhere says nothing: a company that changes its exchange has a new one, between its bars.
     """
     place = bisect_left(sessions, gap.last_session) + 1
     after = sessions[place] if place < len(sessions) else date.max

@@ -11,7 +11,7 @@ from common.quota.redis_errors import explained, refuse
 from common.quota.results import Usage, WindowUsage
 from common.quota.scripts import as_arguments, connect, keys_of, load_scripts, text
 
-#: A moment that never comes: who only looks can't be too late.
+#: A time that never comes: a caller that only looks can't be too late.
 _NEVER: Final = 2**53
 _UNUSED: Final = ("", "", "")
 

@@ -19,7 +19,7 @@ PATIENCE_S: Final = 4.0
 
 
 class Source(Protocol):
-    """Something that metrics are read from. ``read`` may raise whatever its driver does; the exporter bears it."""
+    """Something that metrics are read from. ``read`` may raise whatever its driver does; the exporter says so."""
 
     name: str
 

@@ -1,6 +1,6 @@
 """Answers as they are sent: made once for all readers, kept while nothing has changed, packed, and named by an ETag.
 
-Airflow's API server would pack each answer anew in its event loop; one that is packed already it lets pass.
+Airflow's API server would pack each answer again in its event loop; one that is packed already it lets pass.
 """
 
 import gzip
@@ -90,7 +90,7 @@ class Latest(Generic[T]):
         self._kept: Made[T] | None = None
 
     def get(self, version: Hashable, make: Callable[[], T]) -> Made[T]:
-        """Return the value at this version, or a moment older; raises what ``make`` raises."""
+        """Return the value at this version, or one a little older; raises what ``make`` raises."""
         kept = self._kept
         if kept and (kept.serves(version) or not self._lock.acquire(blocking=False)):
             return kept
@@ -115,7 +115,7 @@ class Answers:
         self._under_way: dict[Hashable, Future[Answer]] = {}
 
     def get(self, key: Hashable, version: Hashable, make: Callable[[], Answer]) -> Answer:
-        """Return the answer to ``key`` at this version, or a moment older.
+        """Return the answer to ``key`` at this version, or one a little older.
 
         One thread makes it for all who ask meanwhile: they have the one before, or wait for the first. Raises what
         ``make`` raises, in each of them that waits.

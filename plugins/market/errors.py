@@ -45,7 +45,7 @@ async def _not_a_symbol(request: Request, error: Any) -> Response:  # noqa: ANN4
 
 async def _database_away(request: Request, error: Any) -> Response:  # noqa: ANN401  same
     log.warning("the Market page cannot read: %s", error)
-    detail = "The market database does not answer now. Try again in a moment; the server's log says what is wrong."
+    detail = "The market database does not answer now. Try again in a few seconds; the server's log says what is wrong."
     return _answer(request, 503, detail, {"Retry-After": str(_RETRY_AFTER_S)})
 
 

@@ -19,7 +19,7 @@ from plugins.market.calendars import Sessions, read_sessions
 
 log = logging.getLogger(__name__)
 
-#: How long what is expected holds (s): nobody minds when a session is called complete a moment late.
+#: How long what is expected holds (s): nobody minds when a session is called complete seconds late.
 _HOLDS_S: Final = 10
 
 

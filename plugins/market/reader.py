@@ -86,10 +86,6 @@ class Reader:
         counted = self._counts() if tables else {}
         return tuple(counted.get(name) for name in (*_LEDGER, *tables))
 
-    def has(self, table: str) -> bool:
-        """Whether the schema has the table; one that another version's migration adds may be missing yet."""
-        return table in self._counts()
-
     def _counts(self) -> Mapping[str, int]:
         """Return the newest numbers; while one thread asks for newer ones, the others go by these."""
         when = monotonic() // self._hold_s if self._hold_s else object()

@@ -104,7 +104,7 @@ def test_a_filled_gap_is_repaired():
     ],
 )
 def test_a_listing_explains_a_gap(dates: dict, state: str):
-    """A gap that ends with a listing or begins with a delisting needs no call; a date amid the bars explains none."""
+    """A gap that ends with a listing or begins with a delisting needs no call; one between the bars explains none."""
     (found,) = follow(look(5, 6, 7, 8, 9), Known(listings=[listing(**dates)]), SESSIONS, NOW)
     assert (found.state, found.ask_again_at) == (state, NOW if state == "open" else None)
 

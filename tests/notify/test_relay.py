@@ -58,7 +58,7 @@ SymbolsStale (critical): firing, since 2026-11-28 06:30 UTC
 
 
 def test_each_state_is_told_once(relay: Relay, inbox: Inbox):
-    """What was told is not told again with its group; that it ended is, and that it began anew."""
+    """What was told is not told again with its group; that it ended is, and that it began again."""
     again = BEGAN + timedelta(hours=1)
     for group in (
         [alert("A")],

@@ -56,7 +56,7 @@ def test_a_reverse_split_is_no_unit(store: Store):
     assert told(store) == set()
 
 
-def test_a_split_amid_a_hole(store: Store):
+def test_a_split_within_a_hole(store: Store):
     """Where bars are missing around a split, nobody can say whether the price has jumped."""
     save_bars(store, [each for each in sound() if not DAY - timedelta(days=6) < each.session < DAY + timedelta(days=6)])
     store.save({corporate_actions.ACTIONS: [split(DAY, 2)]})
