@@ -54,10 +54,10 @@ def _airflow(url: str) -> str:
 
 
 def _market(airflow: str) -> str:
-    url = f"{airflow}/market/"
-    status, _ = _get(url)
-    if status >= HTTPStatus.BAD_REQUEST and status not in _ASKS_FOR_LOGIN:
-        raise PageDown(f"{url} answers {status}")
+    url = f"{airflow}/market/api/meta"  # Airflow answers 200 with its own page wherever nothing is mounted
+    status, text = _get(url)
+    if status not in _ASKS_FOR_LOGIN and not (status == HTTPStatus.OK and text.startswith("{")):
+        raise PageDown(f"{url} answers {status}, and not as the Market page does")
     return f"{url} answers"
 
 

@@ -75,12 +75,15 @@ def send(address: Address, message: Message) -> str:
         plugin = _plugin(address)
         if plugin is None:
             return "the service is not known, or its address lacks something"
-        went = plugin.notify(
-            body=message.body,
-            title=message.title,
-            notify_type=_TYPES.get(message.kind, NotifyType.WARNING),
-            body_format=NotifyFormat.TEXT,
-        )
+        try:
+            went = plugin.notify(
+                body=message.body,
+                title=message.title,
+                notify_type=_TYPES.get(message.kind, NotifyType.WARNING),
+                body_format=NotifyFormat.TEXT,
+            )
+        except Exception as error:  # noqa: BLE001  a defect of Apprise's, such as a password that is no Latin-1
+            return f"Apprise failed ({type(error).__name__}): is a letter of the address to be written as %..?"
         if went:
             return ""
         return one_line(address.redactor().text("; ".join(heard)), _MAX_REASON) or "the service did not take it"

@@ -89,6 +89,8 @@ def send_all(
     def send_those_of(address: Address) -> None:
         away = False
         for number, (of, message) in enumerate(messages):
+            if time.monotonic() >= until:
+                return  # the caller has gone on and takes the rest for unsent: sent now, it would be told twice
             if of == address:
                 problems[number] = _send_one(address, message)
                 if problems[number] and not away and time.monotonic() + pause_s < until:

@@ -61,7 +61,7 @@ class WorkersSource:
                         self._problem = None
                         if message:
                             self._hear(message["data"])
-            except redis.RedisError as error:
+            except Exception as error:  # noqa: BLE001  else the thread ends, and every worker looks dead
                 self._problem = error
                 self._closed.wait(1)
 

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api", tags=["prices"], responses=ERRORS)
 def get_meta(request: Request, page: PageDep, user: User) -> Response:
     """What the page shows, and up to which session each exchange's data should reach."""
     listed = overview.all_rows(page)
-    return page.json(request, (), lambda: meta.document(page, listed.value, user), listed.version, user)
+    return page.json(request, (), lambda: meta.document(page, listed.value, user), listed.version, reader=user or "")
 
 
 @router.get("/symbols", responses=answers(Symbols))

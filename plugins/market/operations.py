@@ -12,7 +12,7 @@ from workers.pipeline.feeds import DAGS, FIRST, run_id_of
 
 LEDGER: Final = ("fetch_outcomes",)
 #: What the command line does is no run of Airflow's.
-_COMMAND_LINE: Final = "cli__"
+_COMMAND_LINE: Final = ("cli__", "probe__")
 #: How many plans are looked at for one run that is shown: a person may have cleared it a few times.
 _PLANS_PER_RUN: Final = 10
 _MOST_WORKERS: Final = 1_000

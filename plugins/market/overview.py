@@ -18,7 +18,7 @@ TABLES: Final = ("stock_quotes", "daily_bars", "fetch_outcomes", "listings", "ad
 #: More symbols than any exchange lists.
 _MOST_SYMBOLS: Final = 50_000
 #: The runs that are no quotes' run, as SQL's LIKE has it: another feed's, or one symbol from the command line.
-OTHER_RUNS: Final = [*(rf"{feed}:%" for feed in DAGS if feed != FIRST), r"cli\_\_%"]
+OTHER_RUNS: Final = [*(rf"{feed}:%" for feed in DAGS if feed != FIRST), r"cli\_\_%", r"probe\_\_%"]
 
 Freshnesses = Literal["fresh", "stale", "never", "unknown"]
 States = Literal["stored", "unchanged", "stale", "skipped", "postponed", "quarantined", "failed", "never"]

@@ -53,20 +53,30 @@ class Page:
             settings.uses_sandbox,
         )
 
-    def json(self, request: Request, tables: Sequence[str], make: Callable[[], Document], *more: object) -> Response:
-        """Answer with a document; it is made again once one of the tables has changed, or one of ``more``."""
-        return self._answer(request, tables, more, lambda: Answer.of(_encode(make()), JSON))
+    def json(
+        self, request: Request, tables: Sequence[str], make: Callable[[], Document], *more: object, reader: str = ""
+    ) -> Response:
+        """Answer with a document; it is made again once one of the tables has changed, or one of ``more``.
+
+        ``reader``: whose it is, where it is not the same for all: nobody else is given it.
+        """
+        return self._answer(request, tables, more, lambda: Answer.of(_encode(make()), JSON), reader)
 
     def csv(self, request: Request, tables: Sequence[str], make: Callable[[], Table], *more: object) -> Response:
         """Answer with the same as a file: a heading and rows."""
         return self._answer(request, tables, more, lambda: Answer.of(write_csv(*make()), CSV))
 
     def _answer(
-        self, request: Request, tables: Sequence[str], more: Sequence[object], make: Callable[[], Answer]
+        self,
+        request: Request,
+        tables: Sequence[str],
+        more: Sequence[object],
+        make: Callable[[], Answer],
+        reader: str = "",
     ) -> Response:
         sessions = tuple(session.day for session in self.calendars.expected().values())
         version = (self.reader.version(tables), sessions, *more)
-        return self.answers.get((request.url.path, request.url.query), version, make).respond(request)
+        return self.answers.get((request.url.path, request.url.query, reader), version, make).respond(request)
 
     def close(self) -> None:
         """Close the connections."""

@@ -61,7 +61,7 @@ SELECT
     END AS change,
     CASE
         WHEN bar.session IS NULL THEN trim_scale(quote.change_percent)
-        ELSE trim_scale(round(100 * (bar.close_price / before.close_price - 1), 4))
+        ELSE trim_scale(round(100 * (bar.close_price / nullif(before.close_price, 0) - 1), 4))
     END AS change_percent,
     coalesce(bar.volume, quote.volume) AS volume,
     coalesce(bar.session, quote.latest_trading_day) AS session,

@@ -54,6 +54,14 @@ def test_outcomes_of_a_run(browser, ledger, market):
     assert browser.get("/api/runs/none/outcomes").status_code == 404
 
 
+def test_a_probe_is_no_run_of_airflow(browser, store):
+    """What --probe asked for leads nowhere, and the list stays that of the newest quotes' run."""
+    store.save({}, [outcome("IBM"), outcome("NEVER", OutcomeStatus.FAILED, reason="unknown_symbol")])
+    store.save({}, [outcome("IBM", run_id="probe__2026")])
+    assert get(browser, "/api/runs")["rows"][0]["link"] is None
+    assert {row[0] for row in get(browser, "/api/symbols")["rows"]} == {"NEVER", "IBM"}
+
+
 def test_workers(browser, ledger):
     """How many symbols each one ended."""
     rows = get(browser, "/api/workers")["rows"]

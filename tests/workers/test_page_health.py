@@ -51,7 +51,10 @@ def serve() -> Iterator[Serve]:
 def test_pages_that_answer_are_well(serve: Serve):
     """Each page says that it is well; one that asks for a log-in is up."""
     pages = serve(
-        api_v2_monitor_health=(200, json.dumps(WELL)), market=(401, ""), healthcheck=(200, "OK"), livez=(200, "alive")
+        api_v2_monitor_health=(200, json.dumps(WELL)),
+        market_api_meta=(401, ""),
+        healthcheck=(200, "OK"),
+        livez=(200, "alive"),
     )
     said = {name: check() for name, check in page_checks(pages).items()}
     assert said.keys() == {"airflow", "market", "flower", "exporter"}
@@ -63,7 +66,8 @@ def test_pages_that_answer_are_well(serve: Serve):
     [
         ("airflow", {"api_v2_monitor_health": (200, json.dumps({**WELL, "scheduler": None}))}, "scheduler is None"),
         ("airflow", {"api_v2_monitor_health": (200, "a proxy's page")}, "not as Airflow does"),
-        ("market", {"market": (500, "")}, "answers 500"),
+        ("market", {"market_api_meta": (500, "")}, "answers 500"),
+        ("market", {"market_api_meta": (200, "<!doctype html>")}, "not as the Market page does"),
         ("market", {}, "answers 404"),
         ("flower", {"healthcheck": (200, "no")}, "answers 200"),
         ("exporter", {"livez": (503, "")}, "answers 503"),
