@@ -22,7 +22,7 @@ from common.settings.monitoring import broker_url
 from common.settings.urls import password_in
 from monitoring.alerts import accept_for, alerts_route
 from monitoring.app import application
-from monitoring.exporter import Exporter
+from monitoring.exporter import MetricsExporter
 from monitoring.schedule import longest_pause_s
 from monitoring.sources.airflow import AirflowSource
 from monitoring.sources.broker import BrokerSource
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def wired(environment: Mapping[str, str], options: argparse.Namespace) -> Exporter:
+def wired(environment: Mapping[str, str], options: argparse.Namespace) -> MetricsExporter:
     """Return the exporter of what the environment says. Nothing but the workers' heartbeats connects before a scrape.
 
     Raises PipelineError.
@@ -86,7 +86,7 @@ def wired(environment: Mapping[str, str], options: argparse.Namespace) -> Export
     market = MarketSource(own.market_dsn(page), page.market_database, lambda: airflow.latest_runs)
     quota = QuotaView(page.redis_dsn, page.quota, key_digest=page.key_digest)
     passwords = (own.monitor_db_password.get_secret_value(), password_in(broker), password_in(page.redis_dsn))
-    return Exporter(
+    return MetricsExporter(
         chains=[
             [airflow, market],  # the market's runs are those that Airflow knows
             [QuotaSource(quota)],

@@ -10,13 +10,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from common.errors import ConfigurationError
-from common.notify.relay import Answer, Relay
+from common.notify.relay import Relay, RelayAnswer
 from common.settings import NotificationSettings
 
 #: The longest request (bytes); a group of a thousand alerts has less.
 _MAX_BODY: Final = 2_000_000
 
-Accept = Callable[[bytes], Answer]
+Accept = Callable[[bytes], RelayAnswer]
 
 
 def alerts_route(accept: Accept) -> Route:
@@ -41,12 +41,13 @@ def accept_for(environment: Mapping[str, str]) -> Accept:
     try:
         return Relay(NotificationSettings.from_environment(environment).addresses()).accept
     except ConfigurationError as error:
-        wrong = Answer(500, str(error))
+        wrong = RelayAnswer(500, str(error))
         return lambda _: wrong
 
 
 def _is_neighbour(request: Request) -> bool:
+    """Whether the sender has a private address; one that cannot be told is a stranger's."""
     try:
         return request.client is not None and ip_address(request.client.host).is_private
-    except ValueError:  # no address: a socket of this machine
-        return True
+    except ValueError:
+        return False

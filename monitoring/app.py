@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from monitoring.exporter import Exporter
+from monitoring.exporter import MetricsExporter
 
 
-def application(exporter: Exporter, *more: Route) -> Starlette:
+def application(exporter: MetricsExporter, *more: Route) -> Starlette:
     """Return the ASGI application over an exporter; ``more`` routes stand beside its own."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(exporter)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import Final
 
@@ -16,6 +15,7 @@ import requests
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from common import __version__
 from common.errors import PipelineError
 from common.redaction import Redactor, one_line
 from monitoring.metrics import by_label, gauge
@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 _OUTSIDE: Final = (PipelineError, psycopg2.Error, redis.RedisError, requests.RequestException, OSError)
 _LONGEST_SENTENCE: Final = 300
+#: A source is not begun once those before it in its chain took so long (s): Prometheus waits ten seconds for a scrape,
+#: and what is begun may take five.
+_BEGIN_WITHIN_S: Final = 3.0
+_NOT_READ: Final = f"not read: those before it took more than {_BEGIN_WITHIN_S:g} s"
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Reading:
 
 
 @dataclass(eq=False)  # a registry keys its collectors
-class Exporter(Collector):
+class MetricsExporter(Collector):
     """Reads the sources of each chain one after the other, and the chains side by side. Thread-safe.
 
     ``redactor`` takes secrets out of what is said of a source that failed. ``schedule_s``: the longest pause of the
@@ -59,7 +63,7 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every metric, those of the sources that can be read."""
-        yield gauge("pipeline_build_info", {(_version(), platform.python_version()): 1})
+        yield gauge("pipeline_build_info", {(__version__, platform.python_version()): 1})
         yield gauge("pipeline_schedule_interval_seconds", self.schedule_s)
         readings = self.read()
         for reading in readings:
@@ -73,7 +77,11 @@ class Exporter(Collector):
             return [reading for readings in self._threads.map(self._read_chain, self.chains) for reading in readings]
 
     def _read_chain(self, chain: Sequence[Source]) -> list[Reading]:
-        return [self._read_source(source) for source in chain]
+        until = time.monotonic() + _BEGIN_WITHIN_S
+        return [
+            self._read_source(source) if time.monotonic() < until else Reading(source.name, 0, problem=_NOT_READ)
+            for source in chain
+        ]
 
     def _read_source(self, source: Source) -> Reading:
         begun = time.monotonic()
@@ -97,10 +105,3 @@ class Exporter(Collector):
         for chain in self.chains:
             for source in chain:
                 source.close()
-
-
-def _version() -> str:
-    try:
-        return version("stock-data-pipeline")
-    except PackageNotFoundError:  # it runs from its folder
-        return "0.1.0"

@@ -5,6 +5,7 @@ the steps need is imported when they run: a DAG file is parsed far more often th
 has it all in memory before it forks.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.sdk.log import mask_secret
 
-from common.errors import BatchIncomplete, QuotaWait, RunFailed, SymbolFailed
+from common.errors import BatchIncomplete, ConfigurationError, PipelineError, QuotaWait, RunFailed, SymbolFailed
 from common.logs import bound
+from common.redaction import Redactor, one_line
 from workers.airflow_patches.resource_cache import ResourceCache
 from workers.airflow_trigger import (
     PermitTrigger,  # a task that was deferred by an older version seeks it in this module
@@ -31,8 +33,12 @@ DEFAULT_BUDGET_S: Final = 300.0
 _KEPT: Final = "Cleared: what this run has stored stays as it is. Only a run with force fetches it again."
 #: The XCom in which a step before the plan says what ended the run.
 PROBLEM: Final = "problem"
+#: The longest that it is: no row of an XCom needs more of an error, and a message takes less.
+_MAX_WORDS: Final = 2_000
 #: The states of a run that goes on.
 _AT_WORK: Final = ["queued", "running"]
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,8 +64,24 @@ def told(context: "Context") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        context["ti"].xcom_push(key=PROBLEM, value=str(error))
+        try:
+            context["ti"].xcom_push(key=PROBLEM, value=_words(error))
+        except Exception:  # whatever the api-server's client raises, the step's own error is the one that counts
+            log.exception("What ended this step could not be left for the run's message.")
         raise
+
+
+def _words(error: Exception) -> str:
+    """Return the sentence of an error of ours, bounded and without a secret; of any other one its name alone."""
+    from common.settings import PipelineSettings  # noqa: PLC0415  see the module's docstring
+
+    if not isinstance(error, PipelineError | AirflowException):
+        return f"{type(error).__name__}: the log of the task says more."
+    try:
+        secrets = PipelineSettings.from_environment().secrets()
+    except ConfigurationError:  # likely the very error: it shows no secret itself
+        secrets = ()
+    return one_line(Redactor(secrets).text(str(error)), _MAX_WORDS)
 
 
 @contextmanager

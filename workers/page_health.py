@@ -1,29 +1,9 @@
 """Whether the pages answer, and say that they are well: Airflow's, the Market page, Flower, the exporter."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from http import HTTPStatus
-from typing import Final
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
-from common.errors import PipelineError
-from common.redaction import one_line
+from common.pages import PageDown, airflow_states, check_exporter, check_flower, check_market
 from common.settings.pages import PageAddresses
-
-#: A page that has not answered by then (s) is away, for whoever looks at it.
-_TIMEOUT_S: Final = 3.0
-_MOST_BYTES: Final = 100_000
-#: A page that asks who is there is up.
-_ASKS_FOR_LOGIN: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-#: These are the cluster's own: no proxy knows them.
-_OPENER: Final = build_opener(ProxyHandler({}))
-
-
-class PageDown(PipelineError):
-    """A page does not answer, or says that it is not well."""
-
-    reason = "page_down"
 
 
 def page_checks(addresses: PageAddresses) -> Mapping[str, Callable[[], str]]:
@@ -34,54 +14,21 @@ def page_checks(addresses: PageAddresses) -> Mapping[str, Callable[[], str]]:
 def _checks(addresses: PageAddresses) -> Iterator[tuple[str, Callable[[], str]]]:
     if airflow := addresses.health_airflow_url:
         yield "airflow", lambda: _airflow(airflow)
-        yield "market", lambda: _market(airflow)
+        yield "market", lambda: _answers(check_market, airflow)
     if flower := addresses.health_flower_url:
-        yield "flower", lambda: _flower(flower)
+        yield "flower", lambda: _answers(check_flower, flower)
     if exporter := addresses.health_exporter_url:
-        yield "exporter", lambda: _exporter(exporter)
+        yield "exporter", lambda: _answers(check_exporter, exporter)
 
 
 def _airflow(url: str) -> str:
-    _, text = _get(f"{url}/api/v2/monitor/health")  # 200 even where something is ill: the body says what
-    try:
-        states = {part: str((said or {}).get("status")) for part, said in json.loads(text).items()}
-    except (ValueError, AttributeError):
-        raise PageDown(f"{url} answers, but not as Airflow does.") from None
+    states = airflow_states(url)
     ill = [f"{part} is {state}" for part, state in states.items() if state != "healthy"]
     if ill:
         raise PageDown(f"{url}: {', '.join(ill)}")
     return f"{url}: {', '.join(states)} healthy"
 
 
-def _market(airflow: str) -> str:
-    url = f"{airflow}/market/api/meta"  # Airflow answers 200 with its own page wherever nothing is mounted
-    status, text = _get(url)
-    if status not in _ASKS_FOR_LOGIN and not (status == HTTPStatus.OK and text.startswith("{")):
-        raise PageDown(f"{url} answers {status}, and not as the Market page does")
+def _answers(check: Callable[[str], None], url: str) -> str:
+    check(url)
     return f"{url} answers"
-
-
-def _flower(url: str) -> str:
-    status, text = _get(f"{url}/healthcheck")
-    if status != HTTPStatus.OK or "OK" not in text:
-        raise PageDown(f"{url}/healthcheck answers {status}")
-    return f"{url} answers"
-
-
-def _exporter(url: str) -> str:
-    status, _ = _get(f"{url}/livez")  # what it reads is checked here too
-    if status != HTTPStatus.OK:
-        raise PageDown(f"{url}/livez answers {status}")
-    return f"{url} answers"
-
-
-def _get(url: str) -> tuple[int, str]:
-    """Return status and text of a page. Raises PageDown where there is no answer."""
-    try:
-        with _OPENER.open(url, timeout=_TIMEOUT_S) as reply:
-            return reply.status, reply.read(_MOST_BYTES).decode("utf-8", "replace")
-    except HTTPError as error:
-        with error:
-            return error.code, error.read(_MOST_BYTES).decode("utf-8", "replace")
-    except (OSError, ValueError) as error:  # ValueError: what answers speaks no HTTP
-        raise PageDown(f"{url} does not answer: {one_line(str(getattr(error, 'reason', error)), 160)}") from None

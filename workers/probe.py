@@ -4,7 +4,7 @@ The steps are those of a run's own code: its collaborators are lent to the job w
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -122,18 +122,20 @@ def _push(wiring: Wiring, symbol: Symbol, watch: Stopwatch) -> str:
     run_id = f"probe__{datetime.now(UTC).isoformat()}"
     with watch.step("ledger"):
         wiring.store.ledger.plan_run(run_id, [symbol], dataset=wiring.dataset.name)
+    parsed: list[Parsed] = []
     with bound(run=run_id, symbol=symbol, attempt=1, worker=wiring.settings.worker_name):
-        outcome = _timed_job(wiring, watch).run(run_id, symbol)
+        outcome = _timed_job(wiring, watch, parsed).run(run_id, symbol)
     with watch.step("read back"):
-        _read_back(wiring, symbol)
+        _read_back(wiring, symbol, parsed)
     return outcome.detail
 
 
-def _timed_job(wiring: Wiring, watch: Stopwatch) -> Job:
+def _timed_job(wiring: Wiring, watch: Stopwatch, parsed: list[Parsed]) -> Job:
+    """Return the job with a clock around each call; what it validates is added to ``parsed``."""
     job = wiring.job
     return replace(
         job,
-        dataset=_timed_dataset(job.dataset, watch),
+        dataset=_timed_dataset(job.dataset, watch, parsed),
         provider=Timed(job.provider, watch, "call"),
         permits=TimedPermits(job.permits, watch),
         store=Timed(job.store, watch, "store"),
@@ -144,21 +146,32 @@ def _timed_job(wiring: Wiring, watch: Stopwatch) -> Job:
     )
 
 
-def _timed_dataset(dataset: Dataset, watch: Stopwatch) -> Dataset:
+def _timed_dataset(dataset: Dataset, watch: Stopwatch, parsed: list[Parsed]) -> Dataset:
     def parse(symbol: Symbol, reply: Reply) -> Parsed:
         with watch.step("validate"):
-            return dataset.parse(symbol, reply)
+            parsed.append(dataset.parse(symbol, reply))
+            return parsed[-1]
 
-    instead = dataset.instead and _timed_dataset(dataset.instead, watch)
+    instead = dataset.instead and _timed_dataset(dataset.instead, watch, parsed)
     return replace(dataset, parse=parse, instead=instead)
 
 
-def _read_back(wiring: Wiring, symbol: Symbol) -> None:
-    """See the symbol's rows as a reader does, in a session that can write nothing. Raises StoreNotReady."""
-    tables = [table for table in wiring.dataset.tables if table.session]
+def _read_back(wiring: Wiring, symbol: Symbol, parsed: Sequence[Parsed]) -> None:
+    """See, in a session that can write nothing, rows up to the session that was just stored. Raises StoreNotReady."""
+    stored = {
+        table: max(getattr(row, table.session) for row in rows)
+        for each in parsed
+        for table, rows in each.rows.items()
+        if table.session and rows
+    }
     with wiring.reader() as reader:
-        if tables and not reader.latest_sessions([symbol], tables):
-            raise StoreNotReady(f"{symbol} is stored, but a reader sees no row of it: run python -m common.migrate.")
+        for table, session in stored.items():
+            seen = reader.latest_sessions([symbol], [table]).get(symbol)
+            if seen is None or seen < session:
+                raise StoreNotReady(
+                    f"{symbol} of {session} is stored, but in {table.name} a reader sees {seen or 'no row of it'}: run "
+                    "python -m common.migrate, and see whether MARKET_DATABASE_URL leads to two databases."
+                )
 
 
 def _ended(

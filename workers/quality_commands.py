@@ -63,7 +63,7 @@ def _check(options: Namespace) -> CommandResult:
     document = {"symbols": counts.symbols, "opened": counts.opened, "waiting": counts.waiting, "open": found}
     line = (
         f"symbols looked at: {counts.symbols:,}; findings opened: {counts.opened:,}; "
-        f"open: {found['error']:,} errors, {found['warning']:,} warnings"
+        f"errors open: {found['error']:,}; warnings open: {found['warning']:,}"
     )
     code = ExitCode.FAILED if found["error"] else ExitCode.DONE
     problem = "errors are open: python -m workers quality list --severity error" if found["error"] else ""

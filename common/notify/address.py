@@ -5,7 +5,8 @@ Of a URL only the scheme is shown, and the host where the scheme has one: in ``s
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_plus, urlsplit
@@ -77,10 +78,24 @@ def masked(url: str) -> str:
 def read_addresses(urls: SecretStr) -> tuple[Address, ...]:
     """Return the addresses of a list that commas or blanks separate, each once.
 
-    Raises ConfigurationError for one that Apprise cannot use, with no more of it than may be shown.
+    Raises ConfigurationError for one that Apprise cannot use, and for two whose names are the same, with no more of
+    them than may be shown.
     """
     texts = [text.strip(",") for text in _SEPARATOR.split(urls.get_secret_value())]
-    return tuple(dict.fromkeys(_checked([one for text in texts if text for one in _of_each_recipient(text)])))
+    addresses = tuple(dict.fromkeys(_checked([one for text in texts if text for one in _of_each_recipient(text)])))
+    _refuse_equal_names(addresses)
+    return addresses
+
+
+def _refuse_equal_names(addresses: Sequence[Address]) -> None:
+    """The outbox knows addresses by their names: of two with the same one, the second would be told nothing."""
+    for name, count in Counter(map(str, addresses)).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"ALERT_URLS: {count} addresses have the same name {name}, so they cannot be told apart: change one of "
+                "them a little, for example by the option ?name=second at its end (&name=second after another option).",
+                variable="ALERT_URLS",
+            )
 
 
 def _of_each_recipient(text: str) -> Iterator[str]:

@@ -82,8 +82,8 @@ def send(address: Address, message: Message) -> str:
                 notify_type=_TYPES.get(message.kind, NotifyType.WARNING),
                 body_format=NotifyFormat.TEXT,
             )
-        except Exception as error:  # noqa: BLE001  a defect of Apprise's, such as a password that is no Latin-1
-            return f"Apprise failed ({type(error).__name__}): is a letter of the address to be written as %..?"
+        except Exception as error:  # noqa: BLE001  Apprise lets some through: for a password that is no Latin-1, say
+            return f"Apprise failed ({type(error).__name__}): see whether the address has a letter that it cannot send"
         if went:
             return ""
         return one_line(address.redactor().text("; ".join(heard)), _MAX_REASON) or "the service did not take it"

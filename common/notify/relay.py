@@ -54,7 +54,7 @@ class Group(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RelayAnswer:
     """What Alertmanager is answered; at a ``status`` of 500 it sends the same again, at 400 it gives up."""
 
     status: int
@@ -70,17 +70,17 @@ class Relay:
         self._told: dict[tuple[Address, str], None] = {}  # in the order of telling
         self._lock = Lock()
 
-    def accept(self, body: bytes) -> Answer:
+    def accept(self, body: bytes) -> RelayAnswer:
         """Tell each address what of a group of alerts it was not told yet. The answer holds no secret."""
         try:
             alerts = Group.model_validate_json(body).alerts
         except ValidationError as error:
             where = "; ".join(".".join(map(str, each["loc"])) + f": {each['msg']}" for each in error.errors()[:3])
-            return Answer(400, f"This is not what Alertmanager sends: {one_line(where, _MAX_SENTENCE)}")
+            return RelayAnswer(400, f"This is not what Alertmanager sends: {one_line(where, _MAX_SENTENCE)}")
         with self._lock:
             return self._tell(alerts)
 
-    def _tell(self, alerts: Sequence[Alert]) -> Answer:
+    def _tell(self, alerts: Sequence[Alert]) -> RelayAnswer:
         new = {
             address: [each for each in alerts if (address, each.event) not in self._told] for address in self._addresses
         }
@@ -94,7 +94,7 @@ class Relay:
             else:
                 self._told |= dict.fromkeys((address, each.event) for each in new[address])
         self._forget()
-        return Answer(500, "; ".join(failed)) if failed else Answer(200, f"{len(messages)} messages sent")
+        return RelayAnswer(500, "; ".join(failed)) if failed else RelayAnswer(200, f"{len(messages)} messages sent")
 
     def _forget(self) -> None:
         for _ in range(len(self._told) - _REMEMBERED):

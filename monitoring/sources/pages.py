@@ -1,43 +1,41 @@
 """The pages that people open: whether each answers, and says that it is well."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-import requests
 from prometheus_client.core import GaugeMetricFamily
 
+from common.pages import PageDown, airflow_states, check_flower
 from monitoring.metrics import by_label, gauge
-from monitoring.sources.source import PATIENCE_S
 
-#: What tells that a page is well: its path, and a text of the reply. Airflow's answers 200 even when it is ill.
-WELL: Final[Mapping[str, tuple[str, str]]] = {
-    "airflow": ("/api/v2/monitor/health", '"metadatabase":{"status":"healthy"'),
-    "flower": ("/healthcheck", "OK"),
-}
+
+def _check_airflow(url: str) -> None:
+    """Airflow's pages are well where they reach its database; that another part is silent is an alert of its own."""
+    if airflow_states(url).get("metadatabase") != "healthy":
+        raise PageDown(f"{url} does not reach its database")
+
+
+CHECKS: Final[Mapping[str, Callable[[str], None]]] = {"airflow": _check_airflow, "flower": check_flower}
 
 
 class PagesSource:
-    """The pages by name, as in ``WELL``, with the address of each."""
+    """The pages by name, as in ``CHECKS``, with the address of each."""
 
     name = "pages"
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._addresses = addresses
-        self._session = requests.Session()
-        self._session.trust_env = False  # these are the cluster's own: no proxy knows them
+        self._addresses = {page: address.rstrip("/") for page, address in addresses.items()}
 
     def read(self) -> Iterator[GaugeMetricFamily]:
         """Yield which pages are up; one that is not is no failure of this source."""
         yield gauge("pipeline_page_up", by_label((page, self._is_well(page)) for page in self._addresses))
 
     def _is_well(self, page: str) -> bool:
-        path, sign = WELL[page]
         try:
-            reply = self._session.get(self._addresses[page].rstrip("/") + path, timeout=PATIENCE_S / 2)
-        except requests.RequestException:
+            CHECKS[page](self._addresses[page])
+        except PageDown:
             return False
-        return reply.ok and sign in reply.text
+        return True
 
     def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
+        """Keep nothing open: each look is a connection of its own."""

@@ -14,8 +14,11 @@ from common.database.address import Address, Variables
 from common.database.pool import Connections
 from common.database.queries import read_statements
 
-#: The longest that a source may take to answer one question (s): a scrape has ten.
+#: The longest that Redis may take to answer (s): a scrape has ten.
 PATIENCE_S: Final = 4.0
+#: The longest that a statement may take (s). A transaction is cut after twice that, and libpq takes two seconds at most
+#: to connect: the two transactions of Airflow's metadata take eight at worst, and the market's one then is not begun.
+STATEMENT_S: Final = 1.5
 
 
 class Source(Protocol):
@@ -41,11 +44,11 @@ class Database:
     def __init__(self, dsn: SecretStr, variable: str) -> None:
         address = Address(
             dsn,
-            timeout_s=PATIENCE_S,
+            timeout_s=STATEMENT_S,
             application_name="stock-pipeline-exporter",
             variables=Variables(url=variable, password="MONITOR_DB_PASSWORD"),  # noqa: S106  a variable's name
         )
-        self._connections = Connections(address, size=1, timeout_s=PATIENCE_S)
+        self._connections = Connections(address, size=1, timeout_s=STATEMENT_S)
 
     def ask(self, *questions: tuple[str, Mapping[str, object]]) -> list[list[tuple[Any, ...]]]:
         """Return the rows of each statement, all of them from one transaction. Raises PipelineError."""

@@ -15,7 +15,7 @@ gaps quality quarantine
 adjust export ledger notify replies retention universe
 database
 datasets
-command_line provider quota symbol_file trading_calendar
+command_line pages provider quota symbol_file trading_calendar
 quoting values
 errors logs
 clock parent_death redaction

@@ -11,7 +11,7 @@ from local.ports import free_port
 from local.services import Redis
 from monitoring.__main__ import wired
 from monitoring.app import application
-from monitoring.exporter import Exporter
+from monitoring.exporter import MetricsExporter
 from tests.support.market import Market
 
 NOWHERE = "http://127.0.0.1:9"
@@ -28,11 +28,11 @@ def monitored(environment: dict[str, str], market: Market, redis_server: Redis) 
 
 
 @pytest.fixture
-def export(monitored: dict[str, str], market: Market) -> Iterator[Callable[..., Exporter]]:
+def export(monitored: dict[str, str], market: Market) -> Iterator[Callable[..., MetricsExporter]]:
     """Make an exporter of the environment with these changes."""
     with ExitStack() as opened:
 
-        def make(**changes: str) -> Exporter:
+        def make(**changes: str) -> MetricsExporter:
             there = monitored | {"MARKET_DATABASE_URL": market.dsn().get_secret_value()} | changes
             options = argparse.Namespace(airflow=NOWHERE, flower=NOWHERE)
             return opened.enter_context(closing(wired(there, options)))
@@ -41,7 +41,7 @@ def export(monitored: dict[str, str], market: Market) -> Iterator[Callable[..., 
 
 
 @pytest.fixture
-def client(export: Callable[..., Exporter]) -> Iterator[TestClient]:
+def client(export: Callable[..., MetricsExporter]) -> Iterator[TestClient]:
     """A client of what the exporter serves."""
     with TestClient(application(export())) as client:
         yield client

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from common.notify.relay import Answer
+from common.notify.relay import RelayAnswer
 from local.ports import free_port
 from local.temporary import wait_until
 from monitoring.alerts import accept_for, alerts_route
@@ -68,7 +68,15 @@ def test_wrong_setting_is_answered_500():
 
 @pytest.mark.parametrize(
     ("host", "content", "status"),
-    [("8.8.8.8", BODY, 403), ("172.18.0.5", BODY, 200), ("127.0.0.1", b"x" * 2_000_001, 413), ("::1", b"{}", 400)],
+    [
+        ("8.8.8.8", BODY, 403),
+        ("::ffff:8.8.8.8", BODY, 403),
+        ("a socket", BODY, 403),
+        ("172.18.0.5", BODY, 200),
+        ("::ffff:172.18.0.5", BODY, 200),
+        ("127.0.0.1", b"x" * 2_000_001, 413),
+        ("::1", b"{}", 400),
+    ],
 )
 def test_strangers_and_floods_are_refused(inbox: Inbox, host: str, content: bytes, status: int):
     """Only neighbours may have messages sent, and nobody may fill the memory."""
@@ -131,7 +139,7 @@ def test_real_alertmanager_tries_again(tmp_path: Path, fire: Callable[[str, str]
     port, statuses = free_port(), []
     accept = accept_for({"ALERT_URLS": Inbox(port).url})
 
-    def noted(body: bytes) -> Answer:
+    def noted(body: bytes) -> RelayAnswer:
         answer = accept(body)
         statuses.append(answer.status)
         return answer

@@ -4,19 +4,27 @@ import base64
 import json
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import psutil
 import psycopg2
 import pytest
 import redis
 from starlette.testclient import TestClient
 
+import common
+from common.redaction import Redactor
 from common.values import Symbol
+from local.state import ROOT
 from local.temporary import wait_until
-from monitoring.exporter import Exporter
+from monitoring.exporter import MetricsExporter
 from monitoring.metrics import METRICS
 from monitoring.schedule import longest_pause_s
+from monitoring.sources.market import MarketSource
 from tests.conftest import missing
 from tests.support.market import Market
 from workers.wiring import Wiring
@@ -36,7 +44,7 @@ def test_source_that_is_away_says_so(client: TestClient, metric: Metric):
     assert "airflow: PostgreSQL at 127.0.0.1:" in ready.text
 
 
-def test_living_depends_on_nothing(export: Callable[..., Exporter]):
+def test_living_depends_on_nothing(export: Callable[..., MetricsExporter]):
     """With both databases and Redis away it lives all the same, and a scrape answers with what it knows."""
     from monitoring.app import application
 
@@ -53,7 +61,7 @@ def test_living_depends_on_nothing(export: Callable[..., Exporter]):
 BROKER_AWAY = {"AIRFLOW__CELERY__BROKER_URL": "redis://:S3CRETBROKER@127.0.0.1:9/0"}
 
 
-def test_no_secret_is_said(export: Callable[..., Exporter]):
+def test_no_secret_is_said(export: Callable[..., MetricsExporter]):
     """What is said of sources that are away holds no password, and no API key is asked for."""
     from monitoring.app import application
 
@@ -155,3 +163,43 @@ def test_scrape_is_as_prometheus_wants(client: TestClient):
 def test_the_longest_pause_is_known(schedule: str | timedelta | None, hours: int):
     """A schedule of working days pauses over the weekend, so no rule may call that late."""
     assert longest_pause_s(schedule, datetime(2026, 10, 5, tzinfo=UTC)) == hours * 3600
+
+
+def test_odd_message_ends_no_listening(metric: Metric, monitored: dict[str, str]):
+    """Whatever somebody publishes where workers send their heartbeats, those that come after it are heard."""
+    metric("pipeline_build_info")
+    deep = base64.b64encode(b"[" * 100_000).decode()
+    event = json.dumps({"hostname": "celery@worker-1", "type": "worker-heartbeat"}).encode()
+
+    def is_up() -> bool:
+        with redis.Redis.from_url(monitored["AIRFLOW__CELERY__BROKER_URL"]) as client:
+            for body in (deep, base64.b64encode(event).decode()):
+                client.publish("/0.celeryev/worker.heartbeat", json.dumps({"body": body}))
+        return metric("celery_worker_up", worker="worker-1") == 1
+
+    wait_until(is_up, "the worker is up", 10)
+
+
+def test_hanging_server_fits_a_scrape(market: Market):
+    """Two databases of a chain whose server hangs are told as away before Prometheus gives up; then they are back."""
+    sources = [MarketSource(market.dsn("pipeline_monitor"), market.database, dict) for _ in range(2)]
+    exporter = MetricsExporter([sources], Redactor(), 0)
+    pids = "SELECT pid FROM pg_stat_activity WHERE application_name = 'stock-pipeline-exporter' AND datname = %s"
+    with closing(exporter), ThreadPoolExecutor() as threads:
+        assert [reading.problem for reading in exporter.read()] == ["", ""]
+        servers = [psutil.Process(pid) for (pid,) in market.query(pids, market.database)]
+        try:
+            for server in servers:
+                server.suspend()
+            hung = threads.submit(exporter.read).result(timeout=10)
+        finally:
+            for server in servers:
+                server.resume()
+        assert all(reading.problem for reading in hung)
+        assert [reading.problem for reading in exporter.read()] == ["", ""]
+
+
+def test_the_version_is_the_projects():
+    """What a scrape says of the version is what pyproject.toml says."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert common.__version__ == project["version"]

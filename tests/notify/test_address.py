@@ -83,3 +83,19 @@ def test_documented_addresses_can_be_used():
     shown = re.findall(r"`(\w+://[^`]+)`", table)
     assert len(shown) >= 8
     assert len(read_addresses(SecretStr(" ".join(shown)))) == len(shown)
+
+
+def test_equal_names_are_refused():
+    """Two addresses of one service whose digests happen to be the same are refused, with what to change."""
+    seen: dict[str, str] = {}
+    for number in range(10_000):
+        url = f"{SLACK[:-5]}{number:05}"
+        (address,) = read_addresses(SecretStr(url))
+        if str(address) in seen:
+            break
+        seen[str(address)] = url
+    twins = f"{seen[str(address)]} {url}"
+    with pytest.raises(ConfigurationError, match="2 addresses have the same name") as caught:
+        read_addresses(SecretStr(twins))
+    assert SLACK[:20] not in str(caught.value)
+    assert len(read_addresses(SecretStr(f"{twins}?name=second"))) == 2

@@ -6,7 +6,7 @@ import threading
 import pytest
 from pydantic import SecretStr
 
-from common.notify import Kind, Message, Notifier, read_addresses
+from common.notify import Kind, Message, Notifier, read_addresses, send_all
 from common.notify.outbox import LOST_AFTER, Outbox
 from common.store import Store
 from local.ports import free_port
@@ -142,3 +142,28 @@ def test_refused_recipient_repeats_nothing(store: Store, inbox: Inbox):
     for _ in range(2):
         assert [delivery for delivery in notifier.deliver() if delivery.problem]
     assert [mail["To"] for mail in inbox.mails] == ["b@example.com"]
+
+
+def test_nothing_is_sent_late(hook: Hook):
+    """What has not begun at the deadline is not sent after it: the caller took it for unsent, and sends it again."""
+    [address] = read_addresses(SecretStr(hook.url))
+    hook.answers.clear()
+    problems = send_all([(address, MESSAGE), (address, MESSAGE)], deadline_s=0.3, pause_s=0)
+    assert problems == ["it did not answer within 0.3 s"] * 2
+    hook.answers.set()
+    for thread in threading.enumerate():
+        if thread.name == "notify":
+            thread.join()
+    assert len(hook.posts) == 1
+
+
+def test_defect_of_apprise_is_a_problem(store: Store, hook: Hook):
+    """An address that Apprise takes and then stumbles over has its message wait, and the others have theirs."""
+    wrong = hook.url.replace("json://", "json://user:hunter2\u20ac@")
+    notifier = Notifier(read_addresses(SecretStr(f"{wrong} {hook.url}")), store.notifications, pause_s=0)
+    notifier.tell("dag", "run 1 failed", MESSAGE)
+    first, second = sorted(notifier.deliver(), key=lambda delivery: delivery.problem, reverse=True)
+    assert "Apprise failed (UnicodeEncodeError)" in first.problem
+    assert "hunter2" not in str(first)
+    assert second.problem == ""
+    assert len(hook.posts) == 1

@@ -135,11 +135,12 @@ def test_rejected_key_is_named():
     assert told.title == "stock_data_pipeline failed: the API key was rejected"
 
 
-def test_a_run_red_by_errors():
+@pytest.mark.parametrize(("count", "words"), [(1, "1 error"), (2, "2 errors")])
+def test_a_run_red_by_errors(count: int, words: str):
     """Where errors of the stored values alone make a run red, the message says so and shows the first ones."""
-    quality = QualityReport({"error": 2, "warning": 0}, errors_fail=True)
+    quality = QualityReport({"error": count, "warning": 0}, errors_fail=True)
     told = message(RunEnd(RUN, "stock_data_pipeline", RUN, Report([STORED], 0, quality)), Kind.FAILED, Redactor())
-    assert told.title == "stock_data_pipeline failed: 2 errors in what is stored"
+    assert told.title == f"stock_data_pipeline failed: {words} in what is stored"
     assert "python -m workers quality list" in told.body
 
 

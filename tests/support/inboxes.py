@@ -84,13 +84,18 @@ def running_inbox(port: int = 0) -> Iterator[Inbox]:
 
 
 class Hook(ThreadingHTTPServer):
-    """A webhook; ``posts`` has the documents that came, with their headers, ``status`` is what it answers."""
+    """A webhook; ``posts`` has the documents that came, with their headers, ``status`` is what it answers.
+
+    It keeps everybody waiting while ``answers`` is not set.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", free_port()), _Handler)
         self.posts: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.status = 200
+        self.answers = threading.Event()
+        self.answers.set()
 
     @property
     def url(self) -> str:
@@ -106,6 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.status == 200:
             self.server.posts.append(json.loads(body))
             self.server.headers.append(dict(self.headers))
+        self.server.answers.wait()
         self.send_response(self.server.status)
         self.end_headers()
 

@@ -15,7 +15,7 @@ from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
 
-from common.errors import BatchIncomplete
+from common.errors import BatchIncomplete, SymbolFailed
 from common.settings import DagSettings
 from common.values import OutcomeStatus, Symbol
 from sandbox.running import RunningSandbox
@@ -369,3 +369,32 @@ def test_fresh_installation_waits_for_next_time():
         last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
     )
     assert first.run_after > datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SymbolFailed("IBM: the reply has hunter2hunter2\nin it"), r"IBM: the reply has ***\x0ain it"),
+        (AirflowFailException("y" * 9_000), "y" * 1_999 + "…"),
+        (RuntimeError("whatever stands there"), "RuntimeError: the log of the task says more."),
+    ],
+)
+def test_words_left_are_harmless(set_up: Wiring, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str):
+    """Only sentences of ours are left for the run's message: short, on one line, and without a secret."""
+    monkeypatch.setenv("MARKET_DB_PASSWORD", "hunter2hunter2")
+    given = context()
+    with pytest.raises(type(error)), airflow_operator.told(given):
+        raise error
+    assert given["ti"].pushed == {airflow_operator.PROBLEM: words}
+
+
+def test_lost_words_hide_no_error(set_up: Wiring, caplog: pytest.LogCaptureFixture):
+    """Where the api-server cannot be told what ended the step, the step's own error stays, and the log has both."""
+
+    class Lost(Instance):
+        def xcom_push(self, key: str, value: object) -> None:
+            raise ConnectionError("the api-server is away")
+
+    with pytest.raises(SymbolFailed, match="no data"), airflow_operator.told({**context(), "ti": Lost()}):
+        raise SymbolFailed("IBM: no data")
+    assert "the api-server is away" in caplog.text

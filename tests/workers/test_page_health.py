@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from common.errors import ConfigurationError
+from common.pages import PageDown
 from common.settings.pages import PageAddresses
 from local.ports import free_port
 from workers.health import check_health
-from workers.page_health import PageDown, page_checks
+from workers.page_health import page_checks
 
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 WELL = {part: {"status": "healthy"} for part in PARTS}

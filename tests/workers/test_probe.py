@@ -88,3 +88,16 @@ def test_steps_within_steps_count_once():
         sum(range(200_000))
     assert 0 < watch.seconds["call"] < watch.seconds["permit"]
     assert watch.current == ""
+
+
+def test_older_row_is_not_read_back(probe: Any, market: Market):
+    """Where a reader sees only an older row than the one that was stored, the probe stops there, and says both."""
+    assert probe("IBM")[0] == ExitCode.DONE
+    market.query("UPDATE stock_quotes SET latest_trading_day = '2020-01-02'")
+    market.query(
+        "CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER drop_rows BEFORE INSERT OR UPDATE ON stock_quotes FOR EACH ROW EXECUTE FUNCTION drop_row()"
+    )
+    code, document = probe("IBM")
+    assert (document["stopped_at"], code) == ("read back", ExitCode.ACT_FIRST)
+    assert "a reader sees 2020-01-02" in document["detail"]

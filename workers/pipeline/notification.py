@@ -135,7 +135,8 @@ def _failed(run: RunEnd) -> str:
     if run.report is None:
         return "has ended, but how cannot be read"
     if quality := _failing_quality(run):
-        return f"failed: {quality.counts['error']} errors in what is stored"
+        count = quality.counts["error"]
+        return f"failed: {count} {'error' if count == 1 else 'errors'} in what is stored"
     if not run.failures:
         return "failed before any symbol was fetched"
     if any(outcome.reason == ApiKeyRejected.reason for outcome in run.failures):
