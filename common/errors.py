@@ -32,6 +32,7 @@
     │   ├── PremiumRequired      the plan does not cover it
     │   ├── RowRefused           PostgreSQL does not take its row: a defect of ours
     │   └── RunHalted            the run was ended by another symbol's error
+    ├── PageDown                 a page does not answer, or says that it is not well
     ├── NotExportable            what was asked for is no table, choice or file that there can be
     └── RunFailed                nothing can work until a person acts: the run ends here
         ├── ApiKeyRejected       missing, wrong, revoked, or the demo key
@@ -292,6 +293,12 @@ class RowRefused(SymbolFailed):
     def __init__(self, message: str, *, constraint: str = "") -> None:
         super().__init__(message)
         self.constraint = constraint
+
+
+class PageDown(PipelineError):
+    """A page that people open does not answer, or says that it is not well."""
+
+    reason = "page_down"
 
 
 class NotExportable(PipelineError):

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-from common.errors import PipelineError
+from common.errors import PageDown
 from common.redaction import one_line
 
 #: A page that has not answered by then (s) is away, for whoever looks at it.
@@ -20,12 +20,6 @@ _MOST_BYTES: Final = 100_000
 _ASKS_FOR_LOGIN: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 #: These are the cluster's own: no proxy knows them.
 _OPENER: Final = build_opener(ProxyHandler({}))
-
-
-class PageDown(PipelineError):
-    """A page does not answer, or says that it is not well."""
-
-    reason = "page_down"
 
 
 def airflow_states(url: str) -> Mapping[str, str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from common.pages import PageDown, airflow_states, check_exporter, check_flower, check_market
+from common.errors import PageDown
+from common.pages import airflow_states, check_exporter, check_flower, check_market
 from common.settings.pages import PageAddresses
 
 

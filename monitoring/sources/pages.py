@@ -5,7 +5,8 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 
-from common.pages import PageDown, airflow_states, check_flower
+from common.errors import PageDown
+from common.pages import airflow_states, check_flower
 from monitoring.metrics import by_label, gauge
 
 

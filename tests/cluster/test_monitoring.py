@@ -14,6 +14,7 @@ import psutil
 import psycopg2
 import pytest
 import redis
+import requests
 
 from common.quota.quota import key_digest
 from local.environment import reader_address
@@ -24,6 +25,7 @@ from local.temporary import wait_until
 from monitoring.panels import DASHBOARDS
 from tests.cluster.conftest import MARKED_KEY, Running
 from tests.monitoring.test_rules import ALERTS
+from tests.support.inboxes import PASSWORD
 from tests.support.promql import metric_names, without_variables
 from tests.support.watch import Watch, watching
 from workers.dag_health import DAG_ID
@@ -94,16 +96,6 @@ def test_stopped_workers_are_told_once(running: Running, watch: Watch):
     wait_until(lambda: watch.told("resolved", "QueueUnserved") == 1, "people are told that it is over", 30)
     assert watch.told("firing", "QueueUnserved") == 1
     running.cluster.wait_healthy()
-
-
-def test_nothing_said_holds_a_secret(running: Running, watch: Watch):
-    """Neither the key nor a password is in a metric, an alert or a message."""
-    import requests
-
-    said = requests.get(f"{watch.exporter}/metrics", timeout=15).text + str(watch.ask("alerts"))
-    said += "".join(watch.inbox.texts()) + str(watch.hook.posts)
-    secrets = [*running.cluster.state.secrets().values(), MARKED_KEY]
-    assert [secret for secret in secrets if secret in said] == []
 
 
 def blocks(language: str) -> list[str]:
@@ -238,3 +230,16 @@ def test_fault_raises_and_clears_alert(running: Running, watch: Watch, alert: st
         wait_until(lambda: watch.told("firing", alert) == 1, "people are told", 60)
     watch.wait_for(alert, fires=False, timeout_s=360)
     wait_until(lambda: watch.told("resolved", alert) == 1, "people are told that it is over", 60)
+
+
+def test_nothing_said_holds_a_secret(running: Running, watch: Watch):
+    """After all faults neither the key nor a password is in a metric, an alert, a message, a dashboard or a log."""
+    cluster = running.cluster
+    said = requests.get(f"{watch.exporter}/metrics", timeout=15).text + str(watch.ask("alerts"))
+    said += "".join(watch.inbox.texts()) + str(watch.hook.posts)
+    logs = [*watch.folder.rglob("*.log*"), *cluster.state.folder.rglob("*.log*")]
+    files = [path for path in (*logs, *(ROOT / "monitoring" / "dashboards").iterdir()) if path.is_file()]
+    assert {path.name for path in files} >= {"cluster.json", "exporter.log", "prometheus.log", "alertmanager.log"}
+    texts = {"what was said": said} | {str(path): path.read_text("utf-8", "replace") for path in files}
+    secrets = {**cluster.state.secrets(), "key": MARKED_KEY, "mail": PASSWORD}
+    assert [(place, name) for place, text in texts.items() for name, secret in secrets.items() if secret in text] == []

@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import requests
 import uvicorn
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -99,13 +100,13 @@ def serving(app: Starlette) -> Iterator[str]:
 
 
 @contextmanager
-def alertmanager(tmp_path: Path, url: str) -> Iterator[str]:
+def alertmanager(tmp_path: Path, url: str, group_interval: str = "1s") -> Iterator[str]:
     """Run Alertmanager with the relay as its receiver; yield its address."""
     program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if program is None:
         missing("Alertmanager is not installed")
     config = {
-        "route": {"receiver": "people", "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"},
+        "route": {"receiver": "people", "group_wait": "0s", "group_interval": group_interval, "repeat_interval": "1h"},
         "receivers": [{"name": "people", "webhook_configs": [{"url": f"{url}/alerts", "send_resolved": True}]}],
     }
     (tmp_path / "alertmanager.yml").write_text(json.dumps(config), encoding="utf-8")
@@ -134,7 +135,15 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_real_alertmanager_tries_again(tmp_path: Path, fire: Callable[[str, str], None]):
+def fire(there: str, name: str, *, over: bool = False) -> None:
+    """Post to an Alertmanager, as Prometheus does, that an alert fires, or that it is over."""
+    now = datetime.now(UTC)
+    alert = {"labels": {"alertname": name}, "annotations": {"summary": name}, "startsAt": now.isoformat()}
+    ends = {"endsAt": now.isoformat()} if over else {}
+    assert requests.post(f"{there}/api/v2/alerts", json=[alert | ends], timeout=10).ok
+
+
+def test_real_alertmanager_tries_again(tmp_path: Path):
     """A real Alertmanager, whose group a mail server that was away missed, delivers it once when that is back."""
     port, statuses = free_port(), []
     accept = accept_for({"ALERT_URLS": Inbox(port).url})
@@ -152,13 +161,15 @@ def test_real_alertmanager_tries_again(tmp_path: Path, fire: Callable[[str, str]
             assert [mail["Subject"] for mail in inbox.mails] == ["firing: RunOverdue"]
 
 
-@pytest.fixture
-def fire() -> Callable[[str, str], None]:
-    """Post an alert to an Alertmanager as Prometheus does."""
-    import requests
-
-    def post(there: str, name: str) -> None:
-        alerts = [{"labels": {"alertname": name}, "annotations": {"summary": name}}]
-        assert requests.post(f"{there}/api/v2/alerts", json=alerts, timeout=10).ok
-
-    return post
+def test_flapping_alert_is_grouped(inbox: Inbox, tmp_path: Path):
+    """An alert that ends, begins again and ends within the interval of its group is one more mail, not three."""
+    relay = alerts_route(accept_for({"ALERT_URLS": inbox.url}))
+    with serving(Starlette(routes=[relay])) as url, alertmanager(tmp_path, url, group_interval="5s") as there:
+        fire(there, "RunOverdue")
+        wait_until(lambda: inbox.mails, "the first mail is to arrive")
+        for over in (True, False, True):
+            fire(there, "RunOverdue", over=over)
+        wait_until(lambda: len(inbox.mails) > 1, "the second mail is to arrive", timeout_s=30)
+        groups = f"{there}/api/v2/alerts/groups"
+        wait_until(lambda: requests.get(groups, timeout=10).json() == [], "Alertmanager has nothing more to say", 60)
+    assert [mail["Subject"] for mail in inbox.mails] == ["firing: RunOverdue", "resolved: RunOverdue"]

@@ -33,8 +33,9 @@ IMPATIENT = (
 
 @dataclass
 class Watch:
-    """What watches the cluster, and where its messages arrive."""
+    """What watches the cluster, where its messages arrive, and the folder with the logs of all that."""
 
+    folder: Path
     prometheus: str
     alertmanager: str
     exporter: str
@@ -92,7 +93,7 @@ def watching(ports: Mapping[str, int], environment: Mapping[str, str], folder: P
         urls = {name: f"http://127.0.0.1:{ports[name]}" for name in ("prometheus", "alertmanager", "exporter")}
         for name, path in (("prometheus", "-/ready"), ("alertmanager", "-/ready"), ("exporter", "livez")):
             wait_until(lambda url=f"{urls[name]}/{path}": requests.get(url, timeout=5).ok, f"{name} is ready", 30)
-        yield Watch(**urls, inbox=inbox, hook=hook)
+        yield Watch(folder, **urls, inbox=inbox, hook=hook)
 
 
 def _make_impatient(folder: Path, ports: dict[str, int]) -> None:

@@ -7,8 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from common.errors import ConfigurationError
-from common.pages import PageDown
+from common.errors import ConfigurationError, PageDown
 from common.settings.pages import PageAddresses
 from local.ports import free_port
 from workers.health import check_health
