@@ -54,7 +54,7 @@ def test_outcomes_of_a_run(browser, ledger, market):
     assert browser.get("/api/runs/none/outcomes").status_code == 404
 
 
-def test_a_probe_is_no_run_of_airflow(browser, store):
+def test_a_probe_is_no_run(browser, store):
     """What --probe asked for leads nowhere, and the list stays that of the newest quotes' run."""
     store.save({}, [outcome("IBM"), outcome("NEVER", OutcomeStatus.FAILED, reason="unknown_symbol")])
     store.save({}, [outcome("IBM", run_id="probe__2026")])
