@@ -49,7 +49,7 @@ def run(*, quick: bool = False) -> list[Table]:
 
 def _batches(servers: Servers, universe: list[Symbol], way: Callable[..., AbstractContextManager[object]]) -> float:
     """Return the CPU (s) that the batches of a run take with ``way`` in the place of ``bound``."""
-    shipped, batch_threads.bound = batch_threads.bound, way  # type: ignore[attr-defined]  # it is imported there
+    shipped, batch_threads.bound = batch_threads.bound, way  # type: ignore[assignment,attr-defined]  # imported there
     try:
         with Wiring(servers.settings) as wiring, way(run=_RUN, attempt=1, worker="benchmark"):
             wiring.permits.prepare()

@@ -16,6 +16,7 @@ from benchmarks.cluster import Measurements, cpu, measure, throughput
 from benchmarks.clusters import PERSON, Measured, Run, progress, symbols
 from benchmarks.processes import Groups, watching
 from benchmarks.tables import Table
+from common.settings import PipelineSettings
 from local.ports import free_port
 from tests.support.stack import SCALE, Stack, fresh_clone
 
@@ -77,7 +78,11 @@ def _running(name: str, folder: Path) -> Iterator[Measured]:
         progress(f"{name}: healthy after {stack.up(timeout_s=900):.0f} s")
         containers = [container for container in stack.inspect() if container["State"]["Running"]]
         groups = Groups({container["State"]["Pid"]: _service(container) for container in containers})
-        measured = Measured(stack.api, _database_url(stack, containers, password), groups, universe)
+        database_url = _database_url(stack, containers, password)
+        settings = PipelineSettings.from_environment(
+            {"SANDBOX_URL": f"http://127.0.0.1:{ports['SANDBOX_PORT']}", "MARKET_DATABASE_URL": database_url}
+        )
+        measured = Measured(stack.api, settings, database_url, groups, universe)
         stack.finish_run(stack.start_run())
         yield measured
     finally:

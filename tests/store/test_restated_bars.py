@@ -52,6 +52,19 @@ def test_what_is_no_restatement(store: Store, market: Market):
     assert market.query(REVISIONS) == []
 
 
+def test_a_statement_restates_some(store: Store, market: Market):
+    """Of the bars that a statement changes, those with another price or volume are kept, each as it was."""
+    adjusted = {"dividend_amount": Decimal(0), "split_coefficient": Decimal(1)}
+    names = [f"S{number}" for number in range(9)]
+    save_bars(store, [bar(name, adjusted_close=Decimal(110), **adjusted) for name in names])
+    save_bars(store, [bar(names[0], volume=7)])  # the plan of the session's first is kept for those that follow
+    changed = [bar(name, adjusted_close=Decimal(109), **adjusted) for name in names[1:5]]
+    changed += [bar(name, close_price=Decimal("221.590")) for name in names[5:]]
+    save_bars(store, [*changed, bar("NEW")])
+    kept = market.query("SELECT symbol, close_price, volume FROM bar_revisions ORDER BY symbol")
+    assert kept == [(name, bar().close_price, bar().volume) for name in (names[0], *names[5:])]
+
+
 def test_bars_as_they_stood(store: Store, market: Market):
     """Asked for a time, bars have the values of then, and those that came later are not there."""
     before = now(market)

@@ -35,11 +35,13 @@ def factors(
     result = {closes[-1][0]: Factors(Fraction(1), Fraction(1))}
     for (before, close), (session, _) in reversed(list(pairwise(closes))):
         result[before] = result[session]
+        happened = days[bisect_right(days, before) : bisect_right(days, session)]
+        if not happened:
+            continue
         shares, dividend = Fraction(1), Fraction(0)
-        if happened := days[bisect_right(days, before) : bisect_right(days, session)]:
-            for day in happened:
-                dividend += paid_on[day] * shares
-                shares *= ratio_of.get(day, 1)
-            kept = 1 - dividend / close if dividend < close else 1
-            result[before] = Factors(result[session].split / shares, result[session].total * kept / shares)
+        for day in happened:
+            dividend += paid_on[day] * shares
+            shares *= ratio_of.get(day, 1)
+        kept = 1 - dividend / close if dividend < close else 1
+        result[before] = Factors(result[session].split / shares, result[session].total * kept / shares)
     return result
