@@ -7,14 +7,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from common.command_line import EXIT_CODES, run
 from common.datasets import NAMES
-from common.errors import ConfigurationError
-from common.values import Symbol
 from workers import export_parser, quality_parser
+from workers.arguments import add_command, read_count, read_symbol, read_symbols, read_time
 
 if TYPE_CHECKING:
     from workers.commands import CommandResult
@@ -58,33 +56,35 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     rooms = parser.add_subparsers(required=True, dest="room", metavar="quarantine|replies|quality|export|notify|adjust")
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
-    _add_list(_command(commands, "list", "list refused replies, the newest first"))
-    show = _command(commands, "show", "show one, with all of its text and what to do")
+    _add_list(add_command(commands, "list", "list refused replies, the newest first"))
+    show = add_command(commands, "show", "show one, with all of its text and what to do")
     show.add_argument("id", type=int)
     show.add_argument("--full", action="store_true", help="show all of the text, not only what fits on a screen")
-    replay = _command(
+    replay = add_command(
         commands, "replay", "judge refused replies by today's rules and store what is sound; no call is made"
     )
     _add_replay(replay)
-    drop = _command(commands, "drop", "delete refused replies that were not replayed")
+    drop = add_command(commands, "drop", "delete refused replies that were not replayed")
     drop.add_argument("ids", type=int, nargs="*", metavar="ID")
     drop.add_argument("--reason", help="all that wait with this reason")
     drop.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal can be asked")
     replies = rooms.add_parser("replies", help="everything that the provider said of late")
     kept = replies.add_subparsers(dest="command", required=True, metavar="reparse")
-    _add_reparse(_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again"))
+    _add_reparse(
+        add_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again")
+    )
     quality_parser.add_parser(rooms)
     export_parser.add_parser(rooms)
-    notify = _command(rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS")
+    notify = add_command(
+        rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS"
+    )
     notify.add_argument("--test", action="store_true", help="send a test message to each address")
     notify.set_defaults(command="notify")
     adjust = rooms.add_parser("adjust", help="adjusted prices").add_subparsers(
         dest="command", required=True, metavar="rebuild"
     )
-    rebuild = _command(adjust, "rebuild", "compute the factors of adjusted prices again, by this version's formula")
-    rebuild.add_argument(
-        "--symbols", type=export_parser.symbols_in, metavar="SYMBOLS", help="separated by commas; all by default"
-    )
+    rebuild = add_command(adjust, "rebuild", "compute the factors of adjusted prices again, by this version's formula")
+    rebuild.add_argument("--symbols", type=read_symbols, metavar="SYMBOLS", help="separated by commas; all by default")
     return parser, replay
 
 
@@ -102,10 +102,10 @@ def _notify(options: argparse.Namespace) -> "CommandResult":
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=NAMES)
-    parser.add_argument("--symbol", type=_symbol)
+    parser.add_argument("--symbol", type=read_symbol)
     parser.add_argument("--reason", help="the code, such as not_positive")
-    parser.add_argument("--since", type=_moment, help="a day or a time, in UTC where it says no zone")
-    parser.add_argument("--limit", type=_count, default=_LISTED, help=f"how many at most ({_LISTED})")
+    parser.add_argument("--since", type=read_time, help="a day or a time, in UTC where it says no zone")
+    parser.add_argument("--limit", type=read_count, default=_LISTED, help=f"how many at most ({_LISTED})")
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -119,39 +119,10 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_reparse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=NAMES, required=True)
     parser.add_argument(
-        "--symbol", type=_symbol, help="what is kept of this symbol alone; not what many symbols shared"
+        "--symbol", type=read_symbol, help="what is kept of this symbol alone; not what many symbols shared"
     )
-    parser.add_argument("--since", type=_moment, help="only what came since this day or time")
+    parser.add_argument("--since", type=read_time, help="only what came since this day or time")
     parser.add_argument("--dry-run", action="store_true", help="say what it would do, and change nothing")
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=what, description=what, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    return parser
-
-
-def _symbol(text: str) -> Symbol:
-    try:
-        return Symbol(text)
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 if __name__ == "__main__":

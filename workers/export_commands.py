@@ -1,16 +1,11 @@
 """What ``python -m workers export`` does: a table or view as CSV or Parquet, into a file or to standard output."""
 
-import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TextIO
 
 from rich import filesize
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from common.command_line import ExitCode, say
 from common.errors import NotExportable, PipelineError, RunFailed
@@ -18,6 +13,7 @@ from common.export import Exporter, Manifest, Selection
 from common.export.interruption import interruptible
 from common.settings import PipelineSettings
 from workers.commands import INVENTED, CommandResult
+from workers.progress import counting
 
 _STANDARD_OUTPUT: Final = "-"
 
@@ -54,14 +50,14 @@ def _export(options: Namespace, output: TextIO) -> CommandResult:
     exporter = Exporter(settings.market_dsn, timeout_s=settings.market_db_timeout, invented=settings.uses_sandbox)
     if options.to == _STANDARD_OUTPUT:
         return _to_standard_output(exporter, selection, output, as_json=options.json)
-    with _progress(options.relation, shown=not options.json) as told, interruptible(exporter.cancel):
+    with counting(f"rows of {options.relation}", shown=not options.json) as told, interruptible(exporter.cancel):
         return _written(exporter.to_file(selection, Path(options.to), told))
 
 
 def _to_standard_output(exporter: Exporter, selection: Selection, output: TextIO, *, as_json: bool) -> CommandResult:
     if as_json:
         raise NotExportable("--json goes with a file: standard output is taken by the rows.")
-    with _progress(selection.relation, shown=not output.isatty()) as told, interruptible(exporter.cancel):
+    with counting(f"rows of {selection.relation}", shown=not output.isatty()) as told, interruptible(exporter.cancel):
         exporter.to_stream(selection, output.buffer, told)
     if exporter.invented:
         say(INVENTED)
@@ -76,13 +72,3 @@ def _written(manifest: Manifest) -> CommandResult:
     lacking = manifest.symbols_without_rows
     problem = f"no rows of {', '.join(lacking)}" if lacking else ""
     return CommandResult(ExitCode.DONE, asdict(manifest), lines, problem)
-
-
-@contextmanager
-def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many rows were written, and since when; take the number so far."""
-    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
-    silent = not (shown and sys.stderr.isatty())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda count: progress.update(task, completed=count)

@@ -6,7 +6,7 @@ from common.command_line import ExitCode
 from common.errors import ConfigurationError, PipelineError
 from common.notify import Address, Delivery, Kind, Message, Notifier, send_all
 from common.settings import NotificationSettings
-from workers.commands import CommandResult
+from workers.commands import CommandResult, failed
 from workers.wiring import Wiring
 
 _TEST = Message.of(
@@ -26,9 +26,8 @@ def notify(*, test: bool) -> CommandResult:
             )
         return _ended(_send_test(addresses) if test else _send_waiting(addresses))
     except PipelineError as error:
-        code = ExitCode.ACT_FIRST if isinstance(error, ConfigurationError) else ExitCode.FAILED
-        document = {"sent": False, "reason": error.reason, "detail": str(error), "deliveries": []}
-        return CommandResult(code, document, problem=f"{error.reason}: {error}")
+        result = failed(error)
+        return replace(result, document={"sent": False, "deliveries": [], **result.document})
 
 
 def _send_test(addresses: tuple[Address, ...]) -> list[Delivery]:

@@ -2,17 +2,17 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from common.command_line import ExitCode, colours
-from common.errors import PipelineError, RunFailed
-from common.quality import CheckCounts, FindingFilter, QualityFinding, all_checks
+from common.errors import PipelineError
+from common.quality import FindingFilter, QualityFinding, all_checks
 from common.redaction import one_line
-from workers.commands import CommandResult
+from workers.commands import CommandResult, failed
+from workers.progress import counting
 from workers.wiring import Wiring
 
 _COLOURS: Final = {"error": 31, "warning": 33}
@@ -23,8 +23,7 @@ def run_command(options: Namespace) -> CommandResult:
     try:
         return _COMMANDS[options.command](options)
     except PipelineError as error:
-        code = ExitCode.ACT_FIRST if isinstance(error, RunFailed) else ExitCode.FAILED
-        return CommandResult(code, {"reason": error.reason, "detail": str(error)}, problem=f"{error.reason}: {error}")
+        return failed(error)
 
 
 def _list(options: Namespace) -> CommandResult:
@@ -57,8 +56,10 @@ def _check(options: Namespace) -> CommandResult:
         grace = timedelta(seconds=wiring.settings.session_grace)
         if options.all or options.symbols:
             wiring.store.quality.pend(None if options.all else options.symbols)
-        with _progress() as told:
-            counts = wiring.store.quality.check_changed(datetime.now(UTC), grace=grace, told=told)
+        with counting("symbols", shown=not options.json) as told:
+            counts = wiring.store.quality.check_changed(
+                datetime.now(UTC), grace=grace, told=lambda counts: told(counts.symbols)
+            )
         found = wiring.store.findings.counts(FindingFilter(symbols=options.symbols))
     document = {"symbols": counts.symbols, "opened": counts.opened, "waiting": counts.waiting, "open": found}
     line = (
@@ -68,21 +69,6 @@ def _check(options: Namespace) -> CommandResult:
     code = ExitCode.FAILED if found["error"] else ExitCode.DONE
     problem = "errors are open: python -m workers quality list --severity error" if found["error"] else ""
     return CommandResult(code, document, [line], problem)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[CheckCounts], None]]:
-    """Tell a terminal how many symbols were looked at."""
-    shown = sys.stderr.isatty()
-
-    def told(counts: CheckCounts) -> None:
-        if shown:
-            sys.stderr.write(f"\r{counts.symbols:,} symbols")
-            sys.stderr.flush()
-
-    yield told
-    if shown:
-        sys.stderr.write("\r\x1b[K" if colours(sys.stderr) else "\n")
 
 
 def _acknowledge(options: Namespace) -> CommandResult:

@@ -5,9 +5,7 @@ import getpass
 from argparse import Namespace
 from typing import Final, TextIO
 
-from common.command_line import EXIT_CODES
-from common.errors import ConfigurationError
-from common.values import Symbol
+from workers.arguments import add_command, read_count, read_symbols
 
 #: How many findings a list shows unless it is told otherwise.
 _LISTED: Final = 50
@@ -19,18 +17,20 @@ def add_parser(rooms: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "quality", help="stored values that look wrong: see them, look again, say that they are known"
     )
     commands = quality.add_subparsers(dest="command", required=True, metavar="list|check|ack|checks")
-    _add_list(_command(commands, "list", "list findings, errors first, then the newest"))
-    check = _command(
+    _add_list(add_command(commands, "list", "list findings, errors first, then the newest"))
+    check = add_command(
         commands, "check", "look at what changed, or at all of the symbols; exit code 1 where an error is open"
     )
     which = check.add_mutually_exclusive_group()
-    which.add_argument("--symbols", type=_symbols, metavar="SYMBOLS", help="all that is stored of these, with commas")
+    which.add_argument(
+        "--symbols", type=read_symbols, metavar="SYMBOLS", help="all that is stored of these, with commas"
+    )
     which.add_argument("--all", action="store_true", help="all that is stored")
-    acknowledge = _command(commands, "ack", "say that findings are known; they stay so until their values change")
+    acknowledge = add_command(commands, "ack", "say that findings are known; they stay so until their values change")
     acknowledge.add_argument("ids", type=int, nargs="+", metavar="ID")
     acknowledge.add_argument("--word", required=True, help="why they need nothing")
     acknowledge.add_argument("--by", default=_login(), help="who says so; the login name by default")
-    _command(commands, "checks", "say what each check finds, when it is wrong, and what its threshold is")
+    add_command(commands, "checks", "say what each check finds, when it is wrong, and what its threshold is")
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -38,31 +38,8 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", choices=states, default="open", help="open and not acknowledged by default")
     parser.add_argument("--severity", choices=("error", "warning"))
     parser.add_argument("--check", metavar="NAME", help="of one check")
-    parser.add_argument("--symbols", type=_symbols, metavar="SYMBOLS", help="separated by commas; all by default")
-    parser.add_argument("--limit", type=_count, default=_LISTED, help=f"how many at most ({_LISTED})")
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=what, description=what, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    return parser
-
-
-def _symbols(text: str) -> tuple[Symbol, ...]:
-    try:
-        return tuple(dict.fromkeys(map(Symbol, text.replace(",", " ").split())))
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
+    parser.add_argument("--symbols", type=read_symbols, metavar="SYMBOLS", help="separated by commas; all by default")
+    parser.add_argument("--limit", type=read_count, default=_LISTED, help=f"how many at most ({_LISTED})")
 
 
 def _login() -> str:

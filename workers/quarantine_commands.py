@@ -10,20 +10,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 from common.command_line import ExitCode, colours, say
-from common.errors import PipelineError, RunFailed
+from common.errors import PipelineError
 from common.quarantine import Filter, QuarantinedReply, Summary
 from common.redaction import escape_controls, one_line
-from workers.commands import CommandResult
+from workers.commands import CommandResult, failed
 from workers.pipeline import replay as replays
 from workers.pipeline.replay import Result
+from workers.progress import counting
 from workers.wiring import Wiring
 
 #: How many lines of a screen the other facts take.
 _FACTS: Final = 14
 #: How many single replies a summary names.
 _NAMED: Final = 20
-#: How often, in replies, a terminal is told how far it is.
-_PROGRESS: Final = 50
 #: What a verdict is called where one is shown, and its colour.
 _COLOURS: Final = {"stored": 32, "refused": 31, "not_kept_whole": 33, "left": 33, "not_found": 31}
 _HINTS: Final[Mapping[str, str]] = {
@@ -43,8 +42,7 @@ def run_command(options: Namespace) -> CommandResult:
     try:
         return _COMMANDS[options.command](options)
     except PipelineError as error:
-        code = ExitCode.ACT_FIRST if isinstance(error, RunFailed) else ExitCode.FAILED
-        return CommandResult(code, {"reason": error.reason, "detail": str(error)}, problem=f"{error.reason}: {error}")
+        return failed(error)
 
 
 def _list(options: Namespace) -> CommandResult:
@@ -136,11 +134,13 @@ def _reparse(options: Namespace) -> CommandResult:
 def _summary(results: Iterable[Result], *, dry_run: bool) -> CommandResult:
     """Tell what became of each that is not simply stored, and how many there are of each kind."""
     verdicts, rows, named = Counter[str](), Counter[str](), list[Result]()
-    for result in _with_progress(results):
-        verdicts[result.verdict] += 1
-        rows.update(asdict(result.counts))
-        if result.verdict != "stored" and len(named) < _NAMED:
-            named.append(result)
+    with counting("replies") as told:
+        for result in results:
+            verdicts[result.verdict] += 1
+            rows.update(asdict(result.counts))
+            if result.verdict != "stored" and len(named) < _NAMED:
+                named.append(result)
+            told(verdicts.total())
     painted = colours(sys.stdout)
     lines = [_told(result, colour=painted) for result in named]
     if (more := verdicts.total() - verdicts["stored"] - len(named)) > 0:
@@ -176,18 +176,6 @@ def _told(result: Result, *, colour: bool) -> str:
     shown = f"\x1b[{_COLOURS[result.verdict]}m{verdict}\x1b[0m" if colour else verdict
     why = f"{result.reason}{': ' if result.reason else ''}{_brief(escape_controls(result.message))}"
     return f"{result.id:>6}  {shown}  {why}"
-
-
-def _with_progress(results: Iterable[Result]) -> Iterator[Result]:
-    """Pass results on; a terminal is told how many there were so far."""
-    told = sys.stderr.isatty()
-    for number, result in enumerate(results, 1):
-        if told and number % _PROGRESS == 0:
-            sys.stderr.write(f"\r{number:,} replies")
-            sys.stderr.flush()
-        yield result
-    if told:
-        sys.stderr.write("\r\x1b[K" if colours(sys.stderr) else "\n")
 
 
 def _drop(options: Namespace) -> CommandResult:

@@ -48,19 +48,30 @@ def plan_run(
     settled = {line.symbol for line in wiring.store.ledger.outcomes(run_id) if not again and _is_settled(line, moment)}
     wiring.permits.prepare()  # a limiter that lost its state since the check could not say what it leaves
     left = [symbol for symbol in symbols if symbol not in settled]
+    plan = _plan(wiring, feed, left, moment, force=force, settled=len(settled))
+    _write(wiring, run_id, plan, again=again)
+    log.info("%s", plan.summary)
+    return plan
+
+
+def _plan(wiring: Wiring, feed: str, symbols: Sequence[Symbol], moment: datetime, *, force: bool, settled: int) -> Plan:
+    """Decide on the symbols; ``settled``: how many more the run has that are done."""
     dataset = _granted(wiring, wiring.dataset_of(feed))
     bulk, remark = _bulk(wiring, dataset)
     plan = make_plan(
-        left,
-        _known(wiring, dataset, left, gaps=wiring.store.gaps.due(left, moment) if feed == HISTORY else {}),
+        symbols,
+        _known(wiring, dataset, symbols, gaps=wiring.store.gaps.due(symbols, moment) if feed == HISTORY else {}),
         _budget(wiring, feed, moment),
         moment=moment,
         grace=timedelta(seconds=wiring.settings.session_grace),
         force=force,
-        settled=len(settled),
+        settled=settled,
         bulk=bulk,
     )
-    plan = replace(_in_batches(plan, wiring.settings, bulk), remark=remark)
+    return replace(_in_batches(plan, wiring.settings, bulk), remark=remark)
+
+
+def _write(wiring: Wiring, run_id: str, plan: Plan, *, again: bool) -> None:
     wiring.store.ledger.plan_run(
         run_id,
         plan.fetch,
@@ -71,8 +82,6 @@ def plan_run(
         dataset=plan.dataset,
         instead=plan.instead,
     )
-    log.info("%s", plan.summary)
-    return plan
 
 
 def _in_batches(plan: Plan, settings: PipelineSettings, bulk: Bulk | None) -> Plan:
