@@ -1,5 +1,5 @@
 """The options of ``python -m workers``: ``quarantine list|show|replay|drop``, ``replies reparse``, ``quality …``,
-``export``, ``notify``, ``adjust rebuild``.
+``gaps …``, ``export``, ``notify``, ``adjust rebuild``.
 
 ``--help`` of each lists what it takes, and the exit codes. To fetch is ``python -m workers.fetch_and_store``.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from common.command_line import EXIT_CODES, run
 from common.datasets import NAMES
-from workers import export_parser, quality_parser
+from workers import export_parser, gaps_parser, quality_parser
 from workers.arguments import add_command, read_count, read_symbol, read_symbols, read_time
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     options = parser.parse_args(arguments)
     if options.room == "quality":
         return quality_parser.run_command(options, output or sys.stdout)
+    if options.room == "gaps":
+        return gaps_parser.run_command(options, output or sys.stdout)
     if options.command == "export":
         return export_parser.run_command(options, output or sys.stdout)
     if options.command == "notify":
@@ -53,7 +55,9 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    rooms = parser.add_subparsers(required=True, dest="room", metavar="quarantine|replies|quality|export|notify|adjust")
+    rooms = parser.add_subparsers(
+        required=True, dest="room", metavar="quarantine|replies|quality|gaps|export|notify|adjust"
+    )
     quarantine = rooms.add_parser("quarantine", help="replies that were refused, with the reason")
     commands = quarantine.add_subparsers(dest="command", required=True, metavar="list|show|replay|drop")
     _add_list(add_command(commands, "list", "list refused replies, the newest first"))
@@ -74,6 +78,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         add_command(kept, "reparse", "judge all that is kept of a dataset by today's rules, and store it again")
     )
     quality_parser.add_parser(rooms)
+    gaps_parser.add_parser(rooms)
     export_parser.add_parser(rooms)
     notify = add_command(
         rooms, "notify", "send the messages that wait, or with --test one to each address of ALERT_URLS"

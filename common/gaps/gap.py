@@ -14,7 +14,7 @@ from typing import Final, Literal
 from common.universe.listings import Listing
 from common.values import Symbol
 
-State = Literal["open", "absent", "repaired", "before_listing", "delisted"]
+State = Literal["open", "absent", "repaired", "before_listing", "delisted", "halted"]
 
 #: How long after its first, second and any later answer a gap is asked about again.
 AGAIN_AFTER: Final = (timedelta(days=1), timedelta(days=30), timedelta(days=180))
@@ -26,7 +26,8 @@ _ABSENT: Final = 2
 class Gap:
     """A run of sessions without a bar. ``sessions``: how many. ``answers``: how many replies spanned it without a bar.
 
-    ``asked_at``: when the last of these came. ``ask_again_at``: when it is worth a call; None: never.
+    ``asked_at``: when the last of these came. ``ask_again_at``: when it is worth a call; None: never. ``word``: why a
+    person marked it as halted, which nobody else can know.
     """
 
     symbol: Symbol
@@ -37,6 +38,7 @@ class Gap:
     answers: int = 0
     asked_at: datetime | None = None
     ask_again_at: datetime | None = None
+    word: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,20 @@ class Known:
 def follow(look: Look, known: Known, sessions: Sequence[date], moment: datetime) -> list[Gap]:
     """Return the gaps of a symbol as they are now, those of the last look that are filled as repaired.
 
+    One of the last look that is a part of a longer one by now is none of them.
+
     ``sessions`` are those of its exchange, in order. A gap that no answer has spanned yet is due at ``moment``.
     """
     found = list(_runs(look, sessions))
     gaps = [
-        replace(gap, state=state) if (state := _unlisted(gap, known, sessions)) else _answered(gap, look, known, moment)
-        for gap in found
+        _halted(gap, known) or _unlisted(gap, known, sessions) or _answered(gap, look, known, moment) for gap in found
     ]
-    firsts = {gap.first_session for gap in found}
-    return gaps + [_repaired(gap, found, sessions) for gap in known.gaps if gap.first_session not in firsts]
+    filled = [
+        each
+        for each in known.gaps
+        if not any(gap.first_session <= each.first_session <= gap.last_session for gap in found)
+    ]
+    return gaps + [_repaired(gap, found, sessions) for gap in filled]
 
 
 def _runs(look: Look, sessions: Sequence[date]) -> Iterator[Gap]:
@@ -120,8 +127,17 @@ def _answered(gap: Gap, look: Look, known: Known, moment: datetime) -> Gap:
     return replace(gap, state=state, answers=count, asked_at=asked_at, ask_again_at=again)
 
 
-def _unlisted(gap: Gap, known: Known, sessions: Sequence[date]) -> State | None:
-    """Return why there can be no bar: the gap ends as a company is listed, or begins as one is delisted.
+def _halted(gap: Gap, known: Known) -> Gap | None:
+    """Return a gap that a person marked, or the rest of one, as that person left it."""
+    marked = (each for each in known.gaps if each.state == "halted")
+    for each in marked:
+        if each.first_session <= gap.first_session and gap.last_session <= each.last_session:
+            return replace(gap, state="halted", answers=each.answers, asked_at=each.asked_at, word=each.word)
+    return None
+
+
+def _unlisted(gap: Gap, known: Known, sessions: Sequence[date]) -> Gap | None:
+    """Return a gap of which there can be no bar: it ends as a company is listed, or begins as one is delisted.
 
     A date elsewhere says nothing: a company that changes its exchange has a new one, between its bars.
     """
@@ -129,9 +145,9 @@ def _unlisted(gap: Gap, known: Known, sessions: Sequence[date]) -> State | None:
     after = sessions[place] if place < len(sessions) else date.max
     before = sessions[max(bisect_left(sessions, gap.first_session) - 1, 0)]
     if any(each.ipo_date and gap.last_session < each.ipo_date <= after for each in known.listings):
-        return "before_listing"
+        return replace(gap, state="before_listing")
     if any(each.delisting_date and before <= each.delisting_date <= gap.last_session for each in known.listings):
-        return "delisted"
+        return replace(gap, state="delisted")
     return None
 
 

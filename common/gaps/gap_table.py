@@ -11,9 +11,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from common.database.pool import Connections
 from common.database.queries import statement
-from common.database.rows import as_json
+from common.database.rows import MAX_SENTENCE, as_json, storable
 from common.datasets.daily_bars import COMPACT
-from common.gaps.gap import Gap, Look
+from common.gaps.gap import Gap, Look, State
 from common.gaps.shared import MissingSession
 from common.universe.listings import Listing
 from common.values import Symbol
@@ -66,8 +66,29 @@ class GapTable:
     def gaps(self, symbols: Iterable[Symbol]) -> dict[Symbol, list[Gap]]:
         """Return the gaps of each symbol that has some, in order, without those that are repaired."""
         rows = self._connections.query("gaps", {"symbols": as_json(symbols)})
-        gaps = [Gap(Symbol(symbol), *rest) for symbol, *rest in rows]
+        gaps = map(_gap, rows)
         return {symbol: list(group) for symbol, group in groupby(gaps, attrgetter("symbol"))}
+
+    def listed(self, state: State | None, symbols: Collection[Symbol] | None, limit: int) -> tuple[Sequence[Gap], int]:
+        """Return gaps by symbol, at most ``limit``, and how many there are; None stands for any."""
+        asked = None if symbols is None else as_json(dict.fromkeys(symbols))
+        rows = self._connections.query("listed_gaps", {"state": state, "symbols": asked, "row_limit": limit})
+        return [_gap(row[:-1]) for row in rows], rows[0][-1] if rows else 0
+
+    def mark_halted(self, symbol: Symbol, first_session: date, word: str) -> Gap | None:
+        """Note a person's ``word`` that it was not traded then: no call is spent on the gap any more.
+
+        Return None if no such gap is open, absent or marked. Raises ValueError for a word that is empty.
+        """
+        if not word.strip():
+            raise ValueError("a gap is marked with a word that says why.")
+        values = {"symbol": symbol, "first_session": first_session, "word": storable(word.strip(), MAX_SENTENCE)}
+        return next(map(_gap, self._connections.query("mark_halted", values)), None)
+
+    def mark_open(self, symbol: Symbol, first_session: date) -> Gap | None:
+        """Take a mark back, so that the gap is asked about again; return None if it has none."""
+        values = {"symbol": symbol, "first_session": first_session}
+        return next(map(_gap, self._connections.query("mark_open", values)), None)
 
     def listings(self, symbols: Iterable[Symbol]) -> list[Listing]:
         """Return what the last lists of companies say of the symbols."""
@@ -97,6 +118,11 @@ class GapTable:
         """Return the symbols with gaps that it is time to ask about again at ``moment``."""
         values = {"symbols": as_json(dict.fromkeys(symbols)), "moment": moment, "compact": COMPACT}
         return {Symbol(symbol): DueGap(*rest) for symbol, *rest in self._connections.query("due_gaps", values)}
+
+
+def _gap(row: tuple[Any, ...]) -> Gap:
+    symbol, *rest = row
+    return Gap(Symbol(symbol), *rest)
 
 
 def _write(cursor: Cursor, name: str, rows: Sequence[Any]) -> None:

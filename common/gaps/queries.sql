@@ -55,7 +55,7 @@ WHERE span.oldest IS NOT NULL;
 -- Takes   symbols: a JSON array of strings, each once.
 SELECT
     gap.symbol, gap.first_session, gap.last_session, gap.sessions, gap.state, gap.answers, gap.asked_at,
-    gap.ask_again_at
+    gap.ask_again_at, gap.word
 FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
 INNER JOIN bar_gaps AS gap ON gap.symbol = asked.symbol COLLATE "C"
 WHERE gap.state <> 'repaired'
@@ -70,29 +70,58 @@ INNER JOIN listings AS listing ON listing.symbol = asked.symbol COLLATE "C"
 WHERE listing.unlisted_at IS NULL;
 
 -- name: forget_gaps
--- Delete gaps that are none of the symbol's own: the whole exchange lacks these sessions.
+-- Delete gaps that are none of the symbol's own, or a part of a longer one by now.
 -- Takes   rows: a JSON array of objects.
 DELETE FROM bar_gaps USING json_to_recordset(%(rows)s) AS gone (symbol varchar(32) COLLATE "C", first_session date)
 WHERE (bar_gaps.symbol, bar_gaps.first_session) = (gone.symbol, gone.first_session);
 
 -- name: write_gaps
--- Store gaps as they are now; one that says the same is not touched.
+-- Store gaps as they are now; one that says the same is not touched, nor one that a person has marked meanwhile.
 -- Takes   rows: a JSON array of objects with the columns' names, each key once.
 INSERT INTO bar_gaps AS stored (
-    symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at
+    symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at, word
 )
-SELECT symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at
+SELECT symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at, word
 FROM json_to_recordset(%(rows)s) AS incoming (
     symbol varchar(32) COLLATE "C", first_session date, last_session date, sessions integer, state text,
-    answers integer, asked_at timestamptz, ask_again_at timestamptz
+    answers integer, asked_at timestamptz, ask_again_at timestamptz, word text
 )
 ORDER BY symbol, first_session
 ON CONFLICT (symbol, first_session) DO UPDATE SET
     last_session = excluded.last_session, sessions = excluded.sessions, state = excluded.state,
-    answers = excluded.answers, asked_at = excluded.asked_at, ask_again_at = excluded.ask_again_at, updated_at = now()
+    answers = excluded.answers, asked_at = excluded.asked_at, ask_again_at = excluded.ask_again_at,
+    word = excluded.word, updated_at = now()
 WHERE (stored.last_session, stored.state, stored.answers, stored.asked_at, stored.ask_again_at)
     IS DISTINCT FROM
-    (excluded.last_session, excluded.state, excluded.answers, excluded.asked_at, excluded.ask_again_at);
+    (excluded.last_session, excluded.state, excluded.answers, excluded.asked_at, excluded.ask_again_at)
+  AND NOT (
+      stored.state = 'halted' AND stored.last_session = excluded.last_session AND excluded.state IN ('open', 'absent')
+  );
+
+-- name: listed_gaps
+-- Gaps by symbol, oldest first, and how many in all.
+-- Takes   state; symbols: a JSON array of strings; each may be null for any; row_limit.
+SELECT
+    symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at, word, count(*) OVER ()
+FROM bar_gaps
+WHERE (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(symbols)s::text IS NULL OR symbol IN (SELECT json_array_elements_text(%(symbols)s::json)))
+ORDER BY symbol, first_session
+LIMIT %(row_limit)s;
+
+-- name: mark_halted
+-- Note why a gap is one for ever. Returns it if it is one that a call could fill, or is marked already.
+-- Takes   symbol; first_session; word.
+UPDATE bar_gaps SET state = 'halted', word = %(word)s, ask_again_at = NULL, updated_at = now()
+WHERE symbol = %(symbol)s AND first_session = %(first_session)s AND state IN ('open', 'absent', 'halted')
+RETURNING symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at, word;
+
+-- name: mark_open
+-- Take a mark back: the gap is worth a call from now on. Returns it if it was marked.
+-- Takes   symbol; first_session.
+UPDATE bar_gaps SET state = 'open', word = NULL, ask_again_at = now(), updated_at = now()
+WHERE symbol = %(symbol)s AND first_session = %(first_session)s AND state = 'halted'
+RETURNING symbol, first_session, last_session, sessions, state, answers, asked_at, ask_again_at, word;
 
 -- name: write_gap_checks
 -- Note up to which answer symbols were looked at.

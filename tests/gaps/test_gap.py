@@ -92,6 +92,22 @@ def test_a_filled_gap_is_repaired():
     assert spans(follow(look(8, 9), Known([stored]), SESSIONS, NOW)) == [(8, 9, "absent"), (5, 7, "repaired")]
 
 
+def test_a_gap_grows_to_the_left():
+    """Where the session before a gap is missed as well, the longer gap takes the place of the shorter one."""
+    assert spans(follow(look(4, 5, 6), Known([gap(5, 6)]), SESSIONS, NOW)) == [(4, 6, "open")]
+
+
+def test_a_halted_gap_stays_so():
+    """No answer changes what a person said, and what is left of the gap is halted too; a longer one is open."""
+    halted = gap(5, 8, state="halted", word="by the SEC")
+    known = Known([halted], Answers(whole=NOW), [listing(delisting_date=SESSIONS[5])])
+    assert follow(look(5, 6, 7, 8), known, SESSIONS, NOW) == [halted]
+    assert spans(follow(look(5, 7, 8), known, SESSIONS, NOW)) == [(5, 5, "halted"), (7, 8, "halted")]
+    assert spans(follow(look(5, 6, 7, 8, 9), Known([halted]), SESSIONS, NOW)) == [(5, 9, "open")]
+    (filled,) = follow(look(), known, SESSIONS, NOW)
+    assert (filled.state, filled.word) == ("repaired", "by the SEC")
+
+
 @pytest.mark.parametrize(
     ("dates", "state"),
     [

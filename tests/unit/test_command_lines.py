@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[Sequence[str], set[int]]] = {
     "quality list": (["-m", "workers", "quality", "list", "--check", "\x1b[2J[/red]"], {1}),
     "quality check": (["-m", "workers", "quality", "check", "--all", "--json"], {1}),
     "quality help": (["-m", "workers", "quality", "ack", "--help"], {0, 1}),
+    "gaps list": (["-m", "workers", "gaps", "list", "--json"], {1}),
+    "gaps mark": (["-m", "workers", "gaps", "mark", "IBM", "2026-10-05", "halted"], {2}),
     "export": (["-m", "workers", "export", "latest_quotes", "--to", "-"], {1}),
     "export help": (["-m", "workers", "export", "--help"], {0, 1}),
     "adjust": (["-m", "workers", "adjust", "rebuild", "--json"], {1}),

@@ -123,9 +123,12 @@ class _Exchange:
         gaps, forgotten = list[Gap](), list[Gap]()
         for look in own:
             known = Known(stored.get(look.symbol, ()), answers[look.symbol], listings.get(look.symbol, ()))
-            for gap in follow(look, known, self.sessions, self.moment):
+            followed = follow(look, known, self.sessions, self.moment)
+            for gap in followed:
                 is_of_exchange = gap.state == "repaired" and gap.first_session in lacking
                 (forgotten if is_of_exchange else gaps).append(gap)
+            firsts = {gap.first_session for gap in followed}
+            forgotten += [gap for gap in known.gaps if gap.first_session not in firsts]
         looked_at = {look.symbol: at for look in own if (at := answers[look.symbol].newest)}
         self.store.gaps.write(gaps, forgotten, looked_at)
         return Counter(gap.state for gap in gaps)
