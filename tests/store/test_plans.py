@@ -80,7 +80,7 @@ def test_restating_reply_is_found_by_key(cursor: Cursor):
     cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'keep_bar_revision'")
     ((source,),) = cursor.fetchall()
     (question,) = re.findall(r"\(\s+(SELECT reply\.id .+? LIMIT 1)\s+\)", source, re.DOTALL)
-    seen = plan(cursor, question.replace("old.symbol", "'S1'"))
+    seen = plan(cursor, question.replace("restated.symbol", "'S1'"))
     assert "Index Scan Backward using raw_replies_newest_series" in seen
     assert "Sort" not in seen
 
