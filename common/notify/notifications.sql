@@ -62,6 +62,11 @@ WITH given_up AS (
 
 SELECT address, title FROM given_up GROUP BY message_id, address, title ORDER BY address, title;
 
+-- name: told_events
+-- The events of a topic whose names begin so.
+-- Takes   topic, prefix.
+SELECT DISTINCT event FROM notifications WHERE topic = %(topic)s AND starts_with(event, %(prefix)s);
+
 -- name: unsent_notifications
 -- For how many addresses a message about one of the events still waits.
 -- Takes   events: an array.

@@ -81,6 +81,11 @@ class Outbox:
         rows = self._connections.query("give_up_notifications", {"lost_after_s": LOST_AFTER.total_seconds()})
         return [(str(address), str(title)) for address, title in rows]
 
+    def events(self, topic: str, prefix: str) -> frozenset[str]:
+        """Return the events of a topic that were told, of those whose names begin so."""
+        rows = self._connections.query("told_events", {"topic": topic, "prefix": prefix})
+        return frozenset(str(event) for (event,) in rows)
+
     def unsent(self, events: Collection[str]) -> int:
         """Return for how many addresses a message about one of the events waits."""
         return int(self._connections.query("unsent_notifications", {"events": list(events)})[0][0])

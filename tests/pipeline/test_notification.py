@@ -117,6 +117,21 @@ def test_cleared_task_tells_nothing_twice(wiring: Wiring, addresses: tuple[Addre
     ]
 
 
+def test_run_that_fails_again_is_told(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
+    """A run that was mended, cleared and failed once more is told each time, and its task cleared tells no more."""
+    for symbol in ("AAPL", "MSFT"):
+        for status in (OutcomeStatus.FAILED, OutcomeStatus.STORED):
+            run = record(wiring, RUN, outcome(symbol, status))
+            for _ in range(2):
+                notify_of_run(wiring, addresses, run)
+    assert [mail["Subject"].split("pipeline ")[1] for mail in inbox.mails] == [
+        "failed: 1 of 1 symbol",
+        "is well again",
+        "failed: 1 of 2 symbols",
+        "is well again",
+    ]
+
+
 def test_each_failed_run_is_told(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
     """Two red runs are two messages, the green one after them a third, and the next green one none."""
     for number, status in enumerate([OutcomeStatus.FAILED, OutcomeStatus.FAILED, *[OutcomeStatus.STORED] * 2]):

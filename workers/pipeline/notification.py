@@ -4,7 +4,7 @@ A run that failed is always told, and the first one that did not, after it. What
 not reach and data that is stale, is told once a week at most.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -72,15 +72,21 @@ def notify_of_run(wiring: Wiring, addresses: Sequence[Address], run: RunEnd) -> 
     ended = replace(run, report=read_report(wiring, run.name), invented=wiring.settings.uses_sandbox)
     # What this run's own message said is left out, so that the task comes to the same one again if it is cleared; but
     # a run that failed and was mended is one that recovered.
-    own = [event(run, kind) for kind in Kind if kind is not Kind.FAILED]
+    events = notifier.outbox.events(run.dag_id, f"{run.name} ")
+    own = [name for name in events if not name.startswith(f"{run.name} {Kind.FAILED}")]
     if kind := kind_of(ended, notifier.outbox.last_told(run.dag_id, but=own)):
-        notifier.tell(run.dag_id, event(run, kind), message(ended, kind, Redactor(wiring.settings.secrets())))
+        notifier.tell(run.dag_id, event(run, kind, events), message(ended, kind, Redactor(wiring.settings.secrets())))
     return notifier.deliver()
 
 
-def event(run: RunEnd, kind: Kind) -> str:
-    """Return the name by which the outbox knows what happened to a run."""
-    return f"{run.name} {kind}"
+def event(run: RunEnd, kind: Kind, told: Collection[str]) -> str:
+    """Return the name by which the outbox knows what happened to a run; ``told``: what it knows of the run already.
+
+    A run that was cleared may fail, be well and fail again, so a name says how often the opposite came before.
+    """
+    opposite = {Kind.FAILED: Kind.RECOVERED, Kind.RECOVERED: Kind.FAILED}.get(kind)
+    before = sum(name.startswith(f"{run.name} {opposite}") for name in told)
+    return f"{run.name} {kind} {before}" if before else f"{run.name} {kind}"
 
 
 def notify_without_ledger(addresses: Sequence[Address], run: RunEnd) -> list[Delivery]:
