@@ -21,6 +21,8 @@ _LEVEL: Final = 1
 #: Shorter ones are no smaller when they are packed.
 _WORTH_PACKING: Final = 1000
 _MOST_BYTES: Final = 32 * 2**20
+#: About what the objects around a kept answer take, so that many small ones are bounded too.
+_ENTRY_BYTES: Final = 1000
 #: What takes longer (s) rests that many times as long before it is made again, however fast the tables change.
 _CHEAP_S: Final = 0.1
 _PAUSES: Final = 4
@@ -105,7 +107,7 @@ class Latest(Generic[T]):
 
 
 class Answers:
-    """The newest answers, at most ``most_bytes`` of them. Thread-safe."""
+    """The newest answers, in at most about ``most_bytes`` of memory. Thread-safe."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -147,13 +149,14 @@ class Answers:
     def _keep(self, key: Hashable, made: Made[Answer]) -> None:
         """Keep an answer in place of the one before, and let the oldest go where there are too many."""
         if former := self._kept.pop(key, None):
-            self._bytes -= _size(former.value)
+            self._bytes -= _size(key, former.value)
         self._kept[key] = made
-        self._bytes += _size(made.value)
+        self._bytes += _size(key, made.value)
         while self._bytes > self._most_bytes:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= _size(oldest.value)
+            oldest, gone = self._kept.popitem(last=False)
+            self._bytes -= _size(oldest, gone.value)
 
 
-def _size(answer: Answer) -> int:
-    return len(answer.body) + len(answer.packed)
+def _size(key: Hashable, answer: Answer) -> int:
+    """Return about how many bytes are kept for an answer; a key holds whatever its reader wrote into the address."""
+    return _ENTRY_BYTES + len(repr(key)) + len(answer.body) + len(answer.packed)

@@ -9,7 +9,7 @@ from common.values import Symbol
 from plugins.market import chart, compare, meta, overview, sparks
 from plugins.market.chart import ChartQuery
 from plugins.market.compare import CompareQuery
-from plugins.market.overview import SymbolQuery
+from plugins.market.overview import SymbolFileQuery, SymbolQuery
 from plugins.market.page import PageDep, User
 from plugins.market.parameters import SymbolPath
 from plugins.market.schema import CSV_FILE, ERRORS, Bars, Comparison, Meta, Sparks, Symbols, answers
@@ -25,6 +25,13 @@ def get_meta(request: Request, page: PageDep, user: User) -> Response:
     return page.json(request, (), lambda: meta.document(page, listed.value, user), listed.version, reader=user or "")
 
 
+@router.get("/meta.csv", response_class=Response, responses=CSV_FILE)
+def get_exchanges_csv(request: Request, page: PageDep) -> Response:
+    """The exchanges as a file."""
+    listed = overview.all_rows(page)
+    return page.csv(request, (), lambda: meta.table(page, listed.value), listed.version)
+
+
 @router.get("/symbols", responses=answers(Symbols))
 def get_symbols(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
     """Every symbol with its newest price, its freshness, and what became of it last."""
@@ -33,8 +40,8 @@ def get_symbols(request: Request, page: PageDep, query: Annotated[SymbolQuery, Q
 
 
 @router.get("/symbols.csv", response_class=Response, responses=CSV_FILE)
-def get_symbols_csv(request: Request, page: PageDep, query: Annotated[SymbolQuery, Query()]) -> Response:
-    """The same as a file."""
+def get_symbols_csv(request: Request, page: PageDep, query: Annotated[SymbolFileQuery, Query()]) -> Response:
+    """The same as a file, which holds all symbols that fit unless a limit is given."""
     listed = overview.all_rows(page)
     return page.csv(request, (), lambda: overview.table(page, listed.value, query), listed.version)
 
@@ -44,6 +51,13 @@ def get_sparks(request: Request, page: PageDep, query: Annotated[SparkQuery, Que
     """The newest closes of up to 200 symbols, adjusted for splits, oldest first."""
     symbols = sparks.symbols_of(query)
     return page.json(request, sparks.TABLES, lambda: sparks.document(page, symbols, query.sessions))
+
+
+@router.get("/sparks.csv", response_class=Response, responses=CSV_FILE)
+def get_sparks_csv(request: Request, page: PageDep, query: Annotated[SparkQuery, Query()]) -> Response:
+    """The same as a file: a line a symbol and session."""
+    symbols = sparks.symbols_of(query)
+    return page.csv(request, sparks.TABLES, lambda: sparks.table(page, symbols, query.sessions))
 
 
 @router.get("/compare", responses=answers(Comparison))

@@ -85,6 +85,12 @@ def get_quota(request: Request, page: PageDep) -> Response:
     return page.json(request, quota_status.TABLES, lambda: quota_status.document(page), int(time()))
 
 
+@router.get("/quota.csv", response_class=Response, responses=schema.CSV_FILE)
+def get_quota_csv(request: Request, page: PageDep) -> Response:
+    """The quota's windows as a file; 503 where Redis, which alone knows them, is away."""
+    return page.csv(request, (), lambda: quota_status.table(page), int(time()))
+
+
 @router.get("/findings", responses=answers(schema.Findings))
 def get_findings(request: Request, page: PageDep, query: Annotated[FindingsQuery, Query()]) -> Response:
     """What the checks of the stored values found."""

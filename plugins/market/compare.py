@@ -32,13 +32,24 @@ def document(page: Page, symbols: Sequence[Symbol], query: CompareQuery) -> Docu
     """Return the gain of each symbol in percent, session by session, and which ones cannot be compared."""
     closes = _closes(page, symbols, query)
     start = _first_common(closes)
-    shown = closes if start else {}
-    why = "it has no bars in this range" if start else "the symbols have no session in common in this range"
+    shown = {symbol: found for symbol, found in closes.items() if start and found[start]}
     return {
         "from": start,
         "series": [_series(symbol, shown[symbol], start) for symbol in symbols if start and symbol in shown],
-        "missing": [{"symbol": str(symbol), "why": why} for symbol in symbols if symbol not in shown],
+        "missing": [
+            {"symbol": str(symbol), "why": _why_missing(symbol, closes, start)}
+            for symbol in symbols
+            if symbol not in shown
+        ],
     }
+
+
+def _why_missing(symbol: Symbol, closes: Mapping[str, Closes], start: date | None) -> str:
+    if not start:
+        return "the symbols have no session in common in this range"
+    if symbol in closes:  # many splits later a share of then is worth less than the last digit
+        return f"its adjusted close of {start} rounds to 0, so no gain can be counted from it: choose a shorter range"
+    return "it has no bars in this range"
 
 
 def table(page: Page, symbols: Sequence[Symbol], query: CompareQuery) -> Table:

@@ -17,7 +17,7 @@ _MOST_CHARACTERS: Final = 64_000
 class FindingsQuery(PartOfSymbol):
     """Which findings: in a state, of a symbol."""
 
-    state: Literal["", "open", "acknowledged", "closed"] = ""
+    state: Literal["", "open", "acknowledged", "resolved"] = ""
 
 
 class GapsQuery(PartOfSymbol):

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from operator import itemgetter
 from threading import Lock, Thread
 from time import monotonic
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: How long what is expected holds (s): nobody minds when a session is called complete seconds late.
 _HOLDS_S: Final = 10
+#: How long after calendars that could not be read they are read again (s): it takes a core for some seconds.
+_RETRY_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,10 @@ class Freshness:
 
 
 class Calendars:
-    """The latest complete session of each exchange. ``grace``: how late after a close its data is expected."""
+    """The latest complete session of each exchange. ``grace``: how late after a close its data is expected.
+
+    ``retry_s``: how long after a failure the sessions are read again.
+    """
 
     def __init__(
         self,
@@ -41,28 +47,33 @@ class Calendars:
         *,
         read: Callable[[int], Sessions] = read_sessions,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        retry_s: float = _RETRY_S,
     ) -> None:
         self._grace = grace
         self._read = read
         self._clock = clock
+        self._retry_s = retry_s
         self._lock = Lock()
         self._asked_for = 0  # the year whose sessions were asked for last
+        self._retry_at = inf  # on the monotonic clock; finite after a failure
         self._sessions: Sessions = {}
         self._expected: Mapping[str, Session] = {}
         self._expected_at = -float(_HOLDS_S)
 
     def warm_up(self) -> None:
-        """Ask for the sessions of this year, in a thread, unless that was done already."""
+        """Ask for the sessions of this year, in a thread, unless that was done already and went well."""
         year = self._clock().year
         with self._lock:
-            if self._asked_for == year:
+            if self._asked_for == year and monotonic() < self._retry_at:
                 return
-            self._asked_for = year
+            self._asked_for, self._retry_at = year, inf
         Thread(target=self._fetch, args=(year,), name="market-calendars", daemon=True).start()
 
     def expected(self) -> Mapping[str, Session]:
         """Return the latest complete session of each exchange, by its code; of none before the calendars are there."""
-        if monotonic() - self._expected_at >= _HOLDS_S and self._sessions:
+        if monotonic() >= self._retry_at:
+            self.warm_up()
+        if self._sessions and monotonic() - self._expected_at >= _HOLDS_S:
             self.warm_up()  # a new year has begun
             self._expected = self._now()
             self._expected_at = monotonic()
@@ -90,7 +101,12 @@ class Calendars:
         try:
             self._sessions = self._read(year)
         except Exception:  # nobody waits for this thread, and the page goes on without calendars
-            log.exception("the exchanges' calendars cannot be read, so the Market page does not say what is stale")
+            self._retry_at = monotonic() + self._retry_s
+            log.exception(
+                "the exchanges' calendars cannot be read, so the Market page does not say what is stale; "
+                "they are read again in %.0f s",
+                self._retry_s,
+            )
 
     def _now(self) -> Mapping[str, Session]:
         limit = self._clock() - self._grace

@@ -5,27 +5,33 @@ from typing import Any
 
 from plugins.market.exchanges import EXCHANGES
 from plugins.market.overview import Listed
-from plugins.market.page import Document, Page
+from plugins.market.page import Document, Page, Table
+from plugins.market.paging import as_table
+from plugins.market.schema import ExchangeFacts
 from workers.pipeline.feeds import DAGS, FIRST
 
 
 def document(page: Page, listed: Listed, user: str | None) -> Document:
     """Return the facts that every view of the page needs."""
-    used = {row.exchange for row in listed.rows}
     return {
         "invented": page.invented,
         "database": page.database,
         "as_of": listed.as_of,
         "symbols": len(listed.rows),
-        "exchanges": list(_exchanges(page, sorted(code for code in used if code))),
+        "exchanges": list(_exchanges(page, listed)),
         "dag_id": DAGS[FIRST],
         "user": user,
     }
 
 
-def _exchanges(page: Page, codes: list[str]) -> Iterator[dict[str, Any]]:
+def table(page: Page, listed: Listed) -> Table:
+    """Return the exchanges for a file: the rest of the facts is no table."""
+    return as_table({"rows": _exchanges(page, listed)}, ExchangeFacts)
+
+
+def _exchanges(page: Page, listed: Listed) -> Iterator[dict[str, Any]]:
     sessions = page.calendars.expected()
-    for code in codes:
+    for code in sorted({row.exchange for row in listed.rows if row.exchange}):
         session = sessions.get(code)
         yield {
             "code": code,

@@ -58,23 +58,31 @@ class SymbolQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
+class SymbolFileQuery(SymbolQuery):
+    """The same for a file, which holds all that fit unless fewer are asked for."""
+
+    limit: Annotated[int, Field(ge=1, le=_MOST_SYMBOLS)] = _MOST_SYMBOLS
+
+
 class Listed(NamedTuple):
-    """A row for each symbol, by symbol, and when they were read."""
+    """A row for each symbol, by symbol, and when they were read. ``is_cut``: there are more than a list holds."""
 
     as_of: datetime
     rows: list[Row]
+    is_cut: bool
 
 
 def all_rows(page: Page) -> Made[Listed]:
     """Return the rows of all symbols; they are read again once a table has changed."""
     version = page.reader.version(TABLES), tuple(page.calendars.expected().values())
-    listed: Made[Listed] = page.symbols.get(version, lambda: Listed(now(), _read(page)))
+    listed: Made[Listed] = page.symbols.get(version, lambda: _read(page))
     return listed
 
 
-def _read(page: Page) -> list[Row]:
-    found = page.reader.query("overview", {"row_limit": _MOST_SYMBOLS, "others": OTHER_RUNS})
-    return [_row(page, *row) for row in found.rows]
+def _read(page: Page) -> Listed:
+    as_of = now()
+    found = page.reader.query("overview", {"row_limit": _MOST_SYMBOLS + 1, "others": OTHER_RUNS}).rows
+    return Listed(as_of, [_row(page, *row) for row in found[:_MOST_SYMBOLS]], len(found) > _MOST_SYMBOLS)
 
 
 def _row(page: Page, symbol: str, name: str | None, *values: Any) -> Row:  # noqa: ANN401  a row of the statement
@@ -98,6 +106,7 @@ def document(page: Page, listed: Listed, query: SymbolQuery) -> Document:
         "as_of": listed.as_of,
         "invented": page.invented,
         "total": len(chosen),
+        "is_cut": listed.is_cut,
         "offset": query.offset,
         "limit": query.limit,
         "columns": Row._fields,

@@ -131,6 +131,22 @@ CROSS JOIN LATERAL (
 ) AS drawn
 WHERE drawn.closes IS NOT NULL;
 
+-- name: spark_closes
+-- The same closes for a file: a row for each symbol and session.
+-- Takes   symbols: a JSON array of strings, each once; sessions: how many closes.
+SELECT
+    asked.symbol, bar.session, trim_scale(round(bar.close_price * coalesce(segment.split_factor, 1), 6)) AS close
+FROM json_array_elements_text(%(symbols)s) AS asked (symbol)
+CROSS JOIN LATERAL (
+    SELECT session, close_price FROM daily_bars
+    WHERE daily_bars.symbol = asked.symbol COLLATE "C"
+    ORDER BY session DESC LIMIT %(sessions)s
+) AS bar
+LEFT JOIN adjustment_factors AS segment
+    ON segment.symbol = asked.symbol COLLATE "C"
+    AND bar.session >= segment.valid_from AND bar.session < segment.valid_before
+ORDER BY asked.symbol, bar.session;
+
 -- name: symbol_facts
 -- What is known of one symbol: its name, the newest bar, whether its factors are known, its newest quote.
 -- Takes   symbol; datasets: an array of all their names.
@@ -382,15 +398,15 @@ WHERE id = %(id)s;
 
 -- name: findings
 -- What the checks of the stored values found, the gravest and newest first, and how many in all.
--- Takes   state (open, acknowledged or closed), symbol: null for any; row_limit, row_offset.
+-- Takes   state (open, acknowledged or resolved), symbol: null for any; row_limit, row_offset.
 SELECT
     finding.id, finding.check_name AS check, finding.severity, finding.symbol, finding.session, finding.message,
-    finding.first_seen, finding.last_seen, judged.state, finding.acknowledged_word AS acknowledged_by_word,
+    finding.first_seen, finding.last_seen, judged.state, finding.acknowledged_word AS word,
     count(*) OVER () AS total
 FROM quality_findings AS finding
 CROSS JOIN LATERAL (
     SELECT CASE
-        WHEN finding.resolved_at IS NOT NULL THEN 'closed'
+        WHEN finding.resolved_at IS NOT NULL THEN 'resolved'
         WHEN finding.acknowledged_at IS NOT NULL THEN 'acknowledged'
         ELSE 'open'
     END AS state

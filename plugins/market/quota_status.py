@@ -2,14 +2,18 @@
 
 from typing import Any, Final
 
+from fastapi import HTTPException
+
 from common.errors import LimiterUnavailable
 from common.quota.quota import Window
-from plugins.market.page import Document, Page
-from plugins.market.paging import rows_of
+from plugins.market.page import Document, Page, Table
+from plugins.market.paging import as_table, rows_of
+from plugins.market.schema import WindowUse
 
 TABLES: Final = ("api_calls", "fetch_outcomes")
 _SHOWN: Final = 100
 _HOURS: Final = 24
+_RETRY_AFTER_S: Final = 5
 _NAMES: Final = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 
 
@@ -21,6 +25,14 @@ def document(page: Page) -> Document:
         "waiting": rows_of(page, "waiting", {"row_limit": _SHOWN}),
         "hours": page.reader.query("hourly_calls", {"hours": _HOURS, "key_digest": page.key_digest}).dicts(),
     }
+
+
+def table(page: Page) -> Table:
+    """Return the windows for a file; 503 where Redis is away: a file without a line would look like no quota."""
+    usage = _now(page)
+    if usage["away"]:
+        raise HTTPException(503, usage["away"], {"Retry-After": str(_RETRY_AFTER_S)})
+    return as_table({"rows": usage["windows"]}, WindowUse)
 
 
 def _now(page: Page) -> dict[str, Any]:

@@ -44,11 +44,15 @@ class Meta(Model):
 
 
 class Symbols(Model):
-    """A part of the list: ``columns`` says what stands where in each row."""
+    """A part of the list: ``columns`` says what stands where in each row.
+
+    ``total``: how many symbols fit. ``is_cut``: more are known than a list holds; those at the end are missing.
+    """
 
     as_of: datetime
     invented: bool
     total: int
+    is_cut: bool
     offset: int
     limit: int
     columns: list[str]
@@ -146,7 +150,7 @@ class Comparison(Model):
 
 
 class Finding(Model):
-    """What a check found; ``acknowledged_by_word``: why a person says that it needs nothing."""
+    """What a check found; ``word``: why a person says that it needs nothing."""
 
     id: int
     check: str
@@ -156,8 +160,8 @@ class Finding(Model):
     message: str
     first_seen: datetime
     last_seen: datetime
-    state: Literal["open", "acknowledged", "closed"]
-    acknowledged_by_word: str | None
+    state: Literal["open", "acknowledged", "resolved"]
+    word: str | None
 
 
 class Findings(Model):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.database.rows import as_json
 from common.values import Symbol
-from plugins.market.page import Document, Page, now
+from plugins.market.page import Document, Page, Table, now
 from plugins.market.parameters import some_symbols, symbols_pattern
 
 TABLES: Final = ("daily_bars", "adjustment_factors")
@@ -35,6 +35,12 @@ def document(page: Page, symbols: list[Symbol], sessions: int) -> Document:
     """Return the closes of each symbol that has bars, in today's shares, oldest first."""
     found = page.reader.query("sparks", {"symbols": as_json(symbols), "sessions": sessions})
     return {"as_of": now(), "sparks": {symbol: _spark(*spark) for symbol, *spark in found.rows}}
+
+
+def table(page: Page, symbols: list[Symbol], sessions: int) -> Table:
+    """Return the same for a file: a line a symbol and session."""
+    found = page.reader.query("spark_closes", {"symbols": as_json(symbols), "sessions": sessions})
+    return found.names, found.rows
 
 
 def _spark(first: object, last: object, closes: str) -> dict[str, Any]:

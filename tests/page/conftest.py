@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from common.settings import PageSettings
+from common.quota.limiter import Limiter
+from common.quota.quota import Quota
+from common.settings import SANDBOX_API_KEY, PageSettings
 from plugins.market.page import Page
 from plugins.market.reader import Reader
 from plugins.market.web import create_app
 from tests.support.market import Market
+
+QUOTA = "50/s,500/day"
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def page_settings(market: Market, redis_url: str) -> PageSettings:
             "MARKET_DATABASE_URL": market.dsn().get_secret_value(),
             "MARKET_READER_PASSWORD": market.password,
             "LIMITER_REDIS_URL": redis_url,
-            "ALPHA_VANTAGE_QUOTA": "50/s,500/day",
+            "ALPHA_VANTAGE_QUOTA": QUOTA,
         }
     )
 
@@ -39,6 +44,14 @@ def page(page_settings: PageSettings) -> Iterator[Page]:
 def browser(page: Page) -> TestClient:
     """Somebody who is logged in."""
     return TestClient(create_app(page, lambda: "Ada", in_airflow=False), raise_server_exceptions=True)
+
+
+@pytest.fixture
+def limiter(redis_url: str) -> Limiter:
+    """The workers' limiter; without it nobody knows what is used."""
+    limiter = Limiter(SecretStr(redis_url), Quota.parse(QUOTA), key=SecretStr(SANDBOX_API_KEY), cap_s=30)
+    limiter.start_fresh()
+    return limiter
 
 
 def get(browser: TestClient, address: str, **query: Any) -> Any:

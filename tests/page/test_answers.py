@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import threading
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,11 +13,14 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from common.datasets.corporate_actions import ACTIONS
+from plugins.market import answers, overview
 from plugins.market.answers import Answer, Answers
 from plugins.market.reader import Reader
 from plugins.market.web import create_app
 from tests.page.conftest import get
-from tests.support.rows import bar, outcome, quote, save_bars, save_quotes
+from tests.support.actions import split
+from tests.support.rows import MONDAY, bar, outcome, quote, save_bars, save_quotes
 
 LISTS = {
     "/api/symbols": "limit=2",
@@ -27,6 +31,8 @@ LISTS = {
     "/api/findings": "",
     "/api/quarantine": "",
 }
+#: A file of those that hold more than one table has the rows of this one.
+PARTS = {"/api/meta": "exchanges", "/api/quota": "windows"}
 
 
 @pytest.fixture
@@ -65,6 +71,61 @@ def test_csv_says_the_same(browser, stored, address, query):
     else:
         rows = [[row[name] for name in heading] if isinstance(row, dict) else row for row in document["rows"]]
     assert [[shown(value) for value in row] for row in rows] == lines
+
+
+@pytest.mark.parametrize(("address", "part"), PARTS.items())
+def test_csv_of_a_part(browser, stored, limiter, address, part):
+    """Where an answer is more than one table the file has the rows of its list."""
+    rows = json.loads(browser.get(address).text, parse_float=str)[part]
+    heading, *lines = csv.reader(browser.get(f"{address}.csv").text.splitlines())
+    assert len(rows) > 0
+    assert [[shown(row[name]) for name in heading] for row in rows] == lines
+
+
+def test_csv_of_small_charts(browser, store):
+    """A line a symbol and session, with the closes of the JSON answer, in today's shares."""
+    friday, monday = MONDAY - timedelta(days=3), MONDAY
+    save_bars(store, [bar("IBM", session=friday), bar("IBM"), bar("AAPL", close_price=Decimal("221.123456"))])
+    store.save({ACTIONS: [split(monday, 2)]})
+    closes = {
+        symbol: spark["closes"] for symbol, spark in get(browser, "/api/sparks", symbols="IBM,AAPL")["sparks"].items()
+    }
+    assert browser.get("/api/sparks.csv?symbols=IBM,AAPL").text.splitlines() == [
+        "symbol,session,close",
+        f"AAPL,{monday},221.123456",
+        f"IBM,{friday},110.79",
+        f"IBM,{monday},221.58",
+    ]
+    assert closes == {"AAPL": [221.123456], "IBM": [110.79, 221.58]}
+
+
+def test_no_file_without_redis(browser, page, own):
+    """A file of no window would look like no quota: it is refused with the sentence that the JSON answer has."""
+    page.quota = type(page.quota)(SecretStr(own.server.url()), page.quota.quota, key_digest=page.key_digest)
+    own.client.flushall()
+    refused = browser.get("/api/quota.csv")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.json()["detail"] == get(browser, "/api/quota")["away"]
+
+
+def test_a_file_holds_all_symbols(browser, store, monkeypatch):
+    """A file is not cut at the size of a page; where more are known than a list holds, the answer says so."""
+    save_quotes(store, [quote(f"A{number}") for number in range(600)])
+    assert len(browser.get("/api/symbols.csv").text.splitlines()) == 601
+    assert get(browser, "/api/symbols")["is_cut"] is False
+    monkeypatch.setattr(overview, "_MOST_SYMBOLS", 100)
+    save_quotes(store, [quote("B")], [outcome("B")])
+    listed = get(browser, "/api/symbols")
+    assert (listed["total"], listed["is_cut"]) == (100, True)
+
+
+def test_nobody_gets_anothers_name(page, monkeypatch):
+    """Where answers are kept although something has changed, each person's facts are their own."""
+    monkeypatch.setattr(answers, "_CHEAP_S", -1)
+    monkeypatch.setattr(answers, "_PAUSES", 10**9)
+    names = ("Ada", "Bob", None)
+    people = [TestClient(create_app(page, lambda name=name: name, in_airflow=False)) for name in names]
+    assert tuple(get(person, "/api/meta")["user"] for person in people) == names
 
 
 def shown(value: object) -> str:
@@ -140,11 +201,11 @@ def test_the_database_is_away(page, browser):
 
 def test_one_computes_for_all():
     """Of many who ask for the same at the same time, one computes it; each gets it."""
-    answers, begun, made = Answers(), threading.Barrier(8), []
+    kept, begun, made = Answers(), threading.Barrier(8), []
 
     def ask() -> None:
         begun.wait()
-        got.append(answers.get("a", 1, make))
+        got.append(kept.get("a", 1, make))
 
     def make() -> Answer:
         made.append(1)
@@ -162,11 +223,20 @@ def test_one_computes_for_all():
 
 def test_kept_answers_are_bounded():
     """The oldest answers go, so that what readers ask for does not fill the server's memory."""
-    answers = Answers(most_bytes=10_000)
+    kept = Answers(most_bytes=10_000)
     for number in range(100):
-        answers.get(number, 1, lambda: Answer.of(b"x" * 900, "text/plain"))
-    assert answers.get(99, 1, pytest.fail) is answers.get(99, 1, pytest.fail)
-    assert len(answers._kept) == 11
+        kept.get(number, 1, lambda: Answer.of(b"x" * 900, "text/plain"))
+    assert kept.get(99, 1, pytest.fail) is kept.get(99, 1, pytest.fail)
+    assert len(kept._kept) == 5
+
+
+@pytest.mark.parametrize("key", ["", "q" * 9_000], ids=["many", "long"])
+def test_empty_answers_take_room_too(key):
+    """Neither many answers without a word nor long addresses fill the memory."""
+    kept = Answers(most_bytes=50_000)
+    for number in range(100):
+        kept.get((key, number), 1, lambda: Answer.of(b"", "text/plain"))
+    assert len(kept._kept) == (4 if key else 49)
 
 
 def test_packed_where_it_can_be(browser, store):

@@ -15,7 +15,7 @@ from tests.support.rows import MONDAY, bar, outcome, quote, save_bars, save_quot
 THURSDAY, FRIDAY = date(2026, 10, 1), date(2026, 10, 2)
 
 
-def close(day: date, price: int, symbol: str = "IBM"):
+def close(day: date, price: int | Decimal, symbol: str = "IBM"):
     """A bar whose four prices are the same."""
     same = dict.fromkeys(("open_price", "high_price", "low_price", "close_price"), Decimal(price))
     return bar(symbol, session=day, volume=100, **same)
@@ -107,6 +107,20 @@ def test_comparing(browser, store, halved):
     ]
     with_none = get(browser, "/api/compare", symbols="IBM,NOPE")
     assert [missing["symbol"] for missing in with_none["missing"]] == ["NOPE"]
+
+
+def test_a_close_of_almost_nothing(browser, store):
+    """Splits can make an old close nothing: its symbol alone is left out of a comparison, with a sentence."""
+    save_bars(store, [close(day, Decimal("0.0001")) for day in (THURSDAY, FRIDAY, MONDAY)])
+    save_bars(store, [close(THURSDAY, 10, "AAPL"), close(MONDAY, 11, "AAPL")])
+    store.save({ACTIONS: [split(FRIDAY, 10_000), split(MONDAY, 10_000)]})
+    compared = get(browser, "/api/compare", symbols="IBM,AAPL", mode="split")
+    assert [(series["symbol"], series["percent"]) for series in compared["series"]] == [("AAPL", [0, 10])]
+    ((symbol, why),) = [missing.values() for missing in compared["missing"]]
+    assert (symbol, "its adjusted close of 2026-10-01 rounds to 0" in why) == ("IBM", True)
+    listed = get(browser, "/api/symbols", q="IBM")
+    row = dict(zip(listed["columns"], listed["rows"][0], strict=True))
+    assert (row["price"], row["change_percent"]) == (0.0001, None)
 
 
 def test_no_session_in_common(browser, store):

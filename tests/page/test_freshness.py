@@ -70,6 +70,24 @@ def test_nobody_waits_for_calendars(caplog):
     assert calendars.expected() == {}
 
 
+def test_a_failure_is_no_end(caplog):
+    """Calendars that could not be read once are read again, by whoever asks after a while."""
+    closed = (date(2026, 11, 27), datetime(2026, 11, 27, 18, tzinfo=UTC))
+    answers = iter([OSError("no process"), {"XNYS": [closed]}])
+
+    def read(year: int) -> Sessions:
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    calendars = Calendars(GRACE, read=read, clock=lambda: datetime(2026, 11, 28, tzinfo=UTC), retry_s=0)
+    calendars.warm_up()
+    wait_until(lambda: "they are read again in 0 s" in caplog.text, "the log says what follows")
+    wait_until(calendars.expected, "the calendars are there after all")
+    assert calendars.judge(Symbol("IBM"), date(2026, 11, 27)).state == "fresh"
+
+
 def test_every_exchange_has_a_name():
     """Each exchange that a symbol can have is shown with a name, a time zone and a unit."""
     assert set(EXCHANGES) == {NEW_YORK, *SUFFIXES.values()}

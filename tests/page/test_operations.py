@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from common.quota.limiter import Limiter
-from common.quota.quota import Quota, key_digest
+from common.quota.quota import key_digest
 from common.settings import SANDBOX_API_KEY
 from common.values import OutcomeStatus
 from tests.page.conftest import get
@@ -68,11 +67,8 @@ def test_workers(browser, ledger):
     assert [(row["worker"], row["symbols"], row["failed"]) for row in rows] == [("worker-1", 3, 1), ("worker-2", 1, 0)]
 
 
-def test_the_quota(browser, ledger, redis_url):
+def test_the_quota(browser, ledger, limiter):
     """What is used of each window, who waits and until when, and the calls of the last day."""
-    key = SecretStr(SANDBOX_API_KEY)
-    limiter = Limiter(SecretStr(redis_url), Quota.parse("50/s,500/day"), key=key, cap_s=30)
-    limiter.start_fresh()
     with limiter.permit("one", max_wait_s=1):
         pass
     limiter.hold_back(60, "a test holds back")
@@ -81,7 +77,7 @@ def test_the_quota(browser, ledger, redis_url):
     assert (quota["hold_reason"], quota["away"], quota["waiting"]["total"]) == ("a test holds back", None, 1)
     assert quota["waiting"]["rows"][0]["until"] == LATER.isoformat().replace("+00:00", "Z")
     assert (len(quota["hours"]), quota["hours"][-1]["calls"]) == (24, 5)
-    assert key_digest(key) not in str(quota)
+    assert key_digest(SecretStr(SANDBOX_API_KEY)) not in str(quota)
 
 
 def test_the_quota_without_redis(browser, page, own, ledger):
@@ -117,8 +113,8 @@ def test_findings(browser, market):
     """The gravest first, each with its state and what a person said of it."""
     market.query(FINDINGS)
     rows = get(browser, "/api/findings", symbol="IBM")["rows"]
-    assert [(row["check"], row["state"], row["acknowledged_by_word"]) for row in rows] == [
+    assert [(row["check"], row["state"], row["word"]) for row in rows] == [
         ("zero", "acknowledged", "it was a halt"),
         ("step", "open", None),
     ]
-    assert get(browser, "/api/findings", state="closed")["total"] == 1
+    assert get(browser, "/api/findings", state="resolved")["total"] == 1

@@ -54,6 +54,16 @@ export function symbolAddress(symbol, parameters = {}) {
 /** A symbol as a part of an API address. */
 export const inPath = (symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/");
 
+/** What a step of a request brings; one that broke off, or that a proxy answered, is a Problem. */
+async function reached(step) {
+  try {
+    return await step;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("offline", SENTENCES.offline);
+  }
+}
+
 /**
  * Ask for JSON. Returns {body, changed}: `changed` is false where the server says that nothing did.
  * Throws a Problem; throws AbortError where `signal` ended it.
@@ -62,16 +72,10 @@ export async function get(path, parameters = {}, { signal } = {}) {
   const url = address(path, parameters);
   const before = kept.get(url);
   const headers = { Accept: "application/json", ...(before ? { "If-None-Match": before.etag } : {}) };
-  let response;
-  try {
-    response = await fetch(url, { headers, cache: "no-store", credentials: "same-origin", signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem("offline", SENTENCES.offline);
-  }
+  const response = await reached(fetch(url, { headers, cache: "no-store", credentials: "same-origin", signal }));
   if (response.status === 304 && before) return { body: before.body, changed: false };
   if (!response.ok) throw await problemOf(response);
-  const body = await response.json();
+  const body = await reached(response.json()); // a connection can break during an answer too
   const etag = response.headers.get("ETag");
   if (etag) kept.set(url, { etag, body });
   return { body, changed: true };

@@ -19,6 +19,7 @@ const LAST_FETCHES = ["stored", "unchanged", "stale", "skipped", "postponed", "q
 const FRESHNESS = { fresh: "Up to date", stale: "Behind", never: "Never stored", unknown: "No calendar known" };
 
 let all = [];
+let isCut = false; // more symbols are known than the list holds
 let shown = [];
 let exchanges = {}; // by their calendar's code
 const chosen = { ...DEFAULTS, ...Object.fromEntries(new URLSearchParams(location.search)) };
@@ -45,7 +46,7 @@ async function load() {
   while (rows.length < total) {
     const answer = await get("api/symbols", { offset: rows.length, limit: PAGE });
     changed ||= answer.changed;
-    ({ total, as_of: asOf } = answer.body);
+    ({ total, as_of: asOf, is_cut: isCut } = answer.body);
     if (!answer.body.rows.length) break;
     rows.push(...asObjects(answer.body));
   }
@@ -80,6 +81,11 @@ function fillFilters() {
 }
 
 function countsText() {
+  const cut = isCut ? ". More are known: the list and its file end here, in the order of the symbols." : "";
+  return numbersText() + cut;
+}
+
+function numbersText() {
   if (shown.length !== all.length) return `${count(shown.length)} of ${plural(all.length, "symbol", "symbols")}`;
   const { fresh = 0, stale = 0, never = 0 } = tally("freshness");
   return `${plural(all.length, "symbol", "symbols")}: ${count(fresh)} up to date, ${count(stale)} behind, ${count(never)} never stored`;
@@ -104,7 +110,7 @@ function show() {
     const arrow = head.querySelector(".arrow");
     if (arrow) arrow.textContent = head.dataset.key !== chosen.sort ? "" : chosen.order === "asc" ? "↑" : "↓";
   }
-  byId("csv").href = address("api/symbols.csv", { ...differing(), ...fileOrder(), limit: PAGE });
+  byId("csv").href = address("api/symbols.csv", { ...differing(), ...fileOrder() });
 }
 
 function differing() {

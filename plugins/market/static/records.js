@@ -24,7 +24,7 @@ async function part(place, path, parameters, show) {
   if (changed || place.querySelector(".busy")) show(body);
 }
 
-/** What the checks of the stored data found and nobody has closed. */
+/** What the checks of the stored data found and is still so. */
 export function showFindings(place, symbol = "") {
   return part(place, "api/findings", { symbol, state: "open", limit: 50 }, (body) => fill(place, body,
     "No check has found anything.", (rows) => plainTable("Findings",

@@ -29,6 +29,8 @@ WITH_BARS: Final = (
 #: Those, NEW with a quote alone, and the one that is none.
 TOTAL: Final = MANY + len(WITH_BARS) + 2
 LONG: Final = 800
+#: What a run asks for: each symbol with bars once. A day's quota allows no more, so that the newest symbol waits.
+CALLS: Final = len(WITH_BARS)
 _SQL: Final = Path(__file__).with_name("market.sql")
 _RUNS: Final = 6
 
@@ -66,13 +68,22 @@ def _quote_of(before: DailyBar, newest: DailyBar) -> Quote:
     return quote(newest.symbol, day=newest.session, data_timestamp=arrived, **prices, **changes, **others)
 
 
-def _outcomes(run_id: str) -> Iterator[Outcome]:
-    """A run in which most symbols are stored, one waits, one failed and one is no symbol."""
+def _stored(run_id: str, *others: str) -> Iterator[Outcome]:
+    """The outcomes of a run in which all went well, but for those of the others."""
     for place, symbol in enumerate(WITH_BARS):
-        yield outcome(symbol, reason="updated", run_id=run_id, worker=f"celery@worker-{place % 4 + 1}")
-    later = {"retry_at": datetime.now(UTC) + timedelta(hours=5), "api_calls": 0}
-    yield outcome("NEW", OutcomeStatus.POSTPONED, reason="quota_wait", run_id=run_id, **later)
-    yield outcome("MSFT", OutcomeStatus.FAILED, reason="unknown_symbol", detail="No such symbol.", run_id=run_id)
+        if symbol not in others:
+            yield outcome(symbol, reason="updated", run_id=run_id, worker=f"celery@worker-{place % 4 + 1}")
+
+
+def _troubled(run_id: str) -> Iterator[Outcome]:
+    """A run in which most symbols are stored, one waits, one failed and one is no symbol."""
+    yield from _stored(run_id, "MSFT")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    detail = f"No call is allowed now ({CALLS}/day); it can go at {tomorrow:%Y-%m-%d %H:%M} UTC."
+    later = {"detail": detail, "retry_at": tomorrow, "api_calls": 0}
+    yield outcome("NEW", OutcomeStatus.POSTPONED, reason="quota", run_id=run_id, worker="celery@worker-1", **later)
+    failed = {"reason": "unknown_symbol", "detail": "No such symbol.", "worker": "celery@worker-2"}
+    yield outcome("MSFT", OutcomeStatus.FAILED, run_id=run_id, **failed)
     yield Outcome(run_id, HOSTILE, OutcomeStatus.FAILED, "misspelt", HOSTILE.problem)
 
 
@@ -89,8 +100,9 @@ def fill(market: Market, store: Store) -> None:
         store.save({daily_bars.TABLE: rows})
     store.save({ACTIONS: [split(days[-60], 2), *paid]})
     store.save({quotes.TABLE: [quote("NEW", day=days[-1]), *(_quote_of(*rows[-2:]) for rows in bars.values())]})
-    for run in days[-_RUNS:]:
-        store.save({}, list(_outcomes(f"scheduled__{run}")))
+    for day in days[-_RUNS:-1]:
+        store.save({}, list(_stored(f"scheduled__{day}")))
+    store.save({}, list(_troubled(f"scheduled__{days[-1]}")))
     values = {
         "day": days[-1],
         "earlier": days[-4],

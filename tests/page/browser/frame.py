@@ -34,6 +34,11 @@ def with_frame(framed: FastAPI, alone: FastAPI) -> FastAPI:
     def login(next: str) -> Response:  # noqa: A002  Airflow's name of it
         return PlainTextResponse(f"Log in, then back to {next}")
 
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        """A browser asks for it wherever a page names no icon, sooner or later."""
+        return Response(status_code=204)
+
     @app.get("/dags/{path:path}")
     def airflows_own(path: str) -> Response:
         return PlainTextResponse(f"Airflow's page of {path}")

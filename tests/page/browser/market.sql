@@ -29,6 +29,15 @@ VALUES ('IBM', %(gap_first)s, %(gap_last)s, 3, 'absent', 2, now(), now());
 INSERT INTO quality_findings (check_name, severity, symbol, session, message)
 VALUES ('unexplained_step', 'error', 'IBM', %(earlier)s, 'The close of IBM fell by <b>52 %%</b> without a split.');
 
+-- All runs were stored just now, one after the other; each is of a day of its own, the newest of today.
+UPDATE fetch_outcomes AS line
+SET planned_at = line.planned_at - run.age, finished_at = line.finished_at - run.age
+FROM (
+    SELECT run_id, make_interval(days => (row_number() OVER (ORDER BY run_id DESC))::integer - 1) AS age
+    FROM fetch_outcomes GROUP BY run_id
+) AS run
+WHERE run.run_id = line.run_id;
+
 INSERT INTO quarantine (run_id, symbol, function, reason, message, payload, received_at, dataset)
 VALUES (
     'scheduled__1', 'IBM', 'GLOBAL_QUOTE', 'not_json', 'The reply is no JSON: it starts with <html>.',

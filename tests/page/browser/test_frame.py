@@ -48,6 +48,7 @@ def test_log_in_leads_back(tab):
 def test_a_run_leads_to_airflow(tab):
     """A run's time is a link out of the frame, to Airflow's own page of the run."""
     inside = framed(tab, "operations")
+    expect(inside.get_by_text("The time of a run leads to it in Airflow.")).to_be_visible()
     inside.locator("#runs").get_by_role("link").first.click()
     tab.page.wait_for_url(re.compile("/dags/stock_data_pipeline/runs/scheduled__2"))
 

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import expect
 
+from tests.page.browser.filled import CALLS
+
 
 def test_runs_open_to_their_symbols(tab):
     """A run says how its symbols ended; its button shows each of them with the reason, as text."""
@@ -13,6 +15,14 @@ def test_runs_open_to_their_symbols(tab):
     expect(run.get_by_role("button")).to_have_attribute("aria-expanded", "true")
     page.get_by_text("What the columns mean").click()
     expect(page.locator("#runs dl")).to_contain_text("the quota did not reach it")
+
+
+def test_without_airflow_nothing_leads_there(tab):
+    """Where the page runs without Airflow no sentence promises a link to it, and no run is one."""
+    page = tab.open("/operations")
+    expect(page.get_by_role("region", name="The last 30 runs")).to_contain_text("What became of each run's symbols.")
+    assert page.get_by_text("leads to it in Airflow").count() == 0
+    assert page.locator("#runs").get_by_role("link").count() == 0
 
 
 def test_quarantine_is_text_and_command(tab):
@@ -41,8 +51,9 @@ def test_quota_is_metered(tab, used_quota):
     """Each window says how many calls are used of how many, to the eye and to a screen reader."""
     page = tab.open("/operations")
     minute = page.get_by_role("meter", name="In one minute")
-    expect(minute).to_have_attribute("aria-valuetext", "41 of 75 calls used")
-    expect(page.locator("#quota")).to_contain_text("34 calls left")
+    expect(minute).to_have_attribute("aria-valuetext", f"{CALLS} of 75 calls used")
+    expect(page.locator("#quota")).to_contain_text(f"{75 - CALLS} calls left")
+    expect(page.locator("#quota h3")).to_have_text(f"Calls in each of the last 24 hours: {CALLS} in all")
 
 
 def test_unknown_use_is_said(tab):

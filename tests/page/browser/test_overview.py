@@ -1,12 +1,19 @@
 """The list of all symbols, as a person uses it."""
 
+import csv
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.browser.filled import HOSTILE, TOTAL
 
 ROWS = "#list tbody tr"
+LONG_NAME = ("<b onclick=alert(1)>" + "LongestCompanyName" * 600)[:10_000]
+TOO_WIDE = "() => document.documentElement.scrollWidth - innerWidth"
 
 
 def symbols(page: Page) -> list[str]:
@@ -101,6 +108,60 @@ def test_hostile_names_are_text(tab):
     page.get_by_label("Search").fill("MSFT")
     expect(page.locator(ROWS).first).to_contain_text('<img src=x onerror="document.title=1">')
     assert page.title() == "Overview · Market"
+
+
+def test_long_names_are_text(tab, page_of_long_name):
+    """A name of ten thousand letters that looks like markup is text, and nothing is wider than the screen for it."""
+    page = tab.open("/?q=IBM")
+    expect(page.locator(f"{ROWS} .company")).to_have_text(LONG_NAME[:120])
+    assert page.evaluate(TOO_WIDE) <= 0
+    page = tab.open("/s/IBM")
+    expect(page.locator("#name")).to_have_text(LONG_NAME)
+    assert page.evaluate(TOO_WIDE) <= 0
+    assert page.title() == "IBM · Market"
+
+
+@pytest.fixture
+def page_of_long_name(tab) -> None:
+    """No listing of the database is longer than 200, so the answers are changed on their way."""
+    tab.page.route("**/api/symbols?*", lambda route: _rename(route, lambda body: body["rows"]))
+    tab.page.route("**/api/bars/IBM?*", lambda route: _rename(route, lambda body: [body]))
+
+
+def _rename(route: Route, rows: Callable[[Any], list[Any]]) -> None:
+    answer = route.fetch()
+    body = answer.json()
+    for row in rows(body):
+        if isinstance(row, dict):
+            row["name"] = LONG_NAME
+        elif row[0] == "IBM":
+            row[body["columns"].index("name")] = LONG_NAME
+    route.fulfill(response=answer, json=body)
+
+
+def test_the_file_holds_the_whole_list(tab, tmp_path: Path):
+    """The download has a line for each symbol of the list, however many they are."""
+    page = tab.open("/")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    download.value.save_as(tmp_path / "symbols.csv")
+    rows = list(csv.DictReader((tmp_path / "symbols.csv").open(encoding="utf-8")))
+    assert len(rows) == TOTAL
+    expect(page.locator("#counts")).not_to_contain_text("More are known")
+
+
+def test_a_list_that_is_cut_says_so(tab):
+    """Where more symbols are known than a list holds, a sentence says where list and file end."""
+    tab.page.route("**/api/symbols?*", lambda route: route.fulfill(json={**route.fetch().json(), "is_cut": True}))
+    expect(tab.open("/").locator("#counts")).to_contain_text("More are known: the list and its file end here")
+
+
+def test_a_broken_answer_is_no_fault(tab):
+    """A connection that breaks during an answer is one that broke: the page asks again, and says so."""
+    tab.page.route("**/api/symbols?*", lambda route: route.fulfill(body='{"total": 3, "ro', content_type="text/html"))
+    page = tab.open("/")
+    said = "The server cannot be reached. This page asks again every 30 seconds."
+    expect(page.get_by_role("alert")).to_have_text(said)
 
 
 def test_sparklines_for_rows_in_sight(tab):
