@@ -1,16 +1,13 @@
 """The Market page in the cluster's Airflow: who sees it, and that nobody changes anything with it."""
 
-from dataclasses import dataclass
-from secrets import token_urlsafe
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
 
-from local.cluster import ADMIN
 from local.temporary import wait_until
 from tests.cluster.conftest import Running
+from tests.cluster.people import Person
 from workers.dag_health import DAG_ID
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -19,45 +16,22 @@ ADDRESSES = ("api/meta", "api/symbols", "api/runs", "api/quota", "api/openapi.js
 ROLES = ("Viewer", "User", "Op", "Admin")
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody who is logged in."""
-
-    url: str
-    session: requests.Session
-
-    @classmethod
-    def who_logs_in(cls, url: str, name: str, password: str) -> "Person":
-        session = requests.Session()
-        token = session.post(f"{url}/auth/token", json={"username": name, "password": password}, timeout=30)
-        session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-        return cls(url, session)
-
-    def ask(self, path: str, method: str = "GET", **body: Any) -> requests.Response:
-        return self.session.request(method, f"{self.url}/{path}", timeout=30, **body)
-
-
 @pytest.fixture(scope="module")
 def admin(running: Running) -> Person:
-    """The admin that the init step made."""
-    return Person.who_logs_in(running.cluster.api.url, ADMIN, running.cluster.state.secrets()["airflow_admin"])
+    return Person.admin_of(running)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_sees_the_page(admin: Person, role: str):
     """The page is in the navigation of each role, and each of its routes answers."""
-    password = token_urlsafe()
-    user = {"username": f"a-{role}", "email": f"{role}@localhost.invalid", "first_name": "A", "last_name": role}
-    made = admin.ask("auth/fab/v1/users", "POST", json={**user, "password": password, "roles": [{"name": role}]})
-    assert made.ok, made.text
-    person = Person.who_logs_in(admin.url, user["username"], password)
+    person = admin.make_one(role)
     plugins = person.ask("api/v2/plugins").json()["plugins"]
     assert [view["name"] for plugin in plugins for view in plugin["external_views"]] == ["Market"]
     for address in ADDRESSES:
         answer = person.ask(f"market/{address}")
         assert answer.status_code == 200, (address, answer.text)
         assert "script-src 'self'" in answer.headers["content-security-policy"]
-    assert person.ask("market/api/meta").json()["user"] == user["username"]
+    assert person.ask("market/api/meta").json()["user"] == person.name
 
 
 def test_nobody_changes_anything(admin: Person):

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 VIOLATIONS: Final = (
     "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective))"
 )
+NETWORK_CHANGED: Final = "ERR_NETWORK_CHANGED"
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -38,17 +39,28 @@ def running_chromium() -> Iterator[Browser]:
 
 @dataclass
 class Complaints:
-    """What a page said as an error, broke of its policy, or asked of another host than ``url``'s."""
+    """What a page said as an error, broke of its policy, or asked of another host than ``url``'s.
+
+    ``network_changed``: a container or a tunnel of this machine came or went, and Chromium then breaks off every
+    request, even one to this machine. That is no fault of the page.
+    """
 
     page: Page
     url: str
     problems: list[str] = field(default_factory=list)
+    network_changed: bool = False
 
     def __post_init__(self) -> None:
         self.page.add_init_script(VIOLATIONS)
-        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        self.page.on("console", lambda said: self._note(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda asked: self._judge(asked.url))
+
+    def _note(self, said: str) -> None:
+        if NETWORK_CHANGED in said:
+            self.network_changed = True
+        else:
+            self.problems.append(said)
 
     def _judge(self, asked: str) -> None:
         if urlsplit(asked).scheme.startswith("http") and urlsplit(asked).netloc != urlsplit(self.url).netloc:

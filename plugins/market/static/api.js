@@ -1,6 +1,7 @@
 // Asks the server for JSON: each address once, then only for what changed (ETag). Every failure is a Problem that says
 // what to do next.
 
+const AGAIN_MS = 1000; // a network that changes (another Wi-Fi, a tunnel) breaks what is under way, and answers then
 const kept = new Map(); // address → {etag, body}
 
 /** A request that failed: `kind` is "login", "forbidden", "missing", "wrong", "away" or "offline". */
@@ -54,13 +55,21 @@ export function symbolAddress(symbol, parameters = {}) {
 /** A symbol as a part of an API address. */
 export const inPath = (symbol) => encodeURIComponent(symbol).replaceAll("%2F", "/");
 
-/** What a step of a request brings; one that broke off, or that a proxy answered, is a Problem. */
-async function reached(step) {
-  try {
-    return await step;
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem("offline", SENTENCES.offline);
+async function ask(url, options) {
+  const response = await fetch(url, options);
+  return { response, body: response.ok ? await response.json() : null };
+}
+
+/** The answer and its body; where the connection broke, or something between answered in its place, a second try. */
+async function askTwice(url, options) {
+  for (const isLast of [false, true]) {
+    try {
+      return await ask(url, options);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      if (isLast) throw new Problem("offline", SENTENCES.offline);
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
@@ -72,10 +81,9 @@ export async function get(path, parameters = {}, { signal } = {}) {
   const url = address(path, parameters);
   const before = kept.get(url);
   const headers = { Accept: "application/json", ...(before ? { "If-None-Match": before.etag } : {}) };
-  const response = await reached(fetch(url, { headers, cache: "no-store", credentials: "same-origin", signal }));
+  const { response, body } = await askTwice(url, { headers, cache: "no-store", credentials: "same-origin", signal });
   if (response.status === 304 && before) return { body: before.body, changed: false };
   if (!response.ok) throw await problemOf(response);
-  const body = await reached(response.json()); // a connection can break during an answer too
   const etag = response.headers.get("ETag");
   if (etag) kept.set(url, { etag, body });
   return { body, changed: true };

@@ -8,7 +8,7 @@ import pytest
 import redis
 import uvicorn
 from fastapi import HTTPException
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 from psycopg2 import sql
 from pydantic import SecretStr
 
@@ -25,10 +25,11 @@ from plugins.market.web import create_app
 from tests.conftest import TEMPLATE, missing
 from tests.page.browser.filled import CALLS, fill
 from tests.page.browser.frame import with_frame
-from tests.support.browser import Complaints, NoChromium, running_chromium
+from tests.support.browser import NETWORK_CHANGED, Complaints, NoChromium, running_chromium
 from tests.support.market import Market
 
 QUOTA = f"75/min,{CALLS}/day"
+_TRIES = 3
 #: A condition is waited for as long as a page is: a busy machine is slow, and no time is what a test shows.
 expect.set_options(timeout=30_000)
 
@@ -67,8 +68,21 @@ class Tab(Complaints):
     site: Site = field(kw_only=True)
 
     def open(self, path: str) -> Page:
-        self.page.goto(self.url + path)
+        """Open a page of the site; again where the machine's network changed while its scripts came."""
+        for _ in range(_TRIES):
+            self.network_changed = False
+            self._go(path)
+            if not self.network_changed:
+                break
         return self.shown()
+
+    def _go(self, path: str) -> None:
+        try:
+            self.page.goto(self.url + path)
+        except Error as error:
+            if NETWORK_CHANGED not in error.message:
+                raise
+            self.network_changed = True
 
     def reload(self) -> Page:
         self.page.reload()

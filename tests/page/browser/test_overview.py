@@ -156,6 +156,17 @@ def test_a_list_that_is_cut_says_so(tab):
     expect(tab.open("/").locator("#counts")).to_contain_text("More are known: the list and its file end here")
 
 
+def test_what_broke_is_asked_again(tab):
+    """A request that a changing network breaks is asked again, and the reader sees nothing of it."""
+    tab.page.route("**/api/symbols?*", lambda route: route.abort("connectionreset"), times=1)
+    page = tab.open("/")
+    expect(page.locator("#counts")).to_contain_text(f"{TOTAL:,} symbols")
+    expect(page.locator("#notice")).to_be_hidden()
+    (problem,) = tab.problems
+    assert "ERR_CONNECTION_RESET" in problem
+    tab.problems.clear()
+
+
 def test_a_broken_answer_is_no_fault(tab):
     """A connection that breaks during an answer is one that broke: the page asks again, and says so."""
     tab.page.route("**/api/symbols?*", lambda route: route.fulfill(body='{"total": 3, "ro', content_type="text/html"))
