@@ -150,7 +150,7 @@ def test_the_file_holds_the_whole_list(tab, tmp_path: Path):
     expect(page.locator("#counts")).not_to_contain_text("More are known")
 
 
-def test_a_list_that_is_cut_says_so(tab):
+def test_a_cut_list_says_so(tab):
     """Where more symbols are known than a list holds, a sentence says where list and file end."""
     tab.page.route("**/api/symbols?*", lambda route: route.fulfill(json={**route.fetch().json(), "is_cut": True}))
     expect(tab.open("/").locator("#counts")).to_contain_text("More are known: the list and its file end here")
