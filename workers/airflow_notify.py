@@ -17,7 +17,7 @@ from workers.airflow_operator import PROBLEM, FeedOperator, wired
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from common.notify import Address, Delivery
+    from common.notify import AlertAddress, Delivery
     from workers.pipeline.notification import RunEnd
 
 
@@ -47,7 +47,7 @@ class NotifyRun(FeedOperator):
         if any(delivery.problem for delivery in deliveries):
             raise AirflowFailException("A message was not sent: the log says why. The next run tries again.")
 
-    def _tell(self, addresses: "Sequence[Address]", context: "Context") -> "list[Delivery]":
+    def _tell(self, addresses: "Sequence[AlertAddress]", context: "Context") -> "list[Delivery]":
         from workers.pipeline.notification import notify_of_run, notify_without_ledger  # noqa: PLC0415  same
 
         run = self._run_end(context)

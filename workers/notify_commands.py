@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 from common.command_line import ExitCode
 from common.errors import ConfigurationError, PipelineError
-from common.notify import Address, Delivery, Kind, Message, Notifier, send_all
+from common.notify import AlertAddress, Delivery, Kind, Message, Notifier, send_all
 from common.settings import NotificationSettings
 from workers.commands import CommandResult, failed
 from workers.wiring import Wiring
@@ -30,12 +30,12 @@ def notify(*, test: bool) -> CommandResult:
         return replace(result, document={"sent": False, "deliveries": [], **result.document})
 
 
-def _send_test(addresses: tuple[Address, ...]) -> list[Delivery]:
+def _send_test(addresses: tuple[AlertAddress, ...]) -> list[Delivery]:
     problems = send_all([(address, _TEST) for address in addresses])
     return [Delivery(str(address), _TEST.title, problem) for address, problem in zip(addresses, problems, strict=True)]
 
 
-def _send_waiting(addresses: tuple[Address, ...]) -> list[Delivery]:
+def _send_waiting(addresses: tuple[AlertAddress, ...]) -> list[Delivery]:
     with Wiring.from_environment() as wiring:
         return Notifier(addresses, wiring.store.notifications).deliver()
 

@@ -36,7 +36,7 @@ _DIGITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class AlertAddress:
     """One address. ``url`` is all of it, and secret; its text is what may be shown, such as
     ``mailto://smtp.example.com (3f9a)``.
     """
@@ -75,7 +75,7 @@ def masked(url: str) -> str:
     return f"{scheme[1].lower()}://{name if known else '***'}"
 
 
-def read_addresses(urls: SecretStr) -> tuple[Address, ...]:
+def read_addresses(urls: SecretStr) -> tuple[AlertAddress, ...]:
     """Return the addresses of a list that commas or blanks separate, each once.
 
     Raises ConfigurationError for one that Apprise cannot use, and for two whose names are the same, with no more of
@@ -87,7 +87,7 @@ def read_addresses(urls: SecretStr) -> tuple[Address, ...]:
     return addresses
 
 
-def _refuse_equal_names(addresses: Sequence[Address]) -> None:
+def _refuse_equal_names(addresses: Sequence[AlertAddress]) -> None:
     """The outbox knows addresses by their names: of two with the same one, the second would be told nothing."""
     for name, count in Counter(map(str, addresses)).items():
         if count > 1:
@@ -108,11 +108,11 @@ def _of_each_recipient(text: str) -> Iterator[str]:
         yield text
 
 
-def _checked(texts: list[str]) -> Iterator[Address]:
+def _checked(texts: list[str]) -> Iterator[AlertAddress]:
     from common.notify import apprise_client  # noqa: PLC0415  a tenth of a second, which nobody pays without an address
 
     for number, text in enumerate(texts, 1):
-        address = Address(SecretStr(text))
+        address = AlertAddress(SecretStr(text))
         if not apprise_client.can_use(address):
             raise ConfigurationError(
                 f"ALERT_URLS: no message can be sent to {masked(text)}, address {number} of {len(texts)}: "

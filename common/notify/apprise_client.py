@@ -12,7 +12,7 @@ from typing import Final
 from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
 from apprise.plugins import NotifyBase
 
-from common.notify.address import Address
+from common.notify.address import AlertAddress
 from common.notify.message import Kind, Message
 from common.redaction import one_line
 
@@ -63,13 +63,13 @@ class _Listener(logging.Handler):
 _LISTENER: Final = _Listener()
 
 
-def can_use(address: Address) -> bool:
+def can_use(address: AlertAddress) -> bool:
     """Whether Apprise knows the service, and has what it needs for it. Nothing is sent."""
     with _LISTENER.listening():
         return _plugin(address) is not None
 
 
-def send(address: Address, message: Message) -> str:
+def send(address: AlertAddress, message: Message) -> str:
     """Send a message, as plain text; return '' or why it did not go, without a secret."""
     with _LISTENER.listening() as heard:
         plugin = _plugin(address)
@@ -89,6 +89,6 @@ def send(address: Address, message: Message) -> str:
         return one_line(address.redactor().text("; ".join(heard)), _MAX_REASON) or "the service did not take it"
 
 
-def _plugin(address: Address) -> NotifyBase | None:
+def _plugin(address: AlertAddress) -> NotifyBase | None:
     plugin = Apprise.instantiate(address.url.get_secret_value(), asset=_ASSET, suppress_exceptions=True)
     return plugin if isinstance(plugin, NotifyBase) else None

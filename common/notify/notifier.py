@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from common.notify.address import Address
+from common.notify.address import AlertAddress
 from common.notify.message import Message
 from common.notify.outbox import Outbox, Pending
 
@@ -41,7 +41,12 @@ class Notifier:
     """
 
     def __init__(
-        self, addresses: Sequence[Address], outbox: Outbox, *, deadline_s: float = DEADLINE_S, pause_s: float = PAUSE_S
+        self,
+        addresses: Sequence[AlertAddress],
+        outbox: Outbox,
+        *,
+        deadline_s: float = DEADLINE_S,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self.addresses = tuple(addresses)
         self.outbox = outbox
@@ -80,13 +85,13 @@ class Notifier:
 
 
 def send_all(
-    messages: Sequence[tuple[Address, Message]], deadline_s: float = DEADLINE_S, pause_s: float = PAUSE_S
+    messages: Sequence[tuple[AlertAddress, Message]], deadline_s: float = DEADLINE_S, pause_s: float = PAUSE_S
 ) -> list[str]:
     """Send each message, the addresses side by side; return of each '' or why it did not go. Nothing is remembered."""
     until = time.monotonic() + deadline_s
     problems = [f"it did not answer within {deadline_s:g} s"] * len(messages)
 
-    def send_those_of(address: Address) -> None:
+    def send_those_of(address: AlertAddress) -> None:
         away = False
         for number, (of, message) in enumerate(messages):
             if time.monotonic() >= until:
@@ -110,7 +115,7 @@ def send_all(
     return problems.copy()
 
 
-def _send_one(address: Address, message: Message) -> str:
+def _send_one(address: AlertAddress, message: Message) -> str:
     from common.notify import apprise_client  # noqa: PLC0415  a tenth of a second, which nobody pays without an address
 
     return apprise_client.send(address, message)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.notify.address import Address
+from common.notify.address import AlertAddress
 from common.notify.message import Kind, Message
 from common.notify.notifier import send_all
 from common.redaction import one_line
@@ -64,10 +64,10 @@ class RelayAnswer:
 class Relay:
     """The addresses, and which states of alerts they were told. Thread-safe; requests are answered one by one."""
 
-    def __init__(self, addresses: Sequence[Address], *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, addresses: Sequence[AlertAddress], *, deadline_s: float = DEADLINE_S) -> None:
         self._addresses = tuple(addresses)
         self._deadline_s = deadline_s
-        self._told: dict[tuple[Address, str], None] = {}  # in the order of telling
+        self._told: dict[tuple[AlertAddress, str], None] = {}  # in the order of telling
         self._lock = Lock()
 
     def accept(self, body: bytes) -> RelayAnswer:

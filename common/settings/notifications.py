@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from common.notify.address import Address, read_addresses
+from common.notify.address import AlertAddress, read_addresses
 from common.settings.source import read, read_variable
 
 
@@ -22,6 +22,6 @@ class NotificationSettings(BaseModel):
         """Read the environment (``os.environ`` by default). Raises ConfigurationError."""
         return read(cls, os.environ if environment is None else environment, read_variable)
 
-    def addresses(self) -> tuple[Address, ...]:
+    def addresses(self) -> tuple[AlertAddress, ...]:
         """Return the addresses, none where nothing is set. Raises ConfigurationError for one that cannot be used."""
         return read_addresses(self.alert_urls) if self.alert_urls.get_secret_value() else ()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import ApiKeyRejected, DailyQuotaUsedUp, NetworkFailed, UnknownSymbol
-from common.notify import Address, Kind, read_addresses
+from common.notify import AlertAddress, Kind, read_addresses
 from common.notify.message import MAX_BODY
 from common.redaction import Redactor
 from common.values import Outcome, OutcomeStatus, Symbol
@@ -29,7 +29,7 @@ def inbox() -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def addresses(inbox: Inbox) -> tuple[Address, ...]:
+def addresses(inbox: Inbox) -> tuple[AlertAddress, ...]:
     return read_addresses(SecretStr(inbox.url))
 
 
@@ -80,7 +80,7 @@ def test_what_is_told_of_a_run(outcomes: Sequence[Outcome], told: dict[Kind, dat
     assert kind_of(run, told, NOW) is kind
 
 
-def test_mail_of_a_failed_run(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
+def test_mail_of_a_failed_run(wiring: Wiring, addresses: tuple[AlertAddress, ...], inbox: Inbox):
     """The mail says in plain text how many failed, which, why, and where to look."""
     unknown = [outcome(f"X{n}", OutcomeStatus.FAILED, UnknownSymbol.reason, f"X{n}: no data") for n in range(12)]
     run = record(wiring, RUN, STORED, FAILED, *unknown)
@@ -102,7 +102,7 @@ The prices are invented by the sandbox: ALPHA_VANTAGE_API_KEY is not set.
     ]
 
 
-def test_cleared_task_tells_nothing_twice(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
+def test_cleared_task_tells_nothing_twice(wiring: Wiring, addresses: tuple[AlertAddress, ...], inbox: Inbox):
     """The task that was cleared sends nothing again; once the run was mended, it tells that once."""
     run = record(wiring, RUN, STORED, FAILED)
     for _ in range(2):
@@ -117,7 +117,7 @@ def test_cleared_task_tells_nothing_twice(wiring: Wiring, addresses: tuple[Addre
     ]
 
 
-def test_run_that_fails_again_is_told(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
+def test_run_that_fails_again_is_told(wiring: Wiring, addresses: tuple[AlertAddress, ...], inbox: Inbox):
     """A run that was mended, cleared and failed once more is told each time, and its task cleared tells no more."""
     for symbol in ("AAPL", "MSFT"):
         for status in (OutcomeStatus.FAILED, OutcomeStatus.STORED):
@@ -132,7 +132,7 @@ def test_run_that_fails_again_is_told(wiring: Wiring, addresses: tuple[Address, 
     ]
 
 
-def test_each_failed_run_is_told(wiring: Wiring, addresses: tuple[Address, ...], inbox: Inbox):
+def test_each_failed_run_is_told(wiring: Wiring, addresses: tuple[AlertAddress, ...], inbox: Inbox):
     """Two red runs are two messages, the green one after them a third, and the next green one none."""
     for number, status in enumerate([OutcomeStatus.FAILED, OutcomeStatus.FAILED, *[OutcomeStatus.STORED] * 2]):
         name = f"scheduled__{number}"
@@ -167,7 +167,7 @@ def test_run_without_plan_says_why():
     assert "log of validate_environment" in message(ended(), Kind.FAILED, Redactor()).body
 
 
-def test_away_ledger_is_told_too(addresses: tuple[Address, ...], inbox: Inbox):
+def test_away_ledger_is_told_too(addresses: tuple[AlertAddress, ...], inbox: Inbox):
     """Where the database is away the message goes out all the same, and says so."""
     run = RunEnd(RUN, "stock_data_pipeline", RUN, problem="PostgreSQL at db:5432 cannot be reached")
     [delivery] = notify_without_ledger(addresses, run)

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from common.errors import ApiKeyRejected
-from common.notify import Address, Delivery, Kind, Message, Notifier, send_all
+from common.notify import AlertAddress, Delivery, Kind, Message, Notifier, send_all
 from common.redaction import Redactor, one_line
 from common.values import Outcome, OutcomeStatus
 from workers.pipeline.quality import QualityReport
@@ -63,7 +63,7 @@ class RunEnd:
         return self.report.failures if self.report else ()
 
 
-def notify_of_run(wiring: Wiring, addresses: Sequence[Address], run: RunEnd) -> list[Delivery]:
+def notify_of_run(wiring: Wiring, addresses: Sequence[AlertAddress], run: RunEnd) -> list[Delivery]:
     """Tell the addresses what they have to know of a run, once, and send what waits from earlier ones.
 
     Returns what became of each message. Raises StoreUnavailable.
@@ -89,7 +89,7 @@ def event(run: RunEnd, kind: Kind, told: Collection[str]) -> str:
     return f"{run.name} {kind} {before}" if before else f"{run.name} {kind}"
 
 
-def notify_without_ledger(addresses: Sequence[Address], run: RunEnd) -> list[Delivery]:
+def notify_without_ledger(addresses: Sequence[AlertAddress], run: RunEnd) -> list[Delivery]:
     """Tell the addresses of a run whose ledger cannot be read. Nothing remembers it: a cleared task tells it again."""
     told = message(run, Kind.FAILED, Redactor())
     problems = send_all([(address, told) for address in addresses])
