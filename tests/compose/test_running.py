@@ -95,7 +95,7 @@ def all_secrets(stack: Stack) -> dict[str, str]:
 
 
 def test_each_service_reads_its_own_secrets(stack: Stack):
-    """The key and the market's password are with the workers alone, the token key with who issues tokens."""
+    """The key and the market's password are with the workers alone, the alerts' addresses with those who send."""
     folders = {
         service: set(stack.execute(service, "sh", "-c", "cd /run/pipeline && ls */* 2>/dev/null").split())
         for service in (
@@ -113,7 +113,7 @@ def test_each_service_reads_its_own_secrets(stack: Stack):
         for name in set().union(*folders.values())
     }
     assert holders["market/alpha_vantage_api_key"] == {"airflow-worker"}
-    assert holders["alerts/alert_urls"] == {"airflow-worker"}
+    assert holders["alerts/alert_urls"] == {"airflow-worker", "exporter"}
     assert holders["market/market_db_password"] == {"airflow-worker"}
     assert holders["api/jwt_secret"] == {"airflow-apiserver"}
     assert holders["page/market_reader_password"] == {"airflow-apiserver"}
