@@ -13,6 +13,10 @@ from tests.page.browser.filled import HOSTILE, TOTAL
 
 ROWS = "#list tbody tr"
 LONG_NAME = ("<b onclick=alert(1)>" + "LongestCompanyName" * 600)[:10_000]
+#: Four frames: the browser scrolls, draws, and tells of both.
+FRAMES = """async () => {
+  for (let frame = 0; frame < 4; frame++) await new Promise((drawn) => requestAnimationFrame(drawn));
+}"""
 TOO_WIDE = "() => document.documentElement.scrollWidth - innerWidth"
 
 
@@ -99,6 +103,18 @@ def test_list_by_keyboard_alone(tab):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/s/AAPL"))
+
+
+def test_keyboard_keeps_its_row(tab):
+    """Rows that are drawn while the list moves push it no further: the row with the keyboard stays in sight."""
+    page = tab.open("/")
+    page.get_by_label("Search").press("ArrowDown")
+    for _ in range(8):
+        page.keyboard.press("PageDown")
+        held = page.evaluate("() => document.activeElement.textContent")
+        place = page.evaluate("() => scrollY")
+        page.evaluate(FRAMES)
+        assert page.evaluate("() => [document.activeElement.textContent, scrollY]") == [held, place]
 
 
 def test_hostile_names_are_text(tab):
