@@ -19,8 +19,8 @@ NOT_ITS_OWN = [negative_data_rejection, positive_data_acceptance]
 
 
 @pytest.fixture
-def schema(page, store, market):
-    """The app with something in every table, and its document, as somebody who is logged in gets it."""
+def schema(page, store, market, limiter):
+    """The app with something in every table and in Redis, and its document, as somebody who is logged in gets it."""
     save_bars(store, [bar("IBM"), bar("AAPL")])
     save_quotes(store, [quote("IBM")], [outcome("IBM"), outcome("NOPE", OutcomeStatus.FAILED)])
     market.query("INSERT INTO bar_gaps VALUES ('IBM', '2026-10-01', '2026-10-02', 2, 'open', 0, NULL, now())")
