@@ -46,6 +46,7 @@ def history(running: Running) -> None:
     with Wiring(running.cluster.settings) as wiring:
         wiring.store.save({daily_bars.TABLE: rows})
 
+
 def log_in(page: Page, person: Person, path: str) -> None:
     """Open a path of Airflow's, and fill in the log-in that it leads to."""
     page.goto(f"{person.url}/{path}")
