@@ -66,7 +66,7 @@ class WorkersSource:
                 self._closed.wait(1)
 
     def _hear(self, data: bytes) -> None:
-        with suppress(LookupError, TypeError, ValueError):  # somebody else's message
+        with suppress(LookupError, TypeError, ValueError, RecursionError):  # somebody else's message
             event: dict[str, Any] = json.loads(base64.b64decode(json.loads(data)["body"]))
             worker = str(event["hostname"]).removeprefix("celery@")
             self._seen[worker] = self._clock() - (ALIVE_S if event["type"] == _OFFLINE else 0)
