@@ -46,7 +46,7 @@ class WorkersSource:
     def read(self) -> Iterator[GaugeMetricFamily]:
         """Yield which workers are up. Raises redis.RedisError where nothing can be heard."""
         if self._problem:
-            raise self._problem
+            raise self._problem.with_traceback(None)  # else each scrape makes its traceback longer
         now = self._clock()
         self._seen = {worker: at for worker, at in self._seen.copy().items() if now - at < FORGOTTEN_S}
         yield gauge("celery_worker_up", by_label((worker, now - at < ALIVE_S) for worker, at in self._seen.items()))

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import tomllib
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,17 +15,20 @@ import psutil
 import psycopg2
 import pytest
 import redis
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 import common
 from common.redaction import Redactor
 from common.values import Symbol
+from local.ports import free_port
 from local.state import ROOT
 from local.temporary import wait_until
 from monitoring.exporter import MetricsExporter
 from monitoring.metrics import METRICS
 from monitoring.schedule import longest_pause_s
 from monitoring.sources.market import MarketSource
+from monitoring.sources.workers import WorkersSource
 from tests.conftest import missing
 from tests.support.market import Market
 from workers.wiring import Wiring
@@ -178,6 +182,21 @@ def test_odd_message_ends_no_listening(metric: Metric, monitored: dict[str, str]
         return metric("celery_worker_up", worker="worker-1") == 1
 
     wait_until(is_up, "the worker is up", 10)
+
+
+def test_a_problem_keeps_its_size():
+    """A broker that stays away makes the traceback of no later scrape longer."""
+    with closing(WorkersSource(SecretStr(f"redis://127.0.0.1:{free_port()}"))) as source:
+
+        def frames() -> int:
+            try:
+                list(source.read())
+            except redis.RedisError as error:
+                return len(traceback.extract_tb(error.__traceback__))
+            return 0
+
+        wait_until(frames, "the broker is away", 10)
+        assert len({frames() for _ in range(3)}) == 1
 
 
 def test_hanging_server_fits_a_scrape(market: Market):

@@ -96,8 +96,8 @@ function showComparison(compared) {
     const row = byDay.get(time) ?? newest;
     byId("legend").replaceChildren(element("b", {}, day(row.time)), ...comparedLegend(compared, row));
   };
-  withChart(`Change in percent since ${day(compared.from)}, the first session that ` +
-    `${plural(compared.series.length, "symbol has", "symbols have all")} in this range. ${why}`);
+  withChart(`Change in percent since ${day(compared.from)}, the first session in this ` +
+    `range that ${plural(compared.series.length, "symbol has", "symbols have")} in common. ${why}`);
   legend(null);
   return chart(() => drawComparison(byId("chart"), compared, legend));
 }
